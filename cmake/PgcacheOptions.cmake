@@ -1,0 +1,25 @@
+# Compiler flags shared by everything, as the interface library pgcache_options.
+option(PGCACHE_WERROR "warnings are errors" ON)
+option(PGCACHE_FAULTS "compile in the test-only fault switches (never in release)" OFF)
+option(PGCACHE_FUZZ "build the fuzz targets with libFuzzer (clang)" OFF)
+set(PGCACHE_SANITIZE "" CACHE STRING "value of -fsanitize=")
+
+add_library(pgcache_options INTERFACE)
+target_compile_options(pgcache_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                       -Woverloaded-virtual -Wimplicit-fallthrough)
+if(PGCACHE_WERROR)
+  target_compile_options(pgcache_options INTERFACE -Werror)
+endif()
+if(PGCACHE_SANITIZE)
+  target_compile_options(pgcache_options INTERFACE -fsanitize=${PGCACHE_SANITIZE}
+                         -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(pgcache_options INTERFACE -fsanitize=${PGCACHE_SANITIZE})
+endif()
+if(PGCACHE_FUZZ)
+  target_compile_options(pgcache_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(PGCACHE_FAULTS)
+  target_compile_definitions(pgcache_options INTERFACE PGCACHE_FAULTS=1)
+endif()
+target_compile_definitions(pgcache_options INTERFACE PGCACHE_VERSION="${PROJECT_VERSION}"
+                           BOOST_ASIO_NO_DEPRECATED)

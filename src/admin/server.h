@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin HTTP endpoint: /healthz /readyz /metrics /status /queries. One thread with its own event
+// loop; it reads the program through AdminSources only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cache/cache.h"
+#include "cache/shape_table.h"
+#include "config/config.h"
+
+namespace pgcache::admin {
+
+struct RouteCounts {
+  std::uint64_t hit = 0;
+  std::uint64_t miss = 0;
+  std::vector<std::pair<std::string, std::uint64_t>> bypass;    // reason, count
+  std::vector<std::pair<std::string, std::uint64_t>> fallback;  // reason, count
+};
+
+// One latency histogram: bounds in seconds (ascending), counts has one more element (+Inf).
+struct Histogram {
+  std::vector<double> bounds;
+  std::vector<std::uint64_t> counts;
+  double sum = 0;
+};
+
+struct Readiness {
+  bool ready = false;
+  std::string reason;            // why not, with the statement that mends it
+};
+
+struct StreamReport {
+  std::string state;             // starting, streaming, disconnected, failed
+  std::uint64_t lag_bytes = 0;   // origin position last seen - applied
+  std::string detail;
+};
+
+// Callable from the admin thread at any time between start and stop.
+struct AdminSources {
+  std::function<Readiness()> readiness;
+  std::function<cache::CacheStatus()> cache_status;
+  std::function<StreamReport()> stream;
+  std::function<RouteCounts()> routes;
+  std::function<std::vector<std::pair<std::string, Histogram>>()> latencies;  // by route
+  std::function<std::vector<cache::ShapePtr>()> shapes;
+  std::function<std::vector<std::string>()> problems;      // lines
+  std::function<std::uint64_t()> clients;                  // connected sessions
+  std::string origin;                                      // without password
+};
+
+class AdminServer {
+ public:
+  AdminServer(config::HostPort listen, AdminSources sources);
+  ~AdminServer();
+
+  Status start();               // binds; an error names the address and the cause
+  std::uint16_t port() const;   // the bound port
+  void stop();                  // joins
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pgcache::admin

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cache's interface: look up, load, publish, apply, evict.
+//
+// Threads: lookup/publish/abandon from any worker; apply and the stream's events from the applier
+// thread only; snapshots, coverage and catalog from the control thread. Cached results are immutable.
+// Callbacks are called without any lock held.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "cache/shape_table.h"
+#include "cdc/row_change.h"
+#include "pg/ids.h"
+#include "sql/analysis.h"
+
+namespace pgcache::cache {
+
+struct CacheLimits {
+  std::uint64_t bytes_max = 1ull << 30;
+  std::uint64_t result_bytes_max = 8ull << 20;
+  std::uint64_t transaction_log_bytes_max = 64ull << 20;
+  Duration max_staleness = std::chrono::seconds(1);
+};
+
+// The immutable wire frames of one answer.
+struct CachedResult {
+  std::string row_description;   // the RowDescription (or NoData) frame; empty when the load's client
+                                 // did not ask for it
+  std::string rows;              // DataRow frames, then CommandComplete
+  std::uint64_t row_count = 0;
+  std::chrono::nanoseconds load_time{0};  // what the origin took
+};
+using CachedResultPtr = std::shared_ptr<const CachedResult>;
+
+enum class InvalidationCause : std::uint8_t {
+  kInsert, kUpdate, kDelete, kTruncate, kDdl, kEvict, kRestart
+};
+inline constexpr std::string_view kInvalidationCauseLabels[] = {
+    "insert", "update", "delete", "truncate", "ddl", "evict", "restart"};
+inline constexpr std::size_t kInvalidationCauseCount = std::size(kInvalidationCauseLabels);
+
+// Why a finished load did not become Ready.
+enum class PublishOutcome : std::uint8_t {
+  kPublished,
+  kAffected,        // a transaction that its snapshot does not see changes it
+  kSnapshotTooOld,  // older than the log, the start of the stream, or the tracking of a relation
+  kTooLarge,
+  kObsolete,        // the cache was reset, or the catalog changed, while it loaded
+};
+inline constexpr std::string_view kPublishOutcomeLabels[] = {"published", "affected", "snapshot_too_old",
+                                                             "too_large", "obsolete"};
+
+// The right, and duty, to load one key. Dropping it without publish() abandons the load and wakes those
+// who wait for it.
+class Load {
+ public:
+  virtual ~Load() = default;
+};
+
+// Waiting for somebody else's load, or for a relation to become tracked. Dropping it cancels: after the
+// destructor returns the callback is not called any more (unless it is already running).
+class Wait {
+ public:
+  virtual ~Wait() = default;
+};
+
+struct LookupRequest {
+  std::string_view key;                        // whole result key; compared whole
+  std::shared_ptr<const Shape> shape;          // cacheable
+  const std::vector<sql::Operand>* operands = nullptr;  // copied when a load starts. May be null when
+                                               // lookup is only to test for a hit (hit_only)
+  bool needs_row_description = false;
+  bool hit_only = false;                       // yield Hit or Bypass or NoEntry, start nothing
+  bool may_wait = true;                        // false: go on alone when somebody else loads it
+  // Called once, on any thread, when a Wait is over; then look up again with may_wait = false.
+  std::function<void()> wake;
+};
+
+struct Hit { CachedResultPtr result; };
+struct StartLoad { std::unique_ptr<Load> load; };
+struct Waiting { std::unique_ptr<Wait> wait; bool for_tracking = false; };
+struct NoEntry {};        // a miss that nobody may publish (hit_only, or others are loading)
+struct Bypass { sql::BypassReason reason; };
+using LookupOutcome = std::variant<Hit, StartLoad, Waiting, NoEntry, Bypass>;
+
+struct CacheStatus {
+  bool serving = false;
+  std::string not_serving_reason;              // empty while serving
+  pg::Lsn applied_lsn;
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;
+  double freshness_seconds = 0;                // age of the last proof of freshness
+  std::uint64_t log_transactions = 0;
+  std::uint64_t log_bytes = 0;
+  std::uint64_t loads_in_flight = 0;
+  std::uint64_t invalidations[kInvalidationCauseCount] = {};
+  std::uint64_t publish_outcomes[std::size(kPublishOutcomeLabels)] = {};
+  std::uint64_t row_changes = 0;
+  std::uint64_t transactions = 0;
+};
+
+class Cache {
+ public:
+  // `request_tracking` asks the control thread to have relations covered by the publication; called
+  // from worker threads, at most once for each relation until it is answered by set_tracked or
+  // set_untrackable.
+  Cache(CacheLimits limits, std::function<void(std::vector<pg::Oid>)> request_tracking);
+  ~Cache();
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
+  // --- workers
+  LookupOutcome lookup(const LookupRequest& request, TimePoint now);
+  PublishOutcome publish(std::unique_ptr<Load> load, CachedResult result);
+  pg::Lsn applied_lsn() const;                 // lock-free
+  // One relaxed load: whether lookups can be served at all, else the reason.
+  std::optional<sql::BypassReason> unavailable(TimePoint now) const;
+
+  // --- applier thread
+  // The stream begins anew: everything cached is dropped. `exported` is what the slot's exported
+  // snapshot saw. Lookups stay bypassed until the first set_snapshot that sees all of it.
+  void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point);
+  void on_stream_connected();
+  void on_stream_disconnected();               // bypass until connected and fresh again; entries stay
+  void apply(std::shared_ptr<const cdc::Transaction> transaction);
+  // Everything up to here has been applied (keepalives move it past other databases' WAL).
+  void on_position(pg::Lsn position);
+
+  // --- control thread
+  // A snapshot taken on the origin; serves all loads that start from now on.
+  void set_snapshot(pg::Snapshot snapshot);
+  // The origin's WAL position `position` was read at `taken_at` (a time before the query was sent):
+  // once applied_lsn passes it the cache is proven fresh as of `taken_at`.
+  void on_heartbeat(pg::Lsn position, TimePoint taken_at);
+  // Changes to the relation are in the stream for all transactions that a snapshot with
+  // xmin >= fence does not see.
+  void set_tracked(pg::Oid relation, pg::Xid fence);
+  void set_untrackable(pg::Oid relation, sql::BypassReason reason);
+  // The catalog changed: drop everything cached and all coverage answers of kind untrackable.
+  void on_catalog_changed();
+  // Drops entries over the relation (or all).
+  void invalidate_relation(pg::Oid relation, InvalidationCause cause);
+  void drop_all(InvalidationCause cause);
+
+  // --- any thread
+  CacheStatus status(TimePoint now) const;
+  // True while transactions are in the log that the current snapshot does not see, or loads are under
+  // way: then fresh snapshots are worth taking.
+  bool wants_snapshot() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pgcache::cache

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shapes: each distinct statement is analysed once for each meaning of its names. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/strong_id.h"
+#include "sql/analysis.h"
+
+namespace pgcache::cache {
+
+using ShapeId = StrongId<struct ShapeIdTag, std::uint64_t>;
+
+// Counters that any worker bumps, relaxed.
+struct ShapeStats {
+  std::atomic<std::uint64_t> hits{0};
+  std::atomic<std::uint64_t> misses{0};
+  std::atomic<std::uint64_t> bypasses{0};
+  std::atomic<std::uint64_t> fallbacks{0};
+  std::atomic<std::uint64_t> invalidations{0};
+  std::atomic<std::uint64_t> loads{0};
+  std::atomic<std::uint64_t> load_time_ns{0};   // of published loads
+  std::atomic<std::uint64_t> last_bypass{0};    // BypassReason + 1
+};
+
+// Immutable but for its statistics. Shared by sessions (which keep one for each prepared statement),
+// the table and the entries loaded under it.
+struct Shape {
+  ShapeId id;                      // unique in the process, never used again
+  std::uint64_t generation = 0;    // of the catalog under which it was analysed
+  std::string text;                // a statement of this shape, as first seen (for people)
+  sql::Analysis analysis;
+  mutable ShapeStats stats;
+};
+using ShapePtr = std::shared_ptr<const Shape>;
+
+// What the meaning of a text depends on, besides the catalog.
+struct ShapeScope {
+  std::string search_path;                    // resolved schema oids, as bytes
+  std::vector<pg::Oid> search_path_oids;
+  bool standard_conforming_strings = true;
+};
+
+class ShapeTable {
+ public:
+  // At most `shapes_max` are kept; the least recently made leave first (sessions may still hold them).
+  explicit ShapeTable(std::size_t shapes_max);
+
+  // Null catalog: everything is analysed as kStarting (not cacheable) and not remembered.
+  void set_catalog(std::shared_ptr<const pg::Catalog> catalog);   // starts a new generation
+  std::shared_ptr<const pg::Catalog> catalog() const;
+  std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+  // Finds or analyses. `parameter_types` as declared by Parse.
+  ShapePtr find_or_analyze(std::string_view text, const sql::StatementShape& shape,
+                           const ShapeScope& scope, const std::vector<pg::Oid>& parameter_types);
+
+  // A copy of all known shapes, for /queries.
+  std::vector<ShapePtr> all() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+  std::atomic<std::uint64_t> generation_{0};
+};
+
+}  // namespace pgcache::cache

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// `pgcache check` and `pgcache cleanup`: short blocking conversations with the origin, from main only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "origin/events.h"
+
+namespace pgcache::origin {
+
+// Everything that the origin lacks; empty when all is well. An error when it cannot be reached.
+Result<std::vector<Problem>> check_origin(const config::Config& config);
+
+// Removes the slot and the publication that pgcache made. Yields what was removed, a line each.
+Result<std::vector<std::string>> cleanup_origin(const config::Config& config);
+
+// Where client sessions connect: resolved from the URL as libpq resolves it (PG* variables, service
+// and defaults included).
+struct Endpoint {
+  std::string host;          // a name or address, or a directory beginning with '/' (Unix socket)
+  std::uint16_t port = 5432;
+  std::string database;      // the one whose changes are read
+};
+Result<Endpoint> resolve_endpoint(const std::string& conninfo);
+
+}  // namespace pgcache::origin

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the origin's two own links (control, replication) tell the rest of the program. The interfaces
+// are implemented by app, which binds them to the cache, so that origin does not know the cache.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "cdc/row_change.h"
+#include "pg/catalog.h"
+#include "pg/ids.h"
+
+namespace pgcache::origin {
+
+// Something the origin lacks, for /readyz, the log and `pgcache check`.
+struct Problem {
+  std::string what;     // "wal_level is replica; logical decoding needs logical"
+  std::string mend;     // "ALTER SYSTEM SET wal_level = 'logical'; then restart the server"
+  bool fatal = true;    // the cache cannot serve at all
+};
+
+// Called on the replication (applier) thread only.
+class ReplicationEvents {
+ public:
+  virtual ~ReplicationEvents() = default;
+  // A new slot was made: drop all, start cold.
+  virtual void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) = 0;
+  virtual void on_connected() = 0;
+  virtual void on_disconnected(const std::string& reason) = 0;
+  virtual void on_transaction(cdc::Transaction transaction) = 0;
+  virtual void on_position(pg::Lsn position) = 0;
+  // Why there is no stream (slot in use, missing privilege ...); empty vector: all is well.
+  virtual void on_problems(std::vector<Problem> problems) = 0;
+};
+
+enum class Untrackable : std::uint8_t {
+  kNoReplicaIdentity,   // publishing it would make the origin refuse UPDATE and DELETE on it
+  kNotPublished,        // a given publication lacks it, or filters rows, columns or actions of it
+  kNoPrivilege,         // not the owner of the table, or of the publication
+  kDenied,              // configuration's allow/deny lists
+  kOther,
+};
+
+// Called on the control thread only.
+class ControlEvents {
+ public:
+  virtual ~ControlEvents() = default;
+  virtual void on_catalog(std::shared_ptr<const pg::Catalog> catalog) = 0;   // first, and on change
+  virtual void on_snapshot(pg::Snapshot snapshot) = 0;
+  virtual void on_heartbeat(pg::Lsn position, TimePoint taken_at) = 0;
+  virtual void on_tracked(pg::Oid relation, pg::Xid fence) = 0;
+  virtual void on_untrackable(pg::Oid relation, Untrackable why, const std::string& detail) = 0;
+  // pg_conf_load_time() changed: sessions' settings may have changed under them.
+  virtual void on_configuration_reloaded() = 0;
+  virtual void on_control_problems(std::vector<Problem> problems) = 0;
+  // Asked before each idle round: are fresh snapshots worth taking now?
+  virtual bool wants_snapshot() = 0;
+};
+
+}  // namespace pgcache::origin

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// What analysis yields for a shape that is safe to cache: which relations it reads and, for each, which
+// rows can matter. Immutable after analysis; shared by every thread.
+//
+// Soundness contract, for each Dependency d and every possible row r of d.relation (or of its
+// descendants): if inserting, deleting or changing r can change the query's result under the given
+// operands, then d.residual evaluates to true or unknown on r, and for each equality binding the
+// column's value in r equals (one of) the operand(s), and for the range binding it lies inside. What
+// is not proven irrelevant is relevant.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pg/ids.h"
+#include "pg/value.h"
+
+namespace pgcache::sql {
+
+// A value that a predicate compares with: a lifted literal, a parameter, or a constant of the shape
+// itself. `type` is the type PostgreSQL gives it there: its text is read as that type.
+struct OperandSpec {
+  enum class Source : std::uint8_t { kLiteral, kParameter, kConstant };
+  Source source = Source::kConstant;
+  std::uint16_t index = 0;             // into StatementShape::literals, or the 0-based parameter
+  bool negated = false;                // a minus sign in front of a numeric literal
+  pg::Oid type = pg::Oid::kInvalid;
+  std::string constant;                // for kConstant: its text form
+};
+
+// An operand bound to a value for one result key.
+struct Operand {
+  enum class State : std::uint8_t { kValue, kNull, kUnknown };
+  State state = State::kUnknown;
+  std::optional<pg::Value> value;      // engaged exactly for kValue
+};
+
+using OperandIndex = std::uint16_t;    // into CacheableQuery::operands
+
+struct ColumnRef {
+  std::string name;                    // as the stream's Relation message names it
+  pg::Oid type = pg::Oid::kInvalid;
+  // True when bytewise order is the column's order (numbers and times, text under the C collation).
+  bool ordered = false;
+};
+
+enum class CompareOp : std::uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };
+
+// A condition on one row of one relation, in three-valued logic with an explicit "unknown" (which
+// stands for any of the three). Only comparisons whose meaning is PostgreSQL's built-in one appear.
+struct Predicate {
+  enum class Kind : std::uint8_t {
+    kTrue,
+    kFalse,
+    kUnknown,          // anything the analysis cannot evaluate on a row
+    kAnd,              // children
+    kOr,               // children
+    kNot,              // children[0]
+    kCompare,          // column op operand
+    kCompareColumns,   // column op other_column (same relation)
+    kIsNull,           // column IS NULL
+    kIn,               // column = ANY (in_operands)
+  };
+  Kind kind = Kind::kTrue;
+  CompareOp op = CompareOp::kEq;
+  ColumnRef column;
+  ColumnRef other_column;
+  OperandIndex operand = 0;
+  std::vector<OperandIndex> in_operands;
+  std::vector<Predicate> children;
+};
+
+// column = operand (one), or column IN (operands).
+struct EqualityBinding {
+  ColumnRef column;
+  std::vector<OperandIndex> operands;  // at least one
+};
+
+// lower <(=) column <(=) upper; at least one bound.
+struct RangeBinding {
+  ColumnRef column;
+  std::optional<OperandIndex> lower;
+  std::optional<OperandIndex> upper;
+  bool lower_inclusive = false;
+  bool upper_inclusive = false;
+};
+
+struct Dependency {
+  pg::Oid relation = pg::Oid::kInvalid;
+  // Changes to these count too: descendants (unless ONLY), and for a partition the ancestors under
+  // which a publication with publish_via_partition_root sends its rows. Includes `relation`.
+  std::vector<pg::Oid> members;
+  std::vector<EqualityBinding> equalities;   // single-operand ones first; all hold at once
+  std::optional<RangeBinding> range;
+  Predicate residual;                        // kTrue: every row of the relation matters
+  // Columns that the query reads of this relation (any role); empty with reads_all_columns.
+  std::vector<std::string> columns_read;
+  bool reads_all_columns = true;
+
+  bool whole_relation() const {
+    return equalities.empty() && !range && residual.kind == Predicate::Kind::kTrue;
+  }
+};
+
+struct CacheableQuery {
+  std::vector<OperandSpec> operands;
+  std::vector<Dependency> dependencies;      // one per place where a relation stands
+  std::vector<pg::Oid> relations;            // distinct tables to be tracked by the publication
+  // Literals and parameters whose text must not name the current time (names_current_time):
+  // those that may be read as a date or time.
+  std::vector<std::uint16_t> time_literals;
+  std::vector<std::uint16_t> time_parameters;
+  // The type of each parameter as far as the analysis knows it (declared, else inferred from its
+  // context); kInvalid where unknown. A binary parameter of unknown type is kUnknown as an operand.
+  std::vector<pg::Oid> parameter_types;
+};
+
+}  // namespace pgcache::sql

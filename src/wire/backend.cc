@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/backend.h"
+
+#include "base/bytes.h"
+
+namespace pgcache::wire {
+
+std::optional<std::vector<std::optional<std::string_view>>> parse_data_row(std::string_view body) {
+  ByteReader reader(body);
+  const std::uint16_t count = reader.u16();
+  if (!reader.ok() || reader.remaining() < std::size_t{count} * 4) return std::nullopt;
+  std::vector<std::optional<std::string_view>> columns(count);
+  for (auto& column : columns) {
+    const std::int32_t length = reader.i32();
+    if (length < -1) return std::nullopt;
+    if (length >= 0) column = reader.bytes(static_cast<std::size_t>(length));
+  }
+  if (!reader.ok() || !reader.at_end()) return std::nullopt;
+  return columns;
+}
+
+std::optional<std::pair<std::string_view, std::string_view>> parse_parameter_status(
+    std::string_view body) {
+  ByteReader reader(body);
+  const std::string_view name = reader.cstring();
+  const std::string_view value = reader.cstring();
+  if (!reader.ok()) return std::nullopt;
+  return std::pair(name, value);
+}
+
+std::string_view error_field(std::string_view body, char code) {
+  ByteReader reader(body);
+  while (reader.ok() && !reader.at_end()) {
+    const char field = static_cast<char>(reader.u8());
+    if (field == 0) break;
+    const std::string_view value = reader.cstring();
+    if (field == code) return value;
+  }
+  return {};
+}
+
+std::string_view command_tag(std::string_view body) {
+  return body.substr(0, body.find('\0'));
+}
+
+}  // namespace pgcache::wire

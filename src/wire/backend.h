@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bodies of the backend messages that pgcache looks into (manual, 55.7). Pure; views live as long as
+// the frame.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pg/ids.h"
+
+namespace pgcache::wire {
+
+// The columns of a DataRow; NULL is an empty optional.
+std::optional<std::vector<std::optional<std::string_view>>> parse_data_row(std::string_view body);
+
+// Name and value of a ParameterStatus.
+std::optional<std::pair<std::string_view, std::string_view>> parse_parameter_status(
+    std::string_view body);
+
+// One field of an ErrorResponse or NoticeResponse ('C' = SQLSTATE, 'M' = message ...).
+std::string_view error_field(std::string_view body, char code);
+
+// The command tag of a CommandComplete.
+std::string_view command_tag(std::string_view body);
+
+}  // namespace pgcache::wire

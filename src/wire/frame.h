@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames of protocol 3 (manual, 55.7 "Message Formats"), parsed in place:
+//   frame   = tag:byte1 length:int32 body         length counts itself and the body, not the tag
+//   startup = length:int32 code:int32 body        the only frames without a tag, before StartupMessage
+// Views live as long as the buffer that they were parsed from. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pgcache::wire {
+
+inline constexpr std::size_t kHeaderBytes = 5;
+// The largest length PostgreSQL accepts (PQ_LARGE_MESSAGE_LIMIT).
+inline constexpr std::uint32_t kMessageBytesMax = 0x3fffffff - 1;
+
+struct FrameHeader {
+  char tag = 0;
+  std::uint32_t length = 0;  // as on the wire: includes itself
+  std::size_t total_bytes() const { return std::size_t{1} + length; }
+};
+
+enum class FrameState : std::uint8_t {
+  kIncomplete,  // fewer bytes than a header
+  kHeader,      // the header is known (whole or not is for the caller: total_bytes() <= size)
+  kMalformed,   // a length below 4 or above kMessageBytesMax: the peer cannot be understood any more
+};
+
+// Reads the header at the start of `bytes`.
+FrameState peek_frame(std::string_view bytes, FrameHeader& header);
+
+// One whole frame. `bytes` includes the header.
+struct Frame {
+  char tag = 0;
+  std::string_view bytes;
+  std::string_view body() const { return bytes.substr(kHeaderBytes); }
+};
+
+// --- frames that pgcache makes itself, appended to `out`
+
+void append_ready_for_query(std::string& out, char status);
+void append_parse_complete(std::string& out);
+void append_bind_complete(std::string& out);
+void append_close_complete(std::string& out);
+
+struct ErrorFields {
+  std::string_view severity = "ERROR";  // or FATAL
+  std::string_view sqlstate;
+  std::string_view message;
+  std::string_view hint = {};
+};
+void append_error_response(std::string& out, const ErrorFields& fields);
+
+void append_query(std::string& out, std::string_view sql);
+void append_parse(std::string& out, std::string_view name, std::string_view sql,
+                  std::string_view parameter_types_be);
+void append_terminate(std::string& out);
+void append_cancel_request(std::string& out, std::string_view key);
+
+}  // namespace pgcache::wire

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/reply_tracker.h"
+
+namespace pgcache::wire {
+
+bool ReplyTracker::sent(PendingRequest request) {
+  if (request.request == Request::kCopyEnd) {
+    if (copying_in_) {
+      copying_in_ = false;
+    } else if (!pending_.empty()) {
+      pending_.push_back(request);   // the COPY that it ends has not been confirmed yet
+    }
+    return false;
+  }
+  if (copying_in_) {
+    const bool simple = !pending_.empty() && pending_.front().request == Request::kQuery;
+    if (!simple || request.request != Request::kSync) confused_ = true;
+    if (request.request == Request::kSync) return false;
+  }
+  if (skipping_) {
+    if (request.request != Request::kSync) return false;
+    skipping_ = false;
+  }
+  pending_.push_back(request);
+  return true;
+}
+
+void ReplyTracker::drop_until_sync(std::vector<PendingRequest>& dropped) {
+  while (!pending_.empty() && pending_.front().request != Request::kSync) {
+    dropped.push_back(pending_.front());
+    pending_.pop_front();
+  }
+  skipping_ = pending_.empty();
+}
+
+// The server reads copy data from now on: a Sync that is already on its way will be ignored, up to the
+// message that ends the copy.
+void ReplyTracker::begin_copy_in() {
+  copying_in_ = true;
+  for (auto it = pending_.begin() + 1; it != pending_.end();) {
+    if (it->request == Request::kCopyEnd) {
+      pending_.erase(it);
+      copying_in_ = false;
+      return;
+    }
+    it = it->request == Request::kSync ? pending_.erase(it) : it + 1;
+  }
+}
+
+Attribution ReplyTracker::on_ready(Attribution attribution) {
+  while (!pending_.empty()) {
+    const PendingRequest front = pending_.front();
+    pending_.pop_front();
+    if (front.request == Request::kSync || front.request == Request::kQuery ||
+        front.request == Request::kFunctionCall) {
+      attribution.request = front;
+      attribution.hidden = front.hidden;
+      attribution.has_request = true;
+      attribution.completed = true;
+      break;
+    }
+  }
+  copying_in_ = false;
+  return attribution;
+}
+
+Attribution ReplyTracker::on_frame(char tag, std::vector<PendingRequest>& dropped) {
+  while (!pending_.empty() && pending_.front().request == Request::kCopyEnd) pending_.pop_front();
+  Attribution attribution;
+  if (tag == 'Z') return on_ready(attribution);
+  if (pending_.empty()) return attribution;
+  attribution.has_request = true;
+  attribution.request = pending_.front();
+  attribution.hidden = attribution.request.hidden;
+  const Request front = attribution.request.request;
+  const bool simple = front == Request::kQuery || front == Request::kFunctionCall;
+  switch (tag) {
+    case '1':
+    case '2':
+    case '3':
+    case 'n':
+    case 's':
+      attribution.completed = !simple && front != Request::kSync;
+      break;
+    case 'T':
+      attribution.completed = front == Request::kDescribe;
+      break;
+    case 'C':
+    case 'I':
+      attribution.completed = front == Request::kExecute;
+      break;
+    case 'G':
+      begin_copy_in();
+      break;
+    case 'E':
+      copying_in_ = false;
+      if (!simple && front != Request::kSync) drop_until_sync(dropped);
+      return attribution;
+    default:
+      break;
+  }
+  if (attribution.completed) pending_.pop_front();
+  return attribution;
+}
+
+}  // namespace pgcache::wire

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which request the origin's next frame answers. Every frontend message that is sent to the origin and
+// that will be answered is noted here, in order; every backend frame is then attributed to the request
+// at the front. Requests of pgcache's own making are marked hidden: their replies are not relayed.
+//
+// Follows the rules of manual 55.2.3 (extended query: an error discards all up to the next Sync) and
+// 55.2.6 (COPY: Sync and Flush are ignored while copying in). Pure; owned by one session.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+namespace pgcache::wire {
+
+enum class Request : std::uint8_t {
+  kParse,
+  kBind,
+  kDescribe,
+  kExecute,
+  kClose,
+  kSync,
+  kQuery,
+  kFunctionCall,
+  kCopyEnd,   // CopyDone or CopyFail: answered by nothing, but it ends the ignoring of Sync
+};
+
+struct PendingRequest {
+  Request request = Request::kSync;
+  bool hidden = false;
+  std::uint64_t cookie = 0;   // the owner's
+};
+
+// What a backend frame means.
+struct Attribution {
+  bool hidden = false;                    // do not relay
+  bool has_request = false;               // false: nothing was outstanding (asynchronous message)
+  bool completed = false;                 // `request` is answered for good
+  PendingRequest request;                 // the one that the frame answers
+};
+
+class ReplyTracker {
+ public:
+  // Notes a message that goes to the origin. False when the origin will discard it (an error has
+  // happened and no Sync has been sent since), or ignore it (Sync during COPY).
+  bool sent(PendingRequest request);
+
+  // A frame came. NoticeResponse, NotificationResponse and ParameterStatus are asynchronous: do not
+  // pass them. `dropped` receives the requests that an error discarded.
+  Attribution on_frame(char tag, std::vector<PendingRequest>& dropped);
+
+  // Nothing is outstanding: the origin waits for a request.
+  bool idle() const { return pending_.empty() && !skipping_ && !copying_in_; }
+  bool copying_in() const { return copying_in_; }
+  // The count of ReadyForQuery can no longer be predicted (Sync sent in the middle of an extended
+  // COPY): the session must only relay from now on.
+  bool confused() const { return confused_; }
+
+ private:
+  void drop_until_sync(std::vector<PendingRequest>& dropped);
+  void begin_copy_in();
+  Attribution on_ready(Attribution attribution);
+
+  std::deque<PendingRequest> pending_;
+  bool skipping_ = false;
+  bool copying_in_ = false;
+  bool confused_ = false;
+};
+
+}  // namespace pgcache::wire

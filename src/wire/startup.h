@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client says first, before any tagged frame (manual, 55.2.1 and 55.2.11 to 55.2.12).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pgcache::wire {
+
+// The limit PostgreSQL sets on a startup packet (MAX_STARTUP_PACKET_LENGTH).
+inline constexpr std::uint32_t kStartupBytesMax = 10000;
+
+enum class StartupKind : std::uint8_t {
+  kIncomplete,
+  kMalformed,       // length out of bounds, or a body that cannot be read
+  kTls,             // a TLS ClientHello without SSLRequest
+  kSslRequest,
+  kGssEncRequest,
+  kCancelRequest,   // cancel_key holds pid and secret, as on the wire
+  kStartup,         // protocol 3.x
+  kUnsupported,     // a protocol whose major version is not 3
+};
+
+struct StartupPacket {
+  StartupKind kind = StartupKind::kIncomplete;
+  std::size_t bytes = 0;            // of the packet, when whole
+  std::uint32_t protocol = 0;
+  std::string_view cancel_key;
+  std::vector<std::pair<std::string_view, std::string_view>> parameters;
+
+  std::string_view parameter(std::string_view name) const;
+  // The database that the session will be in: `database`, else the user's name.
+  std::string_view database() const;
+  // True for replication=on|true|1|yes|database: a walsender session.
+  bool replication() const;
+};
+
+// Parses the packet at the start of `bytes`.
+StartupPacket parse_startup(std::string_view bytes);
+
+}  // namespace pgcache::wire

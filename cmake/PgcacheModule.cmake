@@ -42,6 +42,7 @@ function(pgcache_module NAME)
           target_link_libraries(${NAME}_${kind} pgcache_test_support)
         endif()
         add_test(NAME ${NAME}_${kind} COMMAND ${NAME}_${kind})
+        pgcache_test_defaults(${NAME}_${kind} ${kind})
       endif()
     endif()
   endforeach()
@@ -58,14 +59,25 @@ function(pgcache_module NAME)
   endif()
 endfunction()
 
-# A fuzz target, and the test that replays its corpus (fuzz/STEM/*).
+# Properties that every test has. LABEL tells ./dev what to run where: test (pure, fast), corpus,
+# pgtest (starts servers), program (tests/).
+function(pgcache_test_defaults TEST LABEL)
+  set_tests_properties(${TEST} PROPERTIES LABELS ${LABEL} TIMEOUT 300 ENVIRONMENT
+    "ASAN_OPTIONS=detect_leaks=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1")
+endfunction()
+
+# A fuzz target, and the test that replays its corpus (fuzz/STEM/*). Without PGCACHE_FUZZ the program
+# has an ordinary main that runs each file once.
 function(pgcache_fuzz_target STEM FILE LIBRARY)
   if(PGCACHE_FUZZ)
     add_executable(${STEM} ${FILE})
     target_link_options(${STEM} PRIVATE -fsanitize=fuzzer)
+    set(replay_arguments -runs=0)
   else()
     add_executable(${STEM} ${FILE} ${CMAKE_SOURCE_DIR}/tests/support/fuzz_replay_main.cc)
+    set(replay_arguments)
   endif()
   target_link_libraries(${STEM} ${LIBRARY})
-  add_test(NAME ${STEM}_corpus COMMAND ${STEM} ${CMAKE_SOURCE_DIR}/fuzz/${STEM})
+  add_test(NAME ${STEM}_corpus COMMAND ${STEM} ${replay_arguments} ${CMAKE_SOURCE_DIR}/fuzz/${STEM})
+  pgcache_test_defaults(${STEM}_corpus corpus)
 endfunction()

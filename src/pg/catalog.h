@@ -106,7 +106,7 @@ class Catalog {
   void add_type(Type type);
   void add_cast(Cast cast);
   void set_database(std::string name, std::string encoding, int server_version_num);
-  // Computes descendants from parents. Call once, last.
+  // Computes descendants from parents. Call once, last. (Of two objects with one oid the first stays.)
   void finish();
 
   const std::string& database() const { return database_; }
@@ -123,7 +123,13 @@ class Catalog {
   // All functions / operators of a name, in every schema.
   const std::vector<Function>& functions_named(std::string_view name) const;
   const std::vector<Operator>& operators_named(std::string_view name) const;
+  // The operator of exactly these operand types (`left` invalid for a prefix operator).
+  const Operator* find_operator(Oid schema, std::string_view name, Oid left, Oid right) const;
   const Cast* find_cast(Oid source, Oid target) const;
+  // The type below a domain, through domains over domains; any other type, known or not, is itself.
+  Oid base_type(Oid type) const;
+  // All relations from which `relation` descends, in any number of steps; without itself, ascending.
+  std::vector<Oid> ancestors_of(Oid relation) const;
   const std::unordered_map<Oid, Relation>& relations() const { return relations_; }
 
  private:

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options, and how each type of option is read and written.
+#include "config/options.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "config/values.h"
+
+namespace pgcache::config {
+namespace {
+
+constexpr std::int64_t kKiB = 1ll << 10;
+constexpr std::int64_t kMiB = 1ll << 20;
+constexpr std::int64_t kGiB = 1ll << 30;
+constexpr std::int64_t kTiB = 1ll << 40;
+constexpr std::int64_t kSecond = 1000;
+constexpr std::int64_t kMinute = 60 * kSecond;
+constexpr std::int64_t kHour = 60 * kMinute;
+constexpr std::int64_t kNameBytesMax = 63;  // NAMEDATALEN - 1
+
+constexpr std::array kOptions = std::to_array<Option>({
+    {"origin", &Config::origin, OptionType::kText, 0, 0, "",
+     "The PostgreSQL server to front: a libpq connection URI or conninfo string. What it leaves "
+     "out, "
+     "and all of it when empty, comes from PG* variables and the password file, as for psql."},
+    {"listen", &Config::listen, OptionType::kHostPort, 0, 0, "",
+     "Where clients connect. Port 0 takes any free one."},
+    {"admin", &Config::admin, OptionType::kHostPort, 0, 0, "",
+     "Where /healthz, /readyz, /metrics, /status and /queries are served over HTTP. Port 0 takes "
+     "any "
+     "free one."},
+    {"consistency", &Config::consistency, OptionType::kChoice, 0, 0, "eventual session strict",
+     "eventual: as fresh as the replication stream; session: a session also sees its own writes; "
+     "strict: no read is older than any acknowledged commit."},
+    {"workers", &Config::workers, OptionType::kCount, 0, 1024, "",
+     "Threads that serve clients; 0: one for each processor."},
+    {"cache_size", &Config::cache_size, OptionType::kSize, kMiB, 64 * kTiB, "",
+     "Memory for cached results; the least recently used leave first."},
+    {"max_result_size", &Config::max_result_size, OptionType::kSize, kKiB, kGiB, "",
+     "Larger results are passed on and not cached."},
+    {"max_shapes", &Config::max_shapes, OptionType::kCount, 1, 10000000, "",
+     "Distinct statements whose analysis is kept."},
+    {"max_query_size", &Config::max_query_size, OptionType::kSize, kKiB, 16 * kMiB, "",
+     "Longer statements are passed on without analysis."},
+    {"max_unit_size", &Config::max_unit_size, OptionType::kSize, kKiB, kGiB, "",
+     "An extended-protocol exchange is held up to this size until its Sync; a larger one is passed "
+     "on as it comes."},
+    {"max_clients", &Config::max_clients, OptionType::kCount, 1, 1000000, "",
+     "Client connections at a time; further ones are refused with 53300."},
+    {"session_buffer", &Config::session_buffer, OptionType::kSize, 16 * kKiB, kGiB, "",
+     "Bytes queued towards one peer before its other side is no longer read."},
+    {"handshake_timeout", &Config::handshake_timeout, OptionType::kDuration, 100, kHour, "",
+     "Time for a client to connect and authenticate."},
+    {"origin_connect_timeout", &Config::origin_connect_timeout, OptionType::kDuration, 100, kHour,
+     "", "Time to reach the origin for a client."},
+    {"load_wait_timeout", &Config::load_wait_timeout, OptionType::kDuration, 0, kHour, "",
+     "How long a query waits for the same query of another client before it asks the origin "
+     "itself."},
+    {"tracking_wait_timeout", &Config::tracking_wait_timeout, OptionType::kDuration, 0, kHour, "",
+     "How long the first query over a table waits for the table to be tracked before it goes on "
+     "uncached."},
+    {"max_staleness", &Config::max_staleness, OptionType::kDuration, 10, kHour, "",
+     "The cache is bypassed when it was not proven fresh within this time."},
+    {"heartbeat_interval", &Config::heartbeat_interval, OptionType::kDuration, 1, kHour, "",
+     "How often freshness is proven; shorter than max_staleness."},
+    {"catalog_poll_interval", &Config::catalog_poll_interval, OptionType::kDuration, 10, kHour, "",
+     "How often the catalog is polled for changes that do not announce themselves."},
+    {"transaction_log_size", &Config::transaction_log_size, OptionType::kSize, kMiB, kTiB, "",
+     "Recent transactions kept to check loads against; loads that need older ones are not cached."},
+    {"max_transaction_size", &Config::max_transaction_size, OptionType::kSize, 64 * kKiB, kTiB, "",
+     "Of a larger transaction only the tables are kept: all results over them are dropped."},
+    {"slot", &Config::slot, OptionType::kName, 0, 0, "",
+     "Name of the logical replication slot on the origin; each running pgcache needs its own."},
+    {"publication", &Config::publication, OptionType::kText, 1, kNameBytesMax, "",
+     "Name of the publication on the origin."},
+    {"manage_publication", &Config::manage_publication, OptionType::kSwitch, 0, 0, "",
+     "Make the publication and add tables to it when queries need them; false: use it as it is."},
+    {"keep_slot", &Config::keep_slot, OptionType::kSwitch, 0, 0, "",
+     "Leave the slot on the origin at a clean shutdown. It holds back WAL until it is used again."},
+    {"allow_tables", &Config::allow_tables, OptionType::kTables, 0, 0, "",
+     "Only queries over these tables are cached; empty: all."},
+    {"deny_tables", &Config::deny_tables, OptionType::kTables, 0, 0, "",
+     "Queries over any of these tables are never cached."},
+    {"cache", &Config::cache, OptionType::kSwitch, 0, 0, "", "false: a plain proxy."},
+    {"log_level", &Config::log_level, OptionType::kChoice, 0, 0, "trace debug info warn error off",
+     "The least severe messages that are logged."},
+    {"live", &Config::live, OptionType::kSwitch, 0, 0, "",
+     "A status line on the terminal, once a second."},
+});
+
+constexpr std::array<std::pair<std::string_view, Consistency>, 3> kConsistencyNames = {
+    {{"eventual", Consistency::kEventual},
+     {"session", Consistency::kSession},
+     {"strict", Consistency::kStrict}}};
+
+Error bad_value(const Option& option) { return Error{"allowed: " + allowed_text(option)}; }
+
+std::string join(const std::vector<std::string>& items, std::string_view separator) {
+  std::string out;
+  for (const std::string& item : items) {
+    if (!out.empty()) out += separator;
+    out += item;
+  }
+  return out;
+}
+
+std::string range_value_text(OptionType type, std::int64_t value) {
+  if (type == OptionType::kSize) return format_size(static_cast<std::uint64_t>(value));
+  if (type == OptionType::kDuration) return format_duration(std::chrono::milliseconds(value));
+  return std::to_string(value);
+}
+
+bool is_choice(const Option& option, std::string_view text) {
+  std::string_view rest = option.choices;
+  while (!rest.empty()) {
+    const std::size_t blank = std::min(rest.find(' '), rest.size());
+    if (!text.empty() && rest.substr(0, blank) == text) return true;
+    rest.remove_prefix(std::min(blank + 1, rest.size()));
+  }
+  return false;
+}
+
+bool is_slot_name(std::string_view text) {
+  return !text.empty() && text.size() <= std::size_t{kNameBytesMax} &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
+}
+
+bool is_table_pattern(std::string_view text) {
+  const std::size_t dot = text.find('.');
+  return dot != std::string_view::npos && dot > 0 && dot + 1 < text.size();
+}
+
+// The number for an option of kind kCount, kSize or kDuration, if it is one and in range.
+std::optional<std::int64_t> parse_number(const Option& option, std::string_view text) {
+  std::optional<std::int64_t> value;
+  if (option.type == OptionType::kSize) {
+    value = parse_size(text);
+  } else if (option.type == OptionType::kDuration) {
+    value = parse_duration_ms(text);
+  } else {
+    value = parse_integer(text);
+  }
+  if (!value || *value < option.min || *value > option.max) return std::nullopt;
+  return value;
+}
+
+// One overload for each alternative of OptionMember.
+struct Setter {
+  const Option& option;
+  std::string_view text;
+  Config& config;
+
+  Status operator()(std::string Config::*member) const {
+    if (option.type == OptionType::kChoice && !is_choice(option, text)) return bad_value(option);
+    if (option.type == OptionType::kName && !is_slot_name(text)) return bad_value(option);
+    if (option.type == OptionType::kText && option.max > 0 &&
+        (std::cmp_less(text.size(), option.min) || std::cmp_greater(text.size(), option.max))) {
+      return bad_value(option);
+    }
+    if (text.find('\0') != std::string_view::npos) return bad_value(option);
+    config.*member = std::string(text);
+    return {};
+  }
+  Status operator()(HostPort Config::*member) const {
+    std::optional<HostPort> value = parse_host_port(text);
+    if (!value) return bad_value(option);
+    config.*member = *std::move(value);
+    return {};
+  }
+  Status operator()(Consistency Config::*member) const {
+    for (const auto& [name, value] : kConsistencyNames) {
+      if (name == text) {
+        config.*member = value;
+        return {};
+      }
+    }
+    return bad_value(option);
+  }
+  Status operator()(std::chrono::milliseconds Config::*member) const {
+    const std::optional<std::int64_t> value = parse_number(option, text);
+    if (!value) return bad_value(option);
+    config.*member = std::chrono::milliseconds(*value);
+    return {};
+  }
+  Status operator()(bool Config::*member) const {
+    const std::optional<bool> value = parse_switch(text);
+    if (!value) return bad_value(option);
+    config.*member = *value;
+    return {};
+  }
+  Status operator()(std::vector<std::string> Config::*) const {
+    return set_option_list(option, split_list(text), config);
+  }
+  template <typename Int>
+  Status operator()(Int Config::*member) const {
+    const std::optional<std::int64_t> value = parse_number(option, text);
+    if (!value || std::cmp_greater(*value, std::numeric_limits<Int>::max())) {
+      return bad_value(option);
+    }
+    config.*member = static_cast<Int>(*value);
+    return {};
+  }
+};
+
+struct Getter {
+  const Option& option;
+  const Config& config;
+
+  std::string operator()(std::string Config::*member) const { return config.*member; }
+  std::string operator()(HostPort Config::*member) const {
+    return format_host_port(config.*member);
+  }
+  std::string operator()(Consistency Config::*member) const {
+    for (const auto& [name, value] : kConsistencyNames) {
+      if (value == config.*member) return std::string(name);
+    }
+    return {};
+  }
+  std::string operator()(std::chrono::milliseconds Config::*member) const {
+    return format_duration(config.*member);
+  }
+  std::string operator()(bool Config::*member) const { return config.*member ? "true" : "false"; }
+  std::string operator()(std::vector<std::string> Config::*member) const {
+    return join(config.*member, ",");
+  }
+  template <typename Int>
+  std::string operator()(Int Config::*member) const {
+    return range_value_text(option.type, static_cast<std::int64_t>(config.*member));
+  }
+};
+
+}  // namespace
+
+std::span<const Option> options() { return kOptions; }
+
+const Option* find_option(std::string_view key) {
+  const auto* found =
+      std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& o) { return o.key == key; });
+  return found == kOptions.end() ? nullptr : found;
+}
+
+std::string nearest_key(std::string_view key) {
+  std::string_view best;
+  std::size_t best_distance = std::max<std::size_t>(2, key.size() / 3) + 1;
+  for (const Option& option : kOptions) {
+    const std::size_t distance = edit_distance(key, option.key);
+    if (distance < best_distance) {
+      best = option.key;
+      best_distance = distance;
+    }
+  }
+  return std::string(best);
+}
+
+std::string allowed_text(const Option& option) {
+  const auto range = [&] {
+    return range_value_text(option.type, option.min) + " to " +
+           range_value_text(option.type, option.max);
+  };
+  switch (option.type) {
+    case OptionType::kText:
+      return option.max == 0 ? "any text" : "a text of " + range() + " bytes";
+    case OptionType::kName:
+      return "a name of up to 63 lower-case letters, digits and underscores";
+    case OptionType::kChoice: {
+      std::string choices(option.choices);
+      std::size_t at = 0;
+      while ((at = choices.find(' ', at)) != std::string::npos)
+        choices.replace(at, 1, ", "), at += 2;
+      return "one of " + choices;
+    }
+    case OptionType::kHostPort:
+      return "HOST:PORT, with an IPv6 address in brackets: [::1]:6432";
+    case OptionType::kCount:
+      return "a number from " + range();
+    case OptionType::kSize:
+      return "a size from " + range() + ", such as 64KiB, 10MB, 1GiB";
+    case OptionType::kDuration:
+      return "a duration from " + range() + ", such as 250ms, 1s, 2min";
+    case OptionType::kSwitch:
+      return "true or false";
+    case OptionType::kTables:
+      return "a list of schema.table or schema.*";
+  }
+  return {};
+}
+
+Status set_option(const Option& option, std::string_view text, Config& config) {
+  return std::visit(Setter{option, text, config}, option.member);
+}
+
+Status set_option_list(const Option& option, std::vector<std::string> items, Config& config) {
+  const auto* member = std::get_if<std::vector<std::string> Config::*>(&option.member);
+  if (member == nullptr) return bad_value(option);
+  for (const std::string& item : items) {
+    if (!is_table_pattern(item)) {
+      return Error{"\"" + item + "\" is neither; " + bad_value(option).message};
+    }
+  }
+  config.*(*member) = std::move(items);
+  return {};
+}
+
+std::string option_text(const Option& option, const Config& config) {
+  return std::visit(Getter{option, config}, option.member);
+}
+
+Status validate(const Config& config) {
+  if (config.heartbeat_interval >= config.max_staleness) {
+    return Error{"heartbeat_interval (" + format_duration(config.heartbeat_interval) +
+                 ") must be shorter than max_staleness (" + format_duration(config.max_staleness) +
+                 "): freshness would never be proven in time"};
+  }
+  if (config.max_result_size > config.cache_size) {
+    return Error{"max_result_size (" + format_size(config.max_result_size) +
+                 ") must not exceed cache_size (" + format_size(config.cache_size) + ")"};
+  }
+  if (config.listen.port != 0 && config.listen.port == config.admin.port &&
+      config.listen.host == config.admin.host) {
+    return Error{"listen and admin are the same address, " + format_host_port(config.listen)};
+  }
+  return {};
+}
+
+}  // namespace pgcache::config

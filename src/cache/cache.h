@@ -80,7 +80,8 @@ struct LookupRequest {
   bool needs_row_description = false;
   bool hit_only = false;                       // yield Hit or Bypass or NoEntry, start nothing
   bool may_wait = true;                        // false: go on alone when somebody else loads it
-  // Called once, on any thread, when a Wait is over; then look up again with may_wait = false.
+  // Called once, on any thread, when a Wait is over (perhaps before lookup returns); then look up again
+  // with may_wait = false.
   std::function<void()> wake;
 };
 
@@ -129,7 +130,8 @@ class Cache {
   // snapshot saw. Lookups stay bypassed until the first set_snapshot that sees all of it.
   void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point);
   void on_stream_connected();
-  void on_stream_disconnected();               // bypass until connected and fresh again; entries stay
+  void on_stream_disconnected();               // bypass until connected and a later heartbeat is applied;
+                                               // entries stay
   void apply(std::shared_ptr<const cdc::Transaction> transaction);
   // Everything up to here has been applied (keepalives move it past other databases' WAL).
   void on_position(pg::Lsn position);
@@ -144,8 +146,12 @@ class Cache {
   // xmin >= fence does not see.
   void set_tracked(pg::Oid relation, pg::Xid fence);
   void set_untrackable(pg::Oid relation, sql::BypassReason reason);
-  // The catalog changed: drop everything cached and all coverage answers of kind untrackable.
-  void on_catalog_changed();
+  // The catalog changed: drop everything cached and all coverage answers of kind untrackable. Call it
+  // after ShapeTable::set_catalog, with the generation that this began: results of older shapes are
+  // not published any more. A change to a relation that `catalog` does not know (a new partition, say)
+  // drops everything, since it may belong to anything; a null catalog knows every relation.
+  void on_catalog_changed(std::uint64_t shape_generation,
+                          std::shared_ptr<const pg::Catalog> catalog);
   // Drops entries over the relation (or all).
   void invalidate_relation(pg::Oid relation, InvalidationCause cause);
   void drop_all(InvalidationCause cause);
@@ -158,7 +164,8 @@ class Cache {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  friend struct CacheTestAccess;
+  std::shared_ptr<Impl> impl_;                 // shared with the loads in flight
 };
 
 }  // namespace pgcache::cache

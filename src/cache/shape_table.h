@@ -18,7 +18,7 @@ namespace pgcache::cache {
 
 using ShapeId = StrongId<struct ShapeIdTag, std::uint64_t>;
 
-// Counters that any worker bumps, relaxed.
+// Counters, relaxed. The cache counts invalidations, loads and load_time_ns; sessions count the routes.
 struct ShapeStats {
   std::atomic<std::uint64_t> hits{0};
   std::atomic<std::uint64_t> misses{0};

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values: which type is read by which codec, and what all families share.
+#include "pg/value.h"
+
+#include "base/hash.h"
+#include "pg/value_codec.h"
+
+namespace pgcache::pg {
+
+namespace {
+
+// PostgreSQL cuts a longer name to this many bytes (NAMEDATALEN - 1), at a character boundary.
+constexpr std::size_t kNameBytesMax = 63;
+
+constexpr std::uint32_t oid_number(Oid oid) { return static_cast<std::uint32_t>(oid); }
+
+bool has_zero_byte(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
+std::string without_trailing_blanks(std::string_view text) {
+  const std::size_t last = text.find_last_not_of(' ');
+  return std::string(text.substr(0, last == std::string_view::npos ? 0 : last + 1));
+}
+
+// The character types: their text and binary forms are the same.
+CanonicalBytes characters(ValueFamily family, std::string_view text) {
+  if (has_zero_byte(text)) return std::nullopt;
+  if (family == ValueFamily::kName && text.size() > kNameBytesMax) return std::nullopt;
+  if (family == ValueFamily::kBpchar) return without_trailing_blanks(text);
+  return std::string(text);
+}
+
+CanonicalBytes bytes_from_text(ValueFamily family, Oid type, std::string_view text) {
+  switch (family) {
+    case ValueFamily::kBool:
+      return bool_from_text(text);
+    case ValueFamily::kNumber:
+      return number_from_text(type, text);
+    case ValueFamily::kOid:
+      return oid_from_text(text);
+    case ValueFamily::kFloat:
+      return float_from_text(type, text);
+    case ValueFamily::kText:
+    case ValueFamily::kName:
+    case ValueFamily::kBpchar:
+      return characters(family, text);
+    case ValueFamily::kBytea:
+      return bytea_from_text(text);
+    case ValueFamily::kUuid:
+      return uuid_from_text(text);
+    case ValueFamily::kDate:
+    case ValueFamily::kTime:
+    case ValueFamily::kTimestamp:
+    case ValueFamily::kTimestamptz:
+      return time_from_text(family, text);
+  }
+  return std::nullopt;
+}
+
+CanonicalBytes fixed_length(std::string_view bytes, std::size_t length) {
+  if (bytes.size() != length) return std::nullopt;
+  return std::string(bytes);
+}
+
+CanonicalBytes bool_from_binary(std::string_view bytes) {
+  if (bytes.size() != 1) return std::nullopt;
+  return std::string(1, bytes[0] == 0 ? '\0' : '\1');
+}
+
+CanonicalBytes bytes_from_binary(ValueFamily family, Oid type, std::string_view bytes) {
+  switch (family) {
+    case ValueFamily::kBool:
+      return bool_from_binary(bytes);
+    case ValueFamily::kNumber:
+      return number_from_binary(type, bytes);
+    case ValueFamily::kOid:
+      return fixed_length(bytes, 4);
+    case ValueFamily::kFloat:
+      return float_from_binary(type, bytes);
+    case ValueFamily::kText:
+    case ValueFamily::kName:
+    case ValueFamily::kBpchar:
+      return characters(family, bytes);
+    case ValueFamily::kBytea:
+      return std::string(bytes);
+    case ValueFamily::kUuid:
+      return fixed_length(bytes, 16);
+    case ValueFamily::kDate:
+    case ValueFamily::kTime:
+    case ValueFamily::kTimestamp:
+    case ValueFamily::kTimestamptz:
+      return time_from_binary(family, bytes);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view trim_spaces(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\n\v\f\r";
+  const std::size_t first = text.find_first_not_of(kSpaces);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpaces) - first + 1);
+}
+
+bool equals_ignoring_case(std::string_view text, std::string_view lower) {
+  if (text.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+std::optional<ValueFamily> family_of(Oid type) {
+  switch (oid_number(type)) {
+    case oid_number(type::kBool):
+      return ValueFamily::kBool;
+    case oid_number(type::kInt2):
+    case oid_number(type::kInt4):
+    case oid_number(type::kInt8):
+    case oid_number(type::kNumeric):
+      return ValueFamily::kNumber;
+    case oid_number(type::kOid):
+      return ValueFamily::kOid;
+    case oid_number(type::kFloat4):
+    case oid_number(type::kFloat8):
+      return ValueFamily::kFloat;
+    case oid_number(type::kText):
+    case oid_number(type::kVarchar):
+      return ValueFamily::kText;
+    case oid_number(type::kName):
+      return ValueFamily::kName;
+    case oid_number(type::kBpchar):
+      return ValueFamily::kBpchar;
+    case oid_number(type::kBytea):
+      return ValueFamily::kBytea;
+    case oid_number(type::kUuid):
+      return ValueFamily::kUuid;
+    case oid_number(type::kDate):
+      return ValueFamily::kDate;
+    case oid_number(type::kTime):
+      return ValueFamily::kTime;
+    case oid_number(type::kTimestamp):
+      return ValueFamily::kTimestamp;
+    case oid_number(type::kTimestamptz):
+      return ValueFamily::kTimestamptz;
+    default:
+      return std::nullopt;
+  }
+}
+
+Value Value::integer(std::int64_t v) { return {ValueFamily::kNumber, canonical_integer(v)}; }
+
+Value Value::text(std::string_view v) { return {ValueFamily::kText, std::string(v)}; }
+
+std::uint64_t Value::hash() const {
+  constexpr std::uint64_t kMix = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
+  return hash_bytes(bytes_) ^ (static_cast<std::uint64_t>(family_) + 1) * kMix;
+}
+
+std::optional<std::strong_ordering> compare(const Value& a, const Value& b) {
+  if (a.family() != b.family()) return std::nullopt;
+  // std::string compares bytes as unsigned, and a prefix is less: the order the codecs build upon.
+  return a.bytes() <=> b.bytes();
+}
+
+std::optional<Value> parse_text(Oid type, std::string_view text) {
+  const auto family = family_of(type);
+  if (!family) return std::nullopt;
+  CanonicalBytes bytes = bytes_from_text(*family, type, text);
+  if (!bytes) return std::nullopt;
+  return ValueCodec::make(*family, *std::move(bytes));
+}
+
+std::optional<Value> parse_binary(Oid type, std::string_view bytes) {
+  const auto family = family_of(type);
+  if (!family) return std::nullopt;
+  CanonicalBytes canonical = bytes_from_binary(*family, type, bytes);
+  if (!canonical) return std::nullopt;
+  return ValueCodec::make(*family, *std::move(canonical));
+}
+
+}  // namespace pgcache::pg

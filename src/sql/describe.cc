@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Predicates and dependencies as text, for people and tests: parameters as $1, lifted literals as
+// ?1, constants of the shape as themselves.
+#include <string>
+
+#include "sql/analysis.h"
+
+namespace pgcache::sql {
+namespace {
+
+const char* sign(CompareOp op) {
+  switch (op) {
+    case CompareOp::kEq:
+      return " = ";
+    case CompareOp::kNe:
+      return " <> ";
+    case CompareOp::kLt:
+      return " < ";
+    case CompareOp::kLe:
+      return " <= ";
+    case CompareOp::kGt:
+      return " > ";
+    case CompareOp::kGe:
+      return " >= ";
+  }
+  return " ? ";
+}
+
+std::string show_operand(OperandIndex index, const CacheableQuery& query) {
+  if (index >= query.operands.size()) return "?";
+  const OperandSpec& spec = query.operands[index];
+  std::string out = spec.negated ? "-" : "";
+  switch (spec.source) {
+    case OperandSpec::Source::kConstant:
+      return out + "'" + spec.constant + "'";
+    case OperandSpec::Source::kLiteral:
+      return out + "?" + std::to_string(spec.index + 1);
+    case OperandSpec::Source::kParameter:
+      return out + "$" + std::to_string(spec.index + 1);
+  }
+  return out;
+}
+
+std::string show_list(const std::vector<OperandIndex>& operands, const CacheableQuery& query) {
+  std::string out = "(";
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    if (i > 0) out += ", ";
+    out += show_operand(operands[i], query);
+  }
+  return out + ")";
+}
+
+std::string show_children(const Predicate& predicate, const char* word,
+                          const CacheableQuery& query) {
+  std::string out;
+  for (std::size_t i = 0; i < predicate.children.size(); ++i) {
+    const Predicate& child = predicate.children[i];
+    const bool nested = child.kind == Predicate::Kind::kAnd || child.kind == Predicate::Kind::kOr;
+    if (i > 0) out += word;
+    out += nested ? "(" + describe(child, query) + ")" : describe(child, query);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string describe(const Predicate& predicate, const CacheableQuery& query) {
+  switch (predicate.kind) {
+    case Predicate::Kind::kTrue:
+      return "true";
+    case Predicate::Kind::kFalse:
+      return "false";
+    case Predicate::Kind::kUnknown:
+      return "unknown";
+    case Predicate::Kind::kAnd:
+      return show_children(predicate, " AND ", query);
+    case Predicate::Kind::kOr:
+      return show_children(predicate, " OR ", query);
+    case Predicate::Kind::kNot:
+      return "NOT (" + show_children(predicate, "", query) + ")";
+    case Predicate::Kind::kCompare:
+      return predicate.column.name + sign(predicate.op) + show_operand(predicate.operand, query);
+    case Predicate::Kind::kCompareColumns:
+      return predicate.column.name + sign(predicate.op) + predicate.other_column.name;
+    case Predicate::Kind::kIsNull:
+      return predicate.column.name + " IS NULL";
+    case Predicate::Kind::kIn:
+      return predicate.column.name + " IN " + show_list(predicate.in_operands, query);
+  }
+  return "?";
+}
+
+// "16384 KEY id = $1, kind IN (?1, ?2) RANGE price >= ?3 WHERE active = 'true'"; the parts that are
+// missing do not restrict.
+std::string describe(const Dependency& dependency, const CacheableQuery& query) {
+  std::string out = std::to_string(pg::to_u32(dependency.relation));
+  for (std::size_t i = 0; i < dependency.equalities.size(); ++i) {
+    const EqualityBinding& binding = dependency.equalities[i];
+    out += (i == 0 ? " KEY " : ", ") + binding.column.name;
+    out += binding.operands.size() == 1 ? " = " + show_operand(binding.operands[0], query)
+                                        : " IN " + show_list(binding.operands, query);
+  }
+  if (dependency.range) {
+    const RangeBinding& range = *dependency.range;
+    out += " RANGE " + range.column.name;
+    if (range.lower)
+      out += (range.lower_inclusive ? " >= " : " > ") + show_operand(*range.lower, query);
+    if (range.upper)
+      out += (range.upper_inclusive ? " <= " : " < ") + show_operand(*range.upper, query);
+  }
+  if (dependency.residual.kind != Predicate::Kind::kTrue) {
+    out += " WHERE " + describe(dependency.residual, query);
+  }
+  return out;
+}
+
+}  // namespace pgcache::sql

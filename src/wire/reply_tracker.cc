@@ -61,11 +61,16 @@ Attribution ReplyTracker::on_ready(Attribution attribution) {
     }
   }
   copying_in_ = false;
+  pop_copy_ends();
   return attribution;
 }
 
-Attribution ReplyTracker::on_frame(char tag, std::vector<PendingRequest>& dropped) {
+void ReplyTracker::pop_copy_ends() {
   while (!pending_.empty() && pending_.front().request == Request::kCopyEnd) pending_.pop_front();
+}
+
+Attribution ReplyTracker::on_frame(char tag, std::vector<PendingRequest>& dropped) {
+  pop_copy_ends();
   Attribution attribution;
   if (tag == 'Z') return on_ready(attribution);
   if (pending_.empty()) return attribution;

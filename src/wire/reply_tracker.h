@@ -52,6 +52,8 @@ class ReplyTracker {
   // Nothing is outstanding: the origin waits for a request.
   bool idle() const { return pending_.empty() && !skipping_ && !copying_in_; }
   bool copying_in() const { return copying_in_; }
+  // An error happened: the origin discards everything until a Sync, and none is on its way.
+  bool discarding() const { return skipping_; }
   // The count of ReadyForQuery can no longer be predicted (Sync sent in the middle of an extended
   // COPY): the session must only relay from now on.
   bool confused() const { return confused_; }
@@ -59,6 +61,7 @@ class ReplyTracker {
  private:
   void drop_until_sync(std::vector<PendingRequest>& dropped);
   void begin_copy_in();
+  void pop_copy_ends();
   Attribution on_ready(Attribution attribution);
 
   std::deque<PendingRequest> pending_;

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/effects.h"
+
+#include <iterator>
+#include <utility>
+
+namespace pgcache::proxy {
+
+namespace {
+
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+// Behind white space and comments; an unterminated comment ends the text.
+std::string_view skip_blank(std::string_view sql) {
+  for (;;) {
+    while (!sql.empty() && is_space(sql.front())) sql.remove_prefix(1);
+    if (sql.starts_with("--")) {
+      const std::size_t end = sql.find_first_of("\r\n");
+      sql = end == std::string_view::npos ? std::string_view{} : sql.substr(end);
+    } else if (sql.starts_with("/*")) {
+      int depth = 0;
+      std::size_t at = 0;
+      do {
+        if (sql.substr(at).starts_with("/*")) {
+          ++depth;
+          at += 2;
+        } else if (sql.substr(at).starts_with("*/")) {
+          --depth;
+          at += 2;
+        } else {
+          ++at;
+        }
+      } while (depth > 0 && at < sql.size());
+      sql = sql.substr(at < sql.size() ? at : sql.size());
+    } else {
+      return sql;
+    }
+  }
+}
+
+bool keyword_is(std::string_view word, std::string_view lower) {
+  if (word.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    const char c = word[i] >= 'A' && word[i] <= 'Z' ? static_cast<char>(word[i] + 32) : word[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+Effects dml_effects() {
+  Effects effects;
+  effects.harmless = false;
+  effects.wrote = true;
+  return effects;
+}
+
+// A read that is not known to be cacheable: any function may be called in it.
+Effects read_effects() {
+  Effects effects;
+  effects.harmless = false;
+  effects.may_have_written = true;
+  return effects;
+}
+
+// A semicolon with something behind it. Right or not (it may stand in a string), the answer "yes" is safe.
+bool may_hold_more_statements(std::string_view sql) {
+  const std::size_t semicolon = sql.find(';');
+  return semicolon != std::string_view::npos && !skip_blank(sql.substr(semicolon + 1)).empty();
+}
+
+Effects several_effects() {
+  Effects effects = unknown_effects();
+  effects.ddl = true;
+  effects.clears_statements = true;
+  return effects;
+}
+
+Effects of_kind(sql::StatementKind kind, const cache::Shape& shape) {
+  using sql::StatementKind;
+  Effects effects;
+  switch (kind) {
+    case StatementKind::kBegin:
+      effects.begins = true;
+      return effects;
+    case StatementKind::kCommit:
+    case StatementKind::kRollback:
+      return effects;
+    case StatementKind::kDeallocate:
+      effects.deallocates.push_back(shape.analysis.statement_name);
+      return effects;
+    case StatementKind::kDeallocateAll:
+      effects.clears_statements = true;
+      effects.harmless = false;
+      return effects;
+    case StatementKind::kBeginOther:
+    case StatementKind::kSet:
+      effects.harmless = false;
+      return effects;
+    case StatementKind::kDml:
+      return dml_effects();
+    case StatementKind::kRead:
+      return read_effects();
+    case StatementKind::kDdl:
+      effects = unknown_effects();
+      effects.ddl = true;
+      return effects;
+    case StatementKind::kOther:
+      return unknown_effects();
+  }
+  return unknown_effects();
+}
+
+}  // namespace
+
+Lead leading_keyword(std::string_view sql) {
+  sql = skip_blank(sql);
+  if (sql.starts_with('(')) return Lead::kRead;
+  std::size_t length = 0;
+  while (length < sql.size() && length < 9 &&
+         ((sql[length] | 32) >= 'a' && (sql[length] | 32) <= 'z')) {
+    ++length;
+  }
+  const std::string_view word = sql.substr(0, length);
+  for (const char* read : {"select", "with", "values", "table"}) {
+    if (keyword_is(word, read)) return Lead::kRead;
+  }
+  for (const char* dml : {"insert", "update", "delete", "merge", "copy", "truncate"}) {
+    if (keyword_is(word, dml)) return Lead::kDml;
+  }
+  return Lead::kUtility;
+}
+
+void Effects::merge(Effects other) {
+  begins |= other.begins;
+  harmless &= other.harmless;
+  wrote |= other.wrote;
+  may_have_written |= other.may_have_written;
+  ddl |= other.ddl;
+  clears_statements |= other.clears_statements;
+  deallocates.insert(deallocates.end(), std::make_move_iterator(other.deallocates.begin()),
+                     std::make_move_iterator(other.deallocates.end()));
+}
+
+Effects unknown_effects() {
+  Effects effects;
+  effects.harmless = false;
+  effects.wrote = true;
+  return effects;
+}
+
+Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
+  if (lead == Lead::kDml) return may_hold_more_statements(sql) ? several_effects() : dml_effects();
+  if (shape == nullptr) return lead == Lead::kRead ? read_effects() : unknown_effects();
+  if (shape->analysis.cacheable() != nullptr) return {};
+  const sql::BypassReason reason = shape->analysis.not_cacheable()->reason;
+  if (reason == sql::BypassReason::kMultiStatement || reason == sql::BypassReason::kSyntax) {
+    return several_effects();
+  }
+  if (reason == sql::BypassReason::kModifyingCte) return dml_effects();
+  return of_kind(shape->analysis.kind, *shape);
+}
+
+Block next_block(Block before, const Effects& effects, char status) {
+  if (status == 'I') return Block::kNone;
+  if (status == 'E' || !effects.harmless) return Block::kDirty;
+  if (before == Block::kNone) return effects.begins ? Block::kClean : Block::kDirty;
+  return before;
+}
+
+}  // namespace pgcache::proxy

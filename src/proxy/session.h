@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// One client's session: a state machine without I/O. Bytes of both peers come in, bytes for both go out;
+// in between it decides for each query whether the cache may answer it, and keeps the order of replies.
+//
+// How it works
+// - Client frames are taken one by one from the input buffer. An extended exchange is held there until
+//   its Sync, and then looked at as a whole ("unit"). Whatever cannot be served is forwarded as it is.
+// - A read that might be served waits until the origin owes nothing, so that replies keep their order
+//   and the transaction status is known; everything else is forwarded at once, so pipelines flow.
+// - While something is waited for (origin, settings, somebody's load) `hold_` says what, and the
+//   client's bytes stay where they are; when it is over the same frame is looked at again from scratch.
+// - Each forwarded unit leaves a Unit record: its effects, and what is captured of its answers. The
+//   origin's ReadyForQuery completes it: effects take hold, captured results are published.
+//
+// Owned by the loop around it; one thread. See environment.h for what it asks of the world.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/cache.h"
+#include "proxy/effects.h"
+#include "proxy/environment.h"
+#include "proxy/settings.h"
+#include "proxy/statements.h"
+#include "wire/buffers.h"
+#include "wire/frame.h"
+#include "wire/frontend.h"
+#include "wire/reply_tracker.h"
+#include "wire/startup.h"
+
+namespace pgcache::proxy {
+
+class Session {
+ public:
+  Session(SessionEnvironment& environment, SessionIo& io);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // The loop reads into the inputs and writes from the outputs, then calls the matching event.
+  wire::InputBuffer& client_input() { return client_input_; }
+  wire::InputBuffer& origin_input() { return origin_input_; }
+  wire::OutputQueue& to_client() { return to_client_; }
+  wire::OutputQueue& to_origin() { return to_origin_; }
+
+  void on_client_bytes();
+  void on_client_closed(bool reset);
+  void on_origin_connected();
+  void on_origin_bytes();
+  void on_origin_closed(std::string_view why);
+  void on_output_drained();             // either output went below its limit
+  void on_timer();
+  void on_wake();
+  void on_position(pg::Lsn position);   // invalid: could not be had
+  void on_shutdown();                   // pgcache ends
+
+  bool wants_client_bytes() const;
+  bool wants_origin_bytes() const;
+  bool close_client_when_flushed() const { return phase_ == Phase::kClosing; }
+  bool close_origin_when_flushed() const { return close_origin_; }
+
+ private:
+  enum class Phase : std::uint8_t {
+    kStartup, kConnecting, kAuthenticating, kReady, kBlind, kCancelling, kClosing
+  };
+  enum class Hold : std::uint8_t { kNone, kOrigin, kSettings, kWait };
+
+  // A query that was forwarded after the cache had been asked, and what is captured of its answer.
+  struct Inflight {
+    std::uint64_t id = 0;
+    Route route = Route::kMiss;
+    cache::ShapePtr shape;
+    std::unique_ptr<cache::Load> load;  // null: only the latency is of interest
+    bool complete = false;
+    std::string row_description;
+    std::string rows;
+    std::uint64_t row_count = 0;
+  };
+  struct Unit {
+    std::uint64_t id = 0;
+    TimePoint started;
+    Effects effects;
+    std::vector<Inflight> inflight;
+  };
+  // A statement text to be decided upon, wherever it came from.
+  struct ReadCandidate {
+    std::string_view sql;
+    const sql::StatementShape* statement_shape = nullptr;
+    cache::ShapePtr shape;
+    const std::vector<wire::BindParameter>* parameters = nullptr;
+    std::string_view result_formats_be;
+    bool simple = false;
+    bool needs_row_description = false;
+    bool may_wait = false;
+  };
+  // What came of it.
+  struct Verdict {
+    enum class Kind : std::uint8_t { kHit, kLoad, kMiss, kBypass, kFallback, kHeld };
+    Kind kind = Kind::kBypass;
+    sql::BypassReason bypass = sql::BypassReason::kUnsupported;
+    FallbackReason fallback = FallbackReason::kCacheError;
+    cache::CachedResultPtr result;
+    std::unique_ptr<cache::Load> load;
+  };
+  // One message of an extended unit.
+  struct Step {
+    char tag = 0;
+    std::string_view frame;
+    wire::Parse parse;
+    wire::Bind bind;
+    wire::Target target;
+    wire::Execute execute;
+    bool understood = false;
+    StatementPtr statement;             // of Parse and Bind, when known
+    std::size_t bind_step = 0;          // of Execute: the Bind of its portal
+    bool needs_row_description = false; // of Execute: its portal is described in the unit
+  };
+
+  // --- session.cc: life
+  void process_startup();
+  void on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes);
+  void process_authentication();
+  void fail(const wire::ErrorFields& fields);   // FATAL to the client, and close both sides
+  void close();
+  void arm_timer(TimePoint when);
+  bool over_limits() const;
+
+  // --- session_client.cc: frames of the client, forwarding
+  void process_client();
+  bool take_client_frame();                     // false: no progress possible now
+  bool dispatch(wire::Frame frame);             // false: held; the frame stays
+  bool stream_large_frame(wire::FrameHeader header, std::string_view bytes);
+  void consume_client(std::size_t bytes);
+  Unit& open_unit();
+  void finish_unit();                           // its Sync, Query or FunctionCall has been sent
+  void forward_raw(std::string_view bytes);
+  void forward_held_unit();
+  void forward_extended(wire::Frame frame);
+  void forward_parse(std::string_view frame, const wire::Parse& parse);
+  void forward_bind(std::string_view frame, const wire::Bind& bind);
+  void forward_sync(std::string_view frame);
+  void forward_query(std::string_view frame, std::optional<std::string_view> sql, Verdict verdict,
+                     cache::ShapePtr shape);
+  void ensure_at_origin(std::string_view name);
+  void terminate();
+
+  // --- session_read.cc: deciding
+  bool handle_query(wire::Frame frame);
+  bool handle_unit(std::string_view bytes);     // an extended exchange with its Sync
+  void parse_unit(std::string_view bytes);
+  std::optional<sql::BypassReason> link_unit(); // Binds to statements, Executes to Binds
+  std::optional<sql::BypassReason> link_step(std::size_t at);
+  void forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
+                    std::optional<sql::BypassReason> shape_reason);
+  void serve_unit(const std::vector<Verdict>& verdicts);
+  bool every_step_is_executed() const;
+  std::optional<Verdict> gate_unit(const std::vector<std::size_t>& executes,
+                                   std::optional<sql::BypassReason> shape_reason);
+  Verdict decide_execute(std::size_t at, bool alone);
+  StatementPtr make_statement(std::string_view sql, std::string_view types_be) const;
+  // Whether the session's state lets a read be served at all; nothing when it does.
+  std::optional<Verdict> gate();
+  std::optional<Verdict> gate_settings();
+  Verdict decide(ReadCandidate& candidate);
+  std::optional<sql::BypassReason> check_values(const ReadCandidate& candidate,
+                                                const sql::CacheableQuery& query) const;
+  void build_key(const ReadCandidate& candidate);
+  Verdict look_up(ReadCandidate& candidate);
+  Verdict begin_wait(cache::Waiting waiting);
+  void send_settings_query();
+  cache::ShapePtr shape_of(Statement& statement) const;
+  cache::ShapePtr find_shape(std::string_view sql, const sql::StatementShape& shape,
+                             const std::vector<pg::Oid>& types) const;
+  cache::ShapeScope scope() const;
+  bool needs_conforming() const;
+  void count(const Verdict& verdict, const cache::Shape* shape);
+  void observe(Route route, TimePoint started);
+  static Verdict bypass(sql::BypassReason reason);
+  static Verdict fallback(FallbackReason reason);
+  static Verdict held();
+
+  // --- session_origin.cc: frames of the origin
+  void process_origin();
+  bool take_origin_frame();
+  void relay_rows(std::string_view bytes);
+  void on_origin_frame(char tag, std::string_view frame, bool whole);
+  void on_asynchronous(char tag, std::string_view frame);
+  void on_hidden_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
+  void on_reply(char tag, std::string_view frame, const wire::Attribution& attribution);
+  void on_dropped();
+  void on_ready(char status, std::uint64_t unit_id);
+  void complete_unit(Unit unit);
+  void after_unit(const Effects& effects);
+  void note_write(bool sure);
+  Inflight* capturing(const wire::PendingRequest& request);
+  void capture(Inflight& inflight, std::string_view frames, std::uint64_t rows);
+  void complete_capture(Inflight& inflight, std::string_view frame);
+  void spoil_captures();
+
+  SessionEnvironment& env_;
+  SessionIo& io_;
+  wire::InputBuffer client_input_;
+  wire::InputBuffer origin_input_;
+  wire::OutputQueue to_client_;
+  wire::OutputQueue to_origin_;
+
+  Phase phase_ = Phase::kStartup;
+  Hold hold_ = Hold::kNone;
+  bool running_ = false;                 // process_client() is on the stack
+  bool cacheable_session_ = false;       // the right database, cache switched on
+  bool relay_only_ = false;
+  bool client_eof_ = false;
+  bool close_origin_ = false;
+  bool terminated_ = false;              // Terminate was sent to the origin
+  std::uint64_t client_skip_ = 0;        // bytes of a large client frame still to be relayed
+  std::uint64_t origin_skip_ = 0;
+  std::size_t held_bytes_ = 0;           // of the unit that waits for its Sync, in client_input_
+  bool streaming_unit_ = false;          // the present unit is being forwarded frame by frame
+  std::string startup_packet_;
+  std::string cancel_key_;               // BackendKeyData, as on the wire
+
+  wire::ReplyTracker tracker_;
+  std::vector<wire::PendingRequest> dropped_;
+  std::uint64_t next_id_ = 1;
+  std::optional<Unit> open_unit_;
+  std::deque<Unit> units_;
+  std::string described_;                // RowDescription of the portal described last
+  std::deque<std::pair<std::uint64_t, std::string>> pending_parses_;  // cookie, statement name
+
+  char status_ = 'I';
+  Block block_ = Block::kNone;
+  bool block_wrote_ = false;
+  bool block_may_have_written_ = false;
+
+  SettingsPtr settings_;                 // null: unknown
+  SettingsPtr last_settings_;            // the last ones known, for early decisions only
+  std::uint64_t settings_epoch_ = 0;
+  bool settings_asked_ = false;
+  bool settings_failed_ = false;
+  std::vector<std::optional<std::string>> settings_row_;
+
+  enum class AfterWrite : std::uint8_t { kNone, kNeeded, kRequested, kKnown };
+  AfterWrite after_write_ = AfterWrite::kNone;
+  bool write_since_request_ = false;
+  pg::Lsn write_position_;
+
+  StatementTable statements_;
+  std::vector<Step> steps_;
+  std::size_t step_count_ = 0;
+  std::string key_;
+  std::unique_ptr<cache::Wait> wait_;
+  bool waited_ = false;
+  std::optional<FallbackReason> timed_out_;
+  FallbackReason waiting_for_ = FallbackReason::kLoadWait;
+  TimePoint frame_started_;
+};
+
+}  // namespace pgcache::proxy

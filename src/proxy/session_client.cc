@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames of the client: taking them, and forwarding what is not served. See session.h.
+#include <algorithm>
+
+#include "pg/sqlstate.h"
+#include "proxy/session.h"
+
+namespace pgcache::proxy {
+
+void Session::process_client() {
+  if (running_ || phase_ != Phase::kReady) return;
+  running_ = true;
+  while (phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits() && take_client_frame()) {
+  }
+  running_ = false;
+  if (client_eof_ && phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits()) {
+    forward_held_unit();
+    terminate();
+  }
+  client_input_.shrink(16 * 1024);
+}
+
+bool Session::take_client_frame() {
+  std::string_view bytes = client_input_.view();
+  if (client_skip_ > 0) {
+    const std::size_t part = std::min<std::uint64_t>(client_skip_, bytes.size());
+    if (part == 0) return false;
+    to_origin_.append(bytes.substr(0, part));
+    client_input_.consume(part);
+    client_skip_ -= part;
+    return true;
+  }
+  bytes.remove_prefix(held_bytes_);
+  wire::FrameHeader header;
+  const wire::FrameState state = wire::peek_frame(bytes, header);
+  if (state == wire::FrameState::kIncomplete) return false;
+  if (state == wire::FrameState::kMalformed) {
+    fail({"FATAL", pg::sqlstate::kProtocolViolation, "invalid message length", {}});
+    return false;
+  }
+  const std::size_t total = header.total_bytes();
+  if (bytes.size() >= total) return dispatch({header.tag, bytes.substr(0, total)});
+  if (total > env_.config->max_unit_size || header.tag == 'd' || relay_only_) {
+    return stream_large_frame(header, bytes);
+  }
+  return false;
+}
+
+// A frame that will not be looked into is passed on as it comes, in constant memory.
+bool Session::stream_large_frame(wire::FrameHeader header, std::string_view bytes) {
+  if (held_bytes_ > 0) {
+    forward_held_unit();
+    return true;
+  }
+  const std::uint64_t total = header.total_bytes();
+  const std::size_t present = bytes.size();
+  switch (relay_only_ ? 'd' : header.tag) {
+    case 'Q':
+      count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
+      forward_query(bytes, std::nullopt, bypass(sql::BypassReason::kQueryTooLong), nullptr);
+      break;
+    case 'P':
+    case 'B':
+      open_unit().effects.merge(unknown_effects());
+      if (header.tag == 'P') statements_.clear();  // its name is not read
+      if (header.tag == 'B') count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
+      streaming_unit_ = true;
+      tracker_.sent({header.tag == 'P' ? wire::Request::kParse : wire::Request::kBind, false, 0});
+      forward_raw(bytes);
+      break;
+    case 'F':
+      open_unit().effects.merge(unknown_effects());
+      forward_raw(bytes);
+      if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
+      break;
+    default:
+      forward_raw(bytes);
+      break;
+  }
+  consume_client(present);
+  client_skip_ = total - present;
+  return true;
+}
+
+void Session::consume_client(std::size_t bytes) {
+  client_input_.consume(bytes);
+  frame_started_ = {};
+  waited_ = false;
+  timed_out_.reset();
+  settings_failed_ = false;
+}
+
+bool Session::dispatch(wire::Frame frame) {
+  const std::size_t total = frame.bytes.size();
+  if (relay_only_) {
+    if (frame.tag == 'X') terminated_ = true;
+    if (frame.tag == 'Q' || frame.tag == 'E') count(bypass(sql::BypassReason::kRelayOnly), nullptr);
+    forward_raw(frame.bytes);
+    consume_client(total);
+    return true;
+  }
+  switch (frame.tag) {
+    case 'P':
+    case 'B':
+    case 'D':
+    case 'E':
+    case 'C':
+      if (streaming_unit_) {
+        forward_extended(frame);
+        consume_client(total);
+      } else {
+        held_bytes_ += total;
+        if (held_bytes_ > env_.config->max_unit_size) forward_held_unit();
+      }
+      return true;
+    case 'S':
+      if (!streaming_unit_) {
+        return handle_unit(client_input_.view().substr(0, held_bytes_ + total));
+      }
+      forward_sync(frame.bytes);
+      consume_client(total);
+      return true;
+    default:
+      break;
+  }
+  if (held_bytes_ > 0) {
+    forward_held_unit();
+    return true;   // the frame is taken anew
+  }
+  switch (frame.tag) {
+    case 'Q':
+      return handle_query(frame);
+    case 'H':
+      streaming_unit_ = true;
+      forward_raw(frame.bytes);
+      break;
+    case 'X':
+      terminate();
+      return false;
+    case 'F':
+      open_unit().effects.merge(unknown_effects());
+      count(bypass(sql::BypassReason::kFunctionCall), nullptr);
+      forward_raw(frame.bytes);
+      if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
+      break;
+    case 'c':
+    case 'f':
+      forward_raw(frame.bytes);
+      tracker_.sent({wire::Request::kCopyEnd, false, 0});
+      break;
+    default:
+      forward_raw(frame.bytes);
+      break;
+  }
+  if (phase_ == Phase::kReady) consume_client(total);
+  return true;
+}
+
+Session::Unit& Session::open_unit() {
+  if (!open_unit_) {
+    open_unit_.emplace();
+    open_unit_->id = next_id_++;
+    open_unit_->started = frame_started_ == TimePoint{} ? io_.now() : frame_started_;
+  }
+  return *open_unit_;
+}
+
+void Session::finish_unit() {
+  units_.push_back(std::move(*open_unit_));
+  open_unit_.reset();
+  streaming_unit_ = false;
+  if (tracker_.confused()) relay_only_ = true;
+}
+
+void Session::forward_raw(std::string_view bytes) { to_origin_.append(bytes); }
+
+// What was held for a Sync that is not coming (yet) goes to the origin as it is.
+void Session::forward_held_unit() {
+  if (held_bytes_ == 0) return;
+  streaming_unit_ = true;
+  std::string_view bytes = client_input_.view().substr(0, held_bytes_);
+  wire::FrameHeader header;
+  while (wire::peek_frame(bytes, header) == wire::FrameState::kHeader &&
+         header.total_bytes() <= bytes.size()) {
+    if (header.tag == 'E') count(bypass(sql::BypassReason::kFlush), nullptr);
+    forward_extended({header.tag, bytes.substr(0, header.total_bytes())});
+    bytes.remove_prefix(header.total_bytes());
+  }
+  consume_client(held_bytes_);
+  held_bytes_ = 0;
+}
+
+// One frame of an extended exchange, forwarded with what must go before it, and noted.
+void Session::forward_extended(wire::Frame frame) {
+  Unit& unit = open_unit();
+  switch (frame.tag) {
+    case 'P':
+      if (const auto parse = wire::parse_parse(frame.body())) {
+        forward_parse(frame.bytes, *parse);
+        return;
+      }
+      statements_.clear();
+      break;
+    case 'B':
+      if (const auto bind = wire::parse_bind(frame.body())) {
+        forward_bind(frame.bytes, *bind);
+        return;
+      }
+      unit.effects.merge(unknown_effects());
+      break;
+    case 'D':
+    case 'C':
+      if (const auto target = wire::parse_target(frame.body()); target && target->kind == 'S') {
+        if (frame.tag == 'D') ensure_at_origin(target->name);
+        if (frame.tag == 'C') statements_.erase(target->name);
+      }
+      break;
+    default:
+      break;
+  }
+  forward_raw(frame.bytes);
+  const wire::Request request = frame.tag == 'P'   ? wire::Request::kParse
+                                : frame.tag == 'B' ? wire::Request::kBind
+                                : frame.tag == 'D' ? wire::Request::kDescribe
+                                : frame.tag == 'C' ? wire::Request::kClose
+                                                   : wire::Request::kExecute;
+  tracker_.sent({request, false, 0});
+}
+
+void Session::forward_parse(std::string_view frame, const wire::Parse& parse) {
+  forward_raw(frame);
+  const std::uint64_t cookie = next_id_++;
+  if (!tracker_.sent({wire::Request::kParse, false, cookie})) return;
+  StatementPtr statement = make_statement(parse.sql, parse.parameter_types_be);
+  statement->at_origin = true;
+  statements_.put(parse.statement, std::move(statement));
+  pending_parses_.emplace_back(cookie, parse.statement);
+}
+
+void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
+  ensure_at_origin(bind.statement);
+  Unit& unit = open_unit();
+  if (const StatementPtr statement = statements_.find(bind.statement)) {
+    const Lead lead = leading_keyword(statement->sql);
+    const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(*statement);
+    const cache::Shape* proven =
+        !settings_ && shape && shape->analysis.cacheable() ? nullptr : shape.get();
+    unit.effects.merge(effects_of(lead, statement->sql, proven));
+  } else {
+    unit.effects.merge(unknown_effects());
+  }
+  forward_raw(frame);
+  tracker_.sent({wire::Request::kBind, false, 0});
+}
+
+// A statement that so far was answered from memory only is prepared at the origin before it is used.
+void Session::ensure_at_origin(std::string_view name) {
+  const StatementPtr statement = statements_.find(name);
+  if (!statement || statement->at_origin) return;
+  if (!tracker_.sent({wire::Request::kParse, true, 0})) return;
+  wire::append_parse(to_origin_.tail(), name, statement->sql, statement->parameter_types_be);
+  statement->at_origin = true;
+}
+
+void Session::forward_sync(std::string_view frame) {
+  forward_raw(frame);
+  const std::uint64_t id = open_unit().id;
+  if (tracker_.sent({wire::Request::kSync, false, id})) finish_unit();
+  if (tracker_.confused()) relay_only_ = true;
+}
+
+void Session::forward_query(std::string_view frame, std::optional<std::string_view> sql,
+                            Verdict verdict, cache::ShapePtr shape) {
+  Unit& unit = open_unit();
+  if (sql) {
+    // Without known settings a cacheable analysis proves nothing.
+    const cache::Shape* proven =
+        !settings_ && shape && shape->analysis.cacheable() ? nullptr : shape.get();
+    unit.effects.merge(effects_of(leading_keyword(*sql), *sql, proven));
+  } else {
+    unit.effects.merge(unknown_effects());
+    unit.effects.clears_statements = true;
+  }
+  Inflight inflight;
+  inflight.id = next_id_++;
+  inflight.route = verdict.kind == Verdict::Kind::kLoad || verdict.kind == Verdict::Kind::kMiss
+                       ? Route::kMiss
+                       : (verdict.kind == Verdict::Kind::kFallback ? Route::kFallback : Route::kBypass);
+  inflight.shape = std::move(shape);
+  inflight.load = std::move(verdict.load);
+  unit.inflight.push_back(std::move(inflight));
+  forward_raw(frame);
+  statements_.erase({});   // a simple query destroys the unnamed statement
+  if (tracker_.sent({wire::Request::kQuery, false, unit.id})) finish_unit();
+}
+
+void Session::terminate() {
+  if (terminated_) return;
+  terminated_ = true;
+  wire::append_terminate(to_origin_.tail());
+  // What the origin still sends is relayed; it closes when it has read the message.
+  client_input_.consume(client_input_.size());
+  held_bytes_ = 0;
+  client_eof_ = true;
+}
+
+}  // namespace pgcache::proxy

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thin loop around a Session: moves bytes between two sockets and it, and carries out what it asks
+// for. Lives on its worker's thread; kept alive by the handlers that are under way and by the worker's
+// list of sessions.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+
+#include "net/connector.h"
+#include "net/stream.h"
+#include "proxy/session.h"
+
+namespace pgcache::proxy {
+
+class Worker;
+
+class SessionLoop final : public SessionIo, public std::enable_shared_from_this<SessionLoop> {
+ public:
+  SessionLoop(Worker& worker, net::Socket client);
+  void start();
+  void shut_down();   // pgcache ends: FATAL 57P01
+
+  // SessionIo
+  TimePoint now() override;
+  void connect_origin() override;
+  void forward_cancel(std::string key) override;
+  void request_position() override;
+  std::function<void()> wake_callback() override;
+  void set_timer(TimePoint when) override;
+  void clear_timer() override;
+
+ private:
+  void pump();
+  bool flush();               // false when the client is gone
+  void arm_reads();
+  void read_client();
+  void read_origin();
+  void lose_client(bool reset);
+  void finish();
+  void linger();
+
+  Worker& worker_;
+  net::Stream client_;
+  std::optional<net::Stream> origin_;
+  boost::asio::steady_timer timer_;
+  std::uint64_t timer_generation_ = 0;
+  Session session_;
+  bool over_limit_ = false;
+  bool client_readable_end_ = false;   // end of file seen
+  bool lingering_ = false;
+  bool done_ = false;
+};
+
+}  // namespace pgcache::proxy

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames of the origin: relaying them, capturing answers, completing units. See session.h.
+#include <algorithm>
+
+#include "pg/sqlstate.h"
+#include "proxy/session.h"
+#include "wire/backend.h"
+
+namespace pgcache::proxy {
+
+namespace {
+
+// Frames of at most this size are waited for whole; larger ones are relayed as they come. Only rows,
+// copy data, notices and errors can be larger, and none of those needs to be understood to its end.
+constexpr std::size_t kWholeFrameBytesMax = 256 * 1024;
+
+constexpr bool is_asynchronous(char tag) { return tag == 'N' || tag == 'A' || tag == 'S'; }
+
+}  // namespace
+
+void Session::process_origin() {
+  if (phase_ == Phase::kBlind) {
+    to_client_.append(origin_input_.view());
+    origin_input_.consume(origin_input_.size());
+    return;
+  }
+  while (to_client_.size() <= env_.config->session_buffer && take_origin_frame()) {
+  }
+  origin_input_.shrink(16 * 1024);
+  if (phase_ == Phase::kAuthenticating) return;
+  const bool released = hold_ == Hold::kOrigin &&
+                        (tracker_.idle() || tracker_.discarding() || tracker_.copying_in());
+  if (released) hold_ = Hold::kNone;
+  if (hold_ == Hold::kNone) process_client();
+}
+
+bool Session::take_origin_frame() {
+  if (phase_ == Phase::kClosing) return false;
+  const std::string_view bytes = origin_input_.view();
+  if (origin_skip_ > 0) {
+    const std::size_t part = std::min<std::uint64_t>(origin_skip_, bytes.size());
+    if (part == 0) return false;
+    to_client_.append(bytes.substr(0, part));
+    origin_input_.consume(part);
+    origin_skip_ -= part;
+    return true;
+  }
+  wire::FrameHeader header;
+  const wire::FrameState state = wire::peek_frame(bytes, header);
+  if (state == wire::FrameState::kIncomplete) return false;
+  if (state == wire::FrameState::kMalformed) {
+    fail({"FATAL", pg::sqlstate::kProtocolViolation,
+          "pgcache received a malformed message from the origin server", {}});
+    return false;
+  }
+  const std::size_t total = header.total_bytes();
+  if (header.tag == 'D' && bytes.size() >= total && phase_ == Phase::kReady) {
+    relay_rows(bytes);
+    return true;
+  }
+  const bool whole = bytes.size() >= total;
+  if (!whole && total <= kWholeFrameBytesMax) return false;
+  const std::string_view frame = bytes.substr(0, whole ? total : bytes.size());
+  const std::size_t present = frame.size();
+  on_origin_frame(header.tag, frame, whole);
+  if (phase_ == Phase::kClosing) return false;
+  origin_input_.consume(present);
+  origin_skip_ = total - present;
+  return true;
+}
+
+// All whole DataRows at the start of the buffer, in one piece.
+void Session::relay_rows(std::string_view bytes) {
+  std::size_t end = 0;
+  std::uint64_t rows = 0;
+  wire::FrameHeader header;
+  while (wire::peek_frame(bytes.substr(end), header) == wire::FrameState::kHeader &&
+         header.tag == 'D' && end + header.total_bytes() <= bytes.size()) {
+    end += header.total_bytes();
+    ++rows;
+  }
+  const std::string_view frames = bytes.substr(0, end);
+  const wire::Attribution attribution = tracker_.on_frame('D', dropped_);
+  if (attribution.hidden) {
+    wire::peek_frame(frames, header);
+    const auto row = wire::parse_data_row(frames.substr(0, header.total_bytes()).substr(5));
+    settings_row_.clear();
+    if (row) settings_row_.assign(row->begin(), row->end());
+  } else {
+    if (attribution.has_request) {
+      if (Inflight* inflight = capturing(attribution.request)) capture(*inflight, frames, rows);
+    }
+    to_client_.append(frames);
+  }
+  origin_input_.consume(end);
+}
+
+void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
+  if (is_asynchronous(tag)) {
+    on_asynchronous(tag, frame);
+    return;
+  }
+  if (phase_ == Phase::kAuthenticating) {
+    if (tag == 'K') cancel_key_ = frame.substr(wire::kHeaderBytes);
+    to_client_.append(frame);
+    if (tag == 'Z') {
+      phase_ = Phase::kReady;
+      io_.clear_timer();
+    }
+    return;
+  }
+  dropped_.clear();
+  const wire::Attribution attribution = tracker_.on_frame(tag, dropped_);
+  if (attribution.hidden) {
+    on_hidden_frame(tag, frame, attribution);
+  } else {
+    if (!whole) spoil_captures();
+    to_client_.append(frame);
+    on_reply(tag, frame, attribution);
+  }
+  if (!dropped_.empty()) on_dropped();
+}
+
+// They may come between any two frames; what is cached must not lose them on a later hit.
+void Session::on_asynchronous(char tag, std::string_view frame) {
+  to_client_.append(frame);
+  if (phase_ != Phase::kReady) return;
+  if (tag != 'A') spoil_captures();
+  if (tag == 'S') settings_ = nullptr;
+}
+
+void Session::on_hidden_frame(char tag, std::string_view frame,
+                              const wire::Attribution& attribution) {
+  if (attribution.request.request == wire::Request::kParse) {
+    // The client believed its statement prepared: it learns of the failure now, as PostgreSQL would
+    // tell it when a plan can no longer be made.
+    if (tag == 'E') to_client_.append(frame);
+    return;
+  }
+  if (tag != 'Z') return;
+  status_ = frame[wire::kHeaderBytes];
+  std::vector<std::optional<std::string_view>> row(settings_row_.begin(), settings_row_.end());
+  settings_ = settings_asked_ ? env_.settings->intern(row) : nullptr;
+  settings_asked_ = false;
+  settings_failed_ = settings_ == nullptr;
+  if (settings_) last_settings_ = settings_;
+  if (hold_ == Hold::kSettings) hold_ = Hold::kNone;
+}
+
+void Session::on_reply(char tag, std::string_view frame, const wire::Attribution& attribution) {
+  if (!attribution.has_request) {
+    if (tag == 'Z') status_ = frame[wire::kHeaderBytes];
+    return;
+  }
+  Inflight* inflight = capturing(attribution.request);
+  switch (tag) {
+    case '1':
+      if (!pending_parses_.empty() && pending_parses_.front().first == attribution.request.cookie) {
+        pending_parses_.pop_front();
+      }
+      return;
+    case 'T':
+      if (attribution.request.request == wire::Request::kDescribe) {
+        described_ = frame;
+      } else if (inflight != nullptr) {
+        inflight->row_description = frame;
+      }
+      return;
+    case '2':
+      described_.clear();
+      return;
+    case 'C':
+      if (inflight != nullptr) complete_capture(*inflight, frame);
+      return;
+    case 'E':
+    case 's':
+    case 'G':
+    case 'H':
+      spoil_captures();
+      return;
+    case 'W':
+      phase_ = Phase::kBlind;
+      return;
+    case 'Z':
+      if (attribution.completed) on_ready(frame[wire::kHeaderBytes], attribution.request.cookie);
+      return;
+    default:
+      return;
+  }
+}
+
+void Session::complete_capture(Inflight& inflight, std::string_view frame) {
+  if (!wire::command_tag(frame.substr(wire::kHeaderBytes)).starts_with("SELECT ")) {
+    inflight.load.reset();
+    return;
+  }
+  if (inflight.row_description.empty()) inflight.row_description = std::move(described_);
+  described_.clear();
+  inflight.rows.append(frame);
+  inflight.complete = true;
+}
+
+// Requests that an error discarded: a statement that was to be prepared does not exist.
+void Session::on_dropped() {
+  for (const wire::PendingRequest& request : dropped_) {
+    if (request.request != wire::Request::kParse) continue;
+    if (request.hidden) {
+      // Prepared again when it is next used; if the text is to blame, that fails again, as it should.
+      if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
+      continue;
+    }
+    const auto it = std::find_if(pending_parses_.begin(), pending_parses_.end(),
+                                 [&](const auto& p) { return p.first == request.cookie; });
+    if (it == pending_parses_.end()) continue;
+    statements_.erase(it->second);
+    pending_parses_.erase(it);
+  }
+  dropped_.clear();
+}
+
+// The query whose answer is being captured, if this is its reply.
+Session::Inflight* Session::capturing(const wire::PendingRequest& request) {
+  const bool simple = request.request == wire::Request::kQuery;
+  if (!simple && request.request != wire::Request::kExecute) return nullptr;
+  const auto search = [&](Unit& unit) -> Inflight* {
+    if (simple && unit.id != request.cookie) return nullptr;
+    for (Inflight& inflight : unit.inflight) {
+      if ((simple || inflight.id == request.cookie) && inflight.load && !inflight.complete) {
+        return &inflight;
+      }
+    }
+    return nullptr;
+  };
+  if (!units_.empty()) {
+    if (Inflight* found = search(units_.front())) return found;
+  }
+  return open_unit_ ? search(*open_unit_) : nullptr;
+}
+
+void Session::capture(Inflight& inflight, std::string_view frames, std::uint64_t rows) {
+  if (inflight.rows.size() + frames.size() > env_.config->max_result_size) {
+    inflight.load.reset();
+    std::string().swap(inflight.rows);
+    return;
+  }
+  inflight.rows.append(frames);
+  inflight.row_count += rows;
+}
+
+// Something came that a replayed answer would not hold: no answer of the present unit is published.
+void Session::spoil_captures() {
+  const auto spoil = [](Unit& unit) {
+    for (Inflight& inflight : unit.inflight) inflight.load.reset();
+  };
+  if (!units_.empty()) spoil(units_.front());
+  if (open_unit_) spoil(*open_unit_);
+}
+
+void Session::on_ready(char status, std::uint64_t unit_id) {
+  status_ = status;
+  described_.clear();
+  while (!units_.empty() && units_.front().id <= unit_id) {
+    Unit unit = std::move(units_.front());
+    units_.pop_front();
+    complete_unit(std::move(unit));
+  }
+}
+
+void Session::complete_unit(Unit unit) {
+  after_unit(unit.effects);
+  const TimePoint now = io_.now();
+  for (Inflight& inflight : unit.inflight) {
+    env_.stats->latency[static_cast<std::size_t>(inflight.route)].observe(now - unit.started);
+    if (!inflight.load || !inflight.complete || status_ == 'E') continue;
+    cache::CachedResult result;
+    result.row_description = std::move(inflight.row_description);
+    result.rows = std::move(inflight.rows);
+    result.rows.shrink_to_fit();
+    result.row_count = inflight.row_count;
+    result.load_time = now - unit.started;
+    (void)env_.cache->publish(std::move(inflight.load), std::move(result));
+  }
+}
+
+void Session::after_unit(const Effects& effects) {
+  const bool was_dirty = block_ == Block::kDirty;
+  block_ = next_block(block_, effects, status_);
+  if (!effects.harmless || (was_dirty && block_ == Block::kNone)) settings_ = nullptr;
+  if (effects.clears_statements) statements_.clear();
+  for (const std::string& name : effects.deallocates) statements_.erase(name);
+  if (effects.ddl && env_.on_ddl_seen) env_.on_ddl_seen();
+  block_wrote_ |= effects.wrote;
+  block_may_have_written_ |= effects.may_have_written;
+  if (status_ != 'I') return;
+  if (block_wrote_ || block_may_have_written_) note_write(block_wrote_);
+  block_wrote_ = block_may_have_written_ = false;
+}
+
+// The session's own writes must be seen by its reads: until they are applied, reads bypass the cache.
+void Session::note_write(bool sure) {
+  if (!cacheable_session_ || env_.config->consistency == config::Consistency::kEventual) return;
+  if (after_write_ == AfterWrite::kRequested) {
+    write_since_request_ = true;
+    return;
+  }
+  after_write_ = AfterWrite::kNeeded;
+  if (!sure) return;
+  after_write_ = AfterWrite::kRequested;
+  write_since_request_ = false;
+  io_.request_position();
+}
+
+}  // namespace pgcache::proxy

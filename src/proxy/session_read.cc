@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deciding whether a read is answered from memory, and answering it. See session.h.
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "proxy/session.h"
+
+namespace pgcache::proxy {
+
+using sql::BypassReason;
+
+namespace {
+
+// Client-only encodings, in which a byte below 0x80 may be part of a longer character: no statement in
+// them can be read here (manual, table 24.3).
+bool is_ascii_safe(std::string_view encoding) {
+  for (const char* unsafe : {"BIG5", "GB18030", "GBK", "JOHAB", "SJIS", "SHIFT_JIS_2004", "UHC"}) {
+    if (encoding == unsafe) return false;
+  }
+  return true;
+}
+
+bool has_high_byte(std::string_view bytes) {
+  return std::any_of(bytes.begin(), bytes.end(), [](char c) { return (c & 0x80) != 0; });
+}
+
+void append_bytes(std::string& key, std::string_view bytes) {
+  append_be32(key, static_cast<std::uint32_t>(bytes.size()));
+  key.append(bytes);
+}
+
+}  // namespace
+
+Session::Verdict Session::bypass(BypassReason reason) {
+  Verdict verdict;
+  verdict.kind = Verdict::Kind::kBypass;
+  verdict.bypass = reason;
+  return verdict;
+}
+
+Session::Verdict Session::fallback(FallbackReason reason) {
+  Verdict verdict;
+  verdict.kind = Verdict::Kind::kFallback;
+  verdict.fallback = reason;
+  return verdict;
+}
+
+Session::Verdict Session::held() {
+  Verdict verdict;
+  verdict.kind = Verdict::Kind::kHeld;
+  return verdict;
+}
+
+void Session::count(const Verdict& verdict, const cache::Shape* shape) {
+  RouteStats& stats = *env_.stats;
+  const auto bump_shape = [shape](std::atomic<std::uint64_t> cache::ShapeStats::*counter) {
+    if (shape != nullptr) (shape->stats.*counter).fetch_add(1, std::memory_order_relaxed);
+  };
+  switch (verdict.kind) {
+    case Verdict::Kind::kHit:
+      RouteStats::bump(stats.hits);
+      bump_shape(&cache::ShapeStats::hits);
+      return;
+    case Verdict::Kind::kLoad:
+    case Verdict::Kind::kMiss:
+      RouteStats::bump(stats.misses);
+      bump_shape(&cache::ShapeStats::misses);
+      return;
+    case Verdict::Kind::kBypass:
+      RouteStats::bump(stats.bypasses[static_cast<std::size_t>(verdict.bypass)]);
+      bump_shape(&cache::ShapeStats::bypasses);
+      if (shape != nullptr) {
+        shape->stats.last_bypass.store(static_cast<std::uint64_t>(verdict.bypass) + 1,
+                                       std::memory_order_relaxed);
+      }
+      return;
+    case Verdict::Kind::kFallback:
+      RouteStats::bump(stats.fallbacks[static_cast<std::size_t>(verdict.fallback)]);
+      bump_shape(&cache::ShapeStats::fallbacks);
+      return;
+    case Verdict::Kind::kHeld:
+      return;
+  }
+}
+
+void Session::observe(Route route, TimePoint started) {
+  env_.stats->latency[static_cast<std::size_t>(route)].observe(io_.now() - started);
+}
+
+// --- names and shapes
+
+cache::ShapeScope Session::scope() const {
+  const SettingsPtr& settings = settings_ ? settings_ : last_settings_;
+  cache::ShapeScope scope;
+  if (!settings) return scope;
+  scope.standard_conforming_strings = settings->standard_conforming_strings;
+  const std::shared_ptr<const pg::Catalog> catalog = env_.shapes->catalog();
+  for (const std::string& schema : settings->search_path) {
+    const pg::Oid oid = catalog ? catalog->find_schema(schema) : pg::Oid::kInvalid;
+    scope.search_path_oids.push_back(oid);
+    append_be32(scope.search_path, pg::to_u32(oid));
+  }
+  return scope;
+}
+
+bool Session::needs_conforming() const {
+  const SettingsPtr& settings = settings_ ? settings_ : last_settings_;
+  return !settings || settings->standard_conforming_strings;
+}
+
+cache::ShapePtr Session::find_shape(std::string_view sql, const sql::StatementShape& shape,
+                                    const std::vector<pg::Oid>& types) const {
+  if (sql.size() > env_.config->max_query_size) return nullptr;
+  return env_.shapes->find_or_analyze(sql, shape, scope(), types);
+}
+
+cache::ShapePtr Session::shape_of(Statement& statement) const {
+  const SettingsPtr& settings = settings_ ? settings_ : last_settings_;
+  const std::uint32_t settings_id = settings ? settings->id : 0;
+  if (statement.analysed && statement.analysed_settings == settings_id &&
+      statement.analysed->generation == env_.shapes->generation()) {
+    return statement.analysed;
+  }
+  if (statement.scanned_conforming != needs_conforming()) {
+    statement.scanned_conforming = needs_conforming();
+    statement.shape = sql::scan_shape(statement.sql, statement.scanned_conforming);
+  }
+  statement.analysed = find_shape(statement.sql, statement.shape, statement.parameter_types);
+  statement.analysed_settings = settings_id;
+  return statement.analysed;
+}
+
+StatementPtr Session::make_statement(std::string_view sql, std::string_view types_be) const {
+  auto statement = std::make_shared<Statement>();
+  statement->sql = sql;
+  statement->parameter_types_be = types_be;
+  for (std::size_t i = 0; i + 4 <= types_be.size(); i += 4) {
+    statement->parameter_types.push_back(pg::Oid{load_be32(types_be.data() + i)});
+  }
+  statement->scanned_conforming = needs_conforming();
+  if (sql.size() <= env_.config->max_query_size) {
+    statement->shape = sql::scan_shape(sql, statement->scanned_conforming);
+  }
+  return statement;
+}
+
+// --- the session's part of the decision
+
+std::optional<Session::Verdict> Session::gate() {
+  if (!cacheable_session_) {
+    return bypass(env_.config->cache ? BypassReason::kOtherDatabase : BypassReason::kDisabled);
+  }
+  if (const auto reason = env_.cache->unavailable(io_.now())) return bypass(*reason);
+  // What the origin will only answer after a Sync, or never, must not be waited for.
+  if (open_unit_ || tracker_.discarding()) return bypass(BypassReason::kPipeline);
+  if (tracker_.copying_in()) return bypass(BypassReason::kCopy);
+  if (!tracker_.idle()) {
+    hold_ = Hold::kOrigin;
+    return held();
+  }
+  if (status_ == 'E') return bypass(BypassReason::kFailedTransaction);
+  if (block_ == Block::kDirty) return bypass(BypassReason::kInTransaction);
+  return gate_settings();
+}
+
+std::optional<Session::Verdict> Session::gate_settings() {
+  const std::uint64_t epoch = env_.settings_epoch->load(std::memory_order_acquire);
+  if (settings_ && settings_epoch_ != epoch) settings_ = nullptr;
+  if (!settings_) {
+    if (settings_failed_) return fallback(FallbackReason::kSettingsQuery);
+    settings_epoch_ = epoch;
+    send_settings_query();
+    return held();
+  }
+  if (settings_->mode_off) return bypass(BypassReason::kModeOff);
+  if (settings_->temporary_objects) return bypass(BypassReason::kTemporaryObjects);
+  if (!settings_->read_committed) return bypass(BypassReason::kIsolation);
+  if (!is_ascii_safe(settings_->client_encoding)) return bypass(BypassReason::kClientEncoding);
+  return std::nullopt;
+}
+
+void Session::send_settings_query() {
+  statements_.erase({});
+  wire::append_query(to_origin_.tail(), settings_query());
+  tracker_.sent({wire::Request::kQuery, true, 0});
+  settings_asked_ = true;
+  settings_row_.clear();
+  hold_ = Hold::kSettings;
+}
+
+std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate,
+                                                  const sql::CacheableQuery& query) const {
+  const std::vector<sql::Literal>& literals = candidate.statement_shape->literals;
+  for (const std::uint16_t index : query.time_literals) {
+    if (index < literals.size() && sql::names_current_time(literals[index].text)) {
+      return BypassReason::kVolatileLiteral;
+    }
+  }
+  if (candidate.parameters != nullptr) {
+    for (const std::uint16_t index : query.time_parameters) {
+      if (index >= candidate.parameters->size()) continue;
+      const wire::BindParameter& parameter = (*candidate.parameters)[index];
+      if (!parameter.binary && sql::names_current_time(parameter.bytes)) {
+        return BypassReason::kVolatileLiteral;
+      }
+    }
+  }
+  if (settings_->client_encoding == "UTF8") return std::nullopt;
+  if (has_high_byte(candidate.sql)) return BypassReason::kClientEncoding;
+  if (candidate.parameters != nullptr) {
+    for (const wire::BindParameter& parameter : *candidate.parameters) {
+      if (!parameter.binary && has_high_byte(parameter.bytes)) return BypassReason::kClientEncoding;
+    }
+  }
+  return std::nullopt;
+}
+
+// The whole key, in a form that no two different requests share: fixed-width fields and counted bytes.
+void Session::build_key(const ReadCandidate& candidate) {
+  key_.clear();
+  append_be64(key_, candidate.shape->id.value);
+  append_be32(key_, settings_->id);
+  key_.push_back(candidate.simple ? 'Q' : 'E');
+  append_bytes(key_, candidate.result_formats_be);
+  for (const sql::Literal& literal : candidate.statement_shape->literals) {
+    append_bytes(key_, literal.text);
+  }
+  if (candidate.parameters == nullptr) return;
+  for (const wire::BindParameter& parameter : *candidate.parameters) {
+    key_.push_back(parameter.is_null ? 'n' : (parameter.binary ? 'b' : 't'));
+    append_bytes(key_, parameter.bytes);
+  }
+}
+
+// gate() is open and candidate.shape is set: may this statement with these values be served, and is the
+// answer there?
+Session::Verdict Session::decide(ReadCandidate& candidate) {
+  if (!candidate.shape) return bypass(BypassReason::kQueryTooLong);
+  const sql::Analysis& analysis = candidate.shape->analysis;
+  if (const auto* no = analysis.not_cacheable()) return bypass(no->reason);
+  if (candidate.statement_shape->pgcache_off) return bypass(BypassReason::kComment);
+  const sql::CacheableQuery& query = *analysis.cacheable();
+  if (const auto reason = check_values(candidate, query)) return bypass(*reason);
+  if (after_write_ == AfterWrite::kNeeded) {
+    after_write_ = AfterWrite::kRequested;
+    write_since_request_ = false;
+    io_.request_position();
+  }
+  if (after_write_ == AfterWrite::kKnown && env_.cache->applied_lsn() >= write_position_) {
+    after_write_ = AfterWrite::kNone;
+  }
+  if (after_write_ != AfterWrite::kNone) return bypass(BypassReason::kAfterWrite);
+  if (timed_out_) return fallback(*timed_out_);
+  build_key(candidate);
+  try {
+    return look_up(candidate);
+  } catch (const std::exception& error) {
+    log_error("cache look-up failed, the query goes to the origin: {}", error.what());
+    return fallback(FallbackReason::kCacheError);
+  }
+}
+
+Session::Verdict Session::look_up(ReadCandidate& candidate) {
+  cache::LookupRequest request;
+  request.key = key_;
+  request.shape = candidate.shape;
+  request.needs_row_description = candidate.needs_row_description;
+  request.hit_only = true;
+  Verdict verdict;
+  cache::LookupOutcome outcome = env_.cache->lookup(request, io_.now());
+  std::vector<sql::Operand> operands;
+  if (std::holds_alternative<cache::NoEntry>(outcome)) {
+    std::vector<sql::Parameter> parameters;
+    if (candidate.parameters != nullptr) {
+      for (const wire::BindParameter& p : *candidate.parameters) {
+        parameters.push_back({p.is_null, p.binary, p.bytes});
+      }
+    }
+    operands = sql::bind_operands(*candidate.shape->analysis.cacheable(),
+                                  candidate.statement_shape->literals, parameters);
+    request.operands = &operands;
+    request.hit_only = false;
+    request.may_wait = candidate.may_wait && !waited_;
+    if (request.may_wait) request.wake = io_.wake_callback();
+    outcome = env_.cache->lookup(request, io_.now());
+  }
+  if (auto* hit = std::get_if<cache::Hit>(&outcome)) {
+    verdict.kind = Verdict::Kind::kHit;
+    verdict.result = std::move(hit->result);
+  } else if (auto* load = std::get_if<cache::StartLoad>(&outcome)) {
+    verdict.kind = Verdict::Kind::kLoad;
+    verdict.load = std::move(load->load);
+  } else if (auto* waiting = std::get_if<cache::Waiting>(&outcome)) {
+    return begin_wait(std::move(*waiting));
+  } else if (const auto* no = std::get_if<cache::Bypass>(&outcome)) {
+    verdict = bypass(no->reason);
+  } else {
+    verdict.kind = Verdict::Kind::kMiss;
+  }
+  return verdict;
+}
+
+Session::Verdict Session::begin_wait(cache::Waiting waiting) {
+  wait_ = std::move(waiting.wait);
+  waiting_for_ =
+      waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
+  hold_ = Hold::kWait;
+  arm_timer(io_.now() + (waiting.for_tracking ? env_.config->tracking_wait_timeout
+                                              : env_.config->load_wait_timeout));
+  return held();
+}
+
+// --- simple protocol
+
+bool Session::handle_query(wire::Frame frame) {
+  if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
+  const std::optional<std::string_view> sql = wire::parse_query(frame.body());
+  cache::ShapePtr shape;
+  Verdict verdict = bypass(BypassReason::kNotRead);
+  if (sql && sql->size() > env_.config->max_query_size) {
+    verdict = bypass(BypassReason::kQueryTooLong);
+  } else if (sql && leading_keyword(*sql) != Lead::kDml) {
+    const bool read = leading_keyword(*sql) == Lead::kRead;
+    std::optional<Verdict> stop;
+    sql::StatementShape scanned = sql::scan_shape(*sql, needs_conforming());
+    if (last_settings_ || !read) shape = find_shape(*sql, scanned, {});
+    // A read that was not cacheable under the settings last known is not worth asking for new ones.
+    if (read && !(shape && shape->analysis.not_cacheable())) stop = gate();
+    if (stop && stop->kind == Verdict::Kind::kHeld) return false;
+    if (stop) {
+      verdict = std::move(*stop);
+    } else {
+      ReadCandidate candidate;
+      candidate.sql = *sql;
+      candidate.statement_shape = &scanned;
+      candidate.shape = shape;
+      candidate.simple = true;
+      candidate.needs_row_description = true;
+      candidate.may_wait = true;
+      verdict = decide(candidate);
+      if (verdict.kind == Verdict::Kind::kHeld) return false;
+    }
+  }
+  count(verdict, shape.get());
+  const std::size_t total = frame.bytes.size();
+  if (verdict.kind == Verdict::Kind::kHit) {
+    to_client_.append(verdict.result->row_description);
+    to_client_.append_shared(verdict.result, verdict.result->rows);
+    wire::append_ready_for_query(to_client_.tail(), status_);
+    observe(Route::kHit, frame_started_);
+    statements_.erase({});
+  } else {
+    forward_query(frame.bytes, sql, std::move(verdict), std::move(shape));
+  }
+  consume_client(total);
+  return true;
+}
+
+// --- extended protocol
+
+void Session::parse_unit(std::string_view bytes) {
+  step_count_ = 0;
+  wire::FrameHeader header;
+  while (wire::peek_frame(bytes, header) == wire::FrameState::kHeader &&
+         header.total_bytes() <= bytes.size()) {
+    if (steps_.size() == step_count_) steps_.emplace_back();
+    Step& step = steps_[step_count_++];
+    step = Step{};
+    step.tag = header.tag;
+    step.frame = bytes.substr(0, header.total_bytes());
+    const std::string_view body = step.frame.substr(wire::kHeaderBytes);
+    bytes.remove_prefix(header.total_bytes());
+    const auto keep = [&step](auto& member, auto parsed) {
+      step.understood = parsed.has_value();
+      if (parsed) member = std::move(*parsed);
+    };
+    switch (step.tag) {
+      case 'P': keep(step.parse, wire::parse_parse(body)); break;
+      case 'B': keep(step.bind, wire::parse_bind(body)); break;
+      case 'D':
+      case 'C': keep(step.target, wire::parse_target(body)); break;
+      case 'E': keep(step.execute, wire::parse_execute(body)); break;
+      default: step.understood = step.tag == 'S' && body.empty(); break;
+    }
+  }
+}
+
+// Binds to their statements and Executes to their Binds. A reason when the exchange is not one that can
+// be answered from memory.
+std::optional<BypassReason> Session::link_unit() {
+  std::optional<BypassReason> reason;
+  for (std::size_t at = 0; at < step_count_; ++at) {
+    const std::optional<BypassReason> found = link_step(at);
+    if (found && !reason) reason = found;
+  }
+  if (!reason && !every_step_is_executed()) reason = BypassReason::kProtocolShape;
+  return reason;
+}
+
+// A Parse or Bind whose statement is not executed, or a Describe behind the Execute, has to be checked or
+// answered by the origin: a hit says nothing about it.
+bool Session::every_step_is_executed() const {
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    const Step& step = steps_[i];
+    if (step.tag != 'P' && step.tag != 'B' && step.tag != 'D') continue;
+    bool executed = false;
+    for (std::size_t j = i + 1; j < step_count_ && !executed; ++j) {
+      const Step& later = steps_[j];
+      if (later.tag != 'E') continue;
+      executed = step.tag == 'P'   ? later.statement == step.statement
+                 : step.tag == 'B' ? later.bind_step == i
+                                   : later.bind_step < i && later.execute.portal == step.target.name;
+    }
+    if (!executed) return false;
+  }
+  return true;
+}
+
+std::optional<BypassReason> Session::link_step(std::size_t at) {
+  Step& step = steps_[at];
+  if (!step.understood) return BypassReason::kProtocolShape;
+  const auto latest = [this, at](char tag, auto matches) -> Step* {
+    for (std::size_t i = at; i-- > 0;) {
+      if (steps_[i].tag == tag && steps_[i].understood && matches(steps_[i])) return &steps_[i];
+    }
+    return nullptr;
+  };
+  const auto bind_of = [&latest](std::string_view portal) {
+    return latest('B', [portal](const Step& s) { return s.bind.portal == portal; });
+  };
+  switch (step.tag) {
+    case 'P':
+      step.statement = make_statement(step.parse.sql, step.parse.parameter_types_be);
+      if (!step.parse.statement.empty()) return BypassReason::kProtocolShape;
+      return std::nullopt;
+    case 'B': {
+      const std::string_view name = step.bind.statement;
+      const Step* parse = latest('P', [name](const Step& s) { return s.parse.statement == name; });
+      step.statement = parse != nullptr ? parse->statement : statements_.find(name);
+      if (!step.statement) return BypassReason::kUnknownStatement;
+      if (!step.bind.portal.empty() && (status_ != 'I' || bind_of(step.bind.portal) != nullptr)) {
+        return BypassReason::kProtocolShape;
+      }
+      return std::nullopt;
+    }
+    case 'D':
+      if (step.target.kind == 'P') {
+        if (Step* bind = bind_of(step.target.name)) {
+          bind->needs_row_description = true;
+          return std::nullopt;
+        }
+      }
+      return BypassReason::kProtocolShape;
+    case 'E': {
+      Step* bind = bind_of(step.execute.portal);
+      if (bind == nullptr) return BypassReason::kProtocolShape;
+      step.bind_step = static_cast<std::size_t>(bind - steps_.data());
+      step.statement = bind->statement;
+      const std::string_view portal = step.execute.portal;
+      const Step* before = latest('E', [portal](const Step& s) { return s.execute.portal == portal; });
+      if (before != nullptr && before > bind) {
+        step.statement = nullptr;   // the portal is exhausted: its answer is not the query's
+        return BypassReason::kProtocolShape;
+      }
+      return step.execute.row_limit > 0 ? std::optional(BypassReason::kRowLimit) : std::nullopt;
+    }
+    case 'C':
+      return step.target.kind == 'P' ? std::nullopt : std::optional(BypassReason::kProtocolShape);
+    default:
+      return std::nullopt;
+  }
+}
+
+bool Session::handle_unit(std::string_view bytes) {
+  if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
+  parse_unit(bytes);
+  const std::optional<BypassReason> shape_reason = link_unit();
+  std::vector<std::size_t> executes;
+  bool candidate_read = false;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    const Step& step = steps_[i];
+    if (step.tag != 'E') continue;
+    executes.push_back(i);
+    candidate_read |= step.statement && leading_keyword(step.statement->sql) == Lead::kRead;
+  }
+  std::vector<Verdict> verdicts;
+  std::optional<Verdict> stop;
+  const bool only_unknown = executes.empty() || !candidate_read;
+  if (!only_unknown) stop = gate_unit(executes, shape_reason);
+  if (stop && stop->kind == Verdict::Kind::kHeld) return false;
+  for (const std::size_t at : executes) {
+    if (only_unknown) {
+      verdicts.push_back(bypass(steps_[at].statement ? BypassReason::kNotRead
+                                                     : BypassReason::kUnknownStatement));
+    } else if (stop) {
+      verdicts.push_back(stop->kind == Verdict::Kind::kFallback ? fallback(stop->fallback)
+                                                                : bypass(stop->bypass));
+    } else {
+      verdicts.push_back(decide_execute(at, executes.size() == 1));
+      if (verdicts.back().kind == Verdict::Kind::kHeld) return false;
+    }
+  }
+  const bool all_hit = !verdicts.empty() && !shape_reason &&
+                       std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) {
+                         return v.kind == Verdict::Kind::kHit;
+                       });
+  if (all_hit) {
+    serve_unit(verdicts);
+  } else {
+    forward_unit(std::move(verdicts), executes, shape_reason);
+  }
+  held_bytes_ = 0;
+  consume_client(bytes.size());
+  return true;
+}
+
+// gate(), unless no Execute of the unit can be served whatever the gate says.
+std::optional<Session::Verdict> Session::gate_unit(const std::vector<std::size_t>& executes,
+                                                   std::optional<BypassReason> shape_reason) {
+  if (last_settings_) {
+    const bool hopeless = std::all_of(executes.begin(), executes.end(), [this](std::size_t at) {
+      const cache::ShapePtr shape =
+          steps_[at].statement ? shape_of(*steps_[at].statement) : nullptr;
+      return !shape || shape->analysis.not_cacheable() != nullptr;
+    });
+    if (hopeless) return std::nullopt;
+  }
+  // A first Parse under a name is forwarded, but its answer is worth loading all the same.
+  if (shape_reason && *shape_reason != BypassReason::kProtocolShape) return bypass(*shape_reason);
+  return gate();
+}
+
+Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
+  Step& step = steps_[at];
+  if (!step.statement) return bypass(BypassReason::kUnknownStatement);
+  const Step& bind = steps_[step.bind_step];
+  ReadCandidate candidate;
+  candidate.sql = step.statement->sql;
+  candidate.shape = shape_of(*step.statement);
+  candidate.statement_shape = &step.statement->shape;
+  candidate.parameters = &bind.bind.parameters;
+  candidate.result_formats_be = bind.bind.result_formats_be;
+  candidate.needs_row_description = bind.needs_row_description;
+  candidate.may_wait = alone;
+  return decide(candidate);
+}
+
+void Session::serve_unit(const std::vector<Verdict>& verdicts) {
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    Step& step = steps_[i];
+    switch (step.tag) {
+      case 'P':
+        wire::append_parse_complete(to_client_.tail());
+        statements_.put({}, step.statement);
+        break;
+      case 'B':
+        wire::append_bind_complete(to_client_.tail());
+        break;
+      case 'D':
+        for (std::size_t j = i, n = next; j < step_count_; ++j) {
+          if (steps_[j].tag != 'E') continue;
+          if (steps_[j].execute.portal == step.target.name) {
+            to_client_.append(verdicts[n].result->row_description);
+            break;
+          }
+          ++n;
+        }
+        break;
+      case 'E': {
+        const Verdict& verdict = verdicts[next++];
+        to_client_.append_shared(verdict.result, verdict.result->rows);
+        count(verdict, step.statement->analysed.get());
+        observe(Route::kHit, frame_started_);
+        break;
+      }
+      case 'C':
+        wire::append_close_complete(to_client_.tail());
+        break;
+      default:
+        wire::append_ready_for_query(to_client_.tail(), status_);
+        break;
+    }
+  }
+}
+
+void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
+                           std::optional<BypassReason> shape_reason) {
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    Step& step = steps_[i];
+    const wire::Frame frame{step.tag, step.frame};
+    if (step.tag == 'S') {
+      forward_sync(step.frame);
+    } else if (step.tag != 'E' || executes.empty()) {
+      forward_extended(frame);
+    } else {
+      Verdict& verdict = verdicts[next++];
+      if (verdict.kind == Verdict::Kind::kHit) {
+        // It was there, but something else in the exchange has to go to the origin.
+        verdict = bypass(shape_reason.value_or(BypassReason::kPipeline));
+      }
+      count(verdict, step.statement ? step.statement->analysed.get() : nullptr);
+      Inflight inflight;
+      inflight.id = next_id_++;
+      inflight.route = verdict.kind == Verdict::Kind::kBypass     ? Route::kBypass
+                       : verdict.kind == Verdict::Kind::kFallback ? Route::kFallback
+                                                                  : Route::kMiss;
+      inflight.shape = step.statement ? step.statement->analysed : nullptr;
+      inflight.load = std::move(verdict.load);
+      const std::uint64_t id = inflight.id;
+      open_unit().inflight.push_back(std::move(inflight));
+      forward_raw(step.frame);
+      tracker_.sent({wire::Request::kExecute, false, id});
+    }
+  }
+}
+
+}  // namespace pgcache::proxy

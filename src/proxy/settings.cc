@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/settings.h"
+
+#include <array>
+
+#include "base/bytes.h"
+
+namespace pgcache::proxy {
+
+namespace {
+
+// The columns that have a meaning here, in front of those that only belong to the key.
+enum Column : std::size_t {
+  kSearchPath,
+  kTemporary,
+  kIsolation,
+  kMode,
+  kEncoding,
+  kConformingStrings,
+  kSpecialColumns,
+};
+
+constexpr std::array kKeySettings = {
+    "DateStyle",   "IntervalStyle",  "TimeZone",   "extra_float_digits", "bytea_output",
+    "lc_messages", "lc_monetary",    "lc_numeric", "lc_time",            "xmloption",
+    "xmlbinary",   "row_security",   "default_text_search_config",       "array_nulls",
+    "transform_null_equals",         "backslash_quote",                  "escape_string_warning",
+    "quote_all_identifiers",         "gin_fuzzy_search_limit",           "timezone_abbreviations",
+};
+constexpr std::size_t kRoleColumns = 3;
+
+std::string build_query() {
+  std::string sql =
+      "SELECT pg_catalog.array_to_string(pg_catalog.current_schemas(true), pg_catalog.chr(1)), "
+      "EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace "
+      "OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) OR EXISTS (SELECT FROM "
+      "pg_catalog.pg_type t WHERE t.typnamespace OPERATOR(pg_catalog.=) "
+      "pg_catalog.pg_my_temp_schema()), "
+      "pg_catalog.current_setting('transaction_isolation', true), "
+      "pg_catalog.current_setting('pgcache.mode', true), "
+      "pg_catalog.current_setting('client_encoding', true), "
+      "pg_catalog.current_setting('standard_conforming_strings', true), "
+      "current_user, session_user, pg_catalog.current_database()";
+  for (const char* name : kKeySettings) {
+    sql += ", pg_catalog.current_setting('";
+    sql += name;
+    sql += "', true)";
+  }
+  return sql;
+}
+
+std::vector<std::string> split_schemas(std::string_view text) {
+  std::vector<std::string> schemas;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\x01');
+    schemas.emplace_back(text.substr(0, end));
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+  }
+  return schemas;
+}
+
+}  // namespace
+
+const std::string& settings_query() {
+  static const std::string query = build_query();
+  return query;
+}
+
+std::size_t settings_column_count() {
+  return kSpecialColumns + kRoleColumns + kKeySettings.size();
+}
+
+SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_view>>& row) {
+  if (row.size() != settings_column_count()) return nullptr;
+  for (const Column column : {kSearchPath, kTemporary, kIsolation, kEncoding, kConformingStrings}) {
+    if (!row[column]) return nullptr;
+  }
+  std::string serialized;
+  for (const auto& value : row) {
+    append_be32(serialized, value ? static_cast<std::uint32_t>(value->size()) : 0xffffffff);
+    if (value) serialized.append(*value);
+  }
+  const std::lock_guard lock(mutex_);
+  if (const auto it = known_.find(serialized); it != known_.end()) return it->second;
+  if (known_.size() >= kMax) return nullptr;
+  auto settings = std::make_shared<SessionSettings>();
+  settings->id = static_cast<std::uint32_t>(known_.size() + 1);
+  settings->serialized = serialized;
+  settings->search_path = split_schemas(*row[kSearchPath]);
+  settings->temporary_objects = *row[kTemporary] != "f";
+  settings->read_committed =
+      *row[kIsolation] == "read committed" || *row[kIsolation] == "read uncommitted";
+  settings->mode_off = row[kMode] && *row[kMode] == "off";
+  settings->client_encoding = *row[kEncoding];
+  settings->standard_conforming_strings = *row[kConformingStrings] == "on";
+  known_.emplace(std::move(serialized), settings);
+  return settings;
+}
+
+}  // namespace pgcache::proxy

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session's settings, as the origin tells them: everything besides the statement that can change the
+// bytes of an answer or the meaning of a name. Asked for by one query on the session's own connection
+// whenever they may have changed; never emulated.
+//
+// Equal settings get the same id, for the life of the process, so that result keys hold a number that
+// stands for the whole text (compared whole when the id is given out).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/hash.h"
+
+namespace pgcache::proxy {
+
+struct SessionSettings {
+  std::uint32_t id = 0;
+  std::string serialized;                 // all values, in the order of the query
+  std::vector<std::string> search_path;   // resolved schema names, implicit ones included
+  std::string client_encoding;
+  bool standard_conforming_strings = true;
+  bool read_committed = true;             // transaction_isolation
+  bool temporary_objects = false;         // the session owns temporary tables or types
+  bool mode_off = false;                  // pgcache.mode = off
+};
+using SettingsPtr = std::shared_ptr<const SessionSettings>;
+
+// The query; its answer is one row with settings_column_count() columns, all text.
+const std::string& settings_query();
+std::size_t settings_column_count();
+
+class SettingsTable {
+ public:
+  // Any thread. Nothing when the row has not the form that settings_query() asks for. The number of
+  // different settings is bounded: beyond it, nothing is handed out (the caller does not cache).
+  SettingsPtr intern(const std::vector<std::optional<std::string_view>>& row);
+
+ private:
+  static constexpr std::size_t kMax = 100000;
+  std::mutex mutex_;
+  std::unordered_map<std::string, SettingsPtr, StringHash, std::equal_to<>> known_;
+};
+
+}  // namespace pgcache::proxy

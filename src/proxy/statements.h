@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The statements that a session has prepared by protocol messages, as far as pgcache knows them.
+// A name that is not here is simply forwarded. One session; one thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/hash.h"
+#include "cache/shape_table.h"
+#include "sql/shape.h"
+
+namespace pgcache::proxy {
+
+struct Statement {
+  std::string sql;
+  std::string parameter_types_be;                // as Parse declared them
+  std::vector<pg::Oid> parameter_types;
+  sql::StatementShape shape;
+  bool scanned_conforming = true;                // the setting that `shape` was scanned under
+  bool at_origin = false;                        // the origin has it under this name
+  // Memo of the analysis; valid while generation and settings are the same.
+  cache::ShapePtr analysed;
+  std::uint32_t analysed_settings = 0;
+};
+using StatementPtr = std::shared_ptr<Statement>;
+
+class StatementTable {
+ public:
+  static constexpr std::size_t kMax = 10000;     // more are forwarded, not remembered
+
+  StatementPtr find(std::string_view name) const {
+    if (name.empty()) return unnamed_;
+    const auto it = named_.find(name);
+    return it == named_.end() ? nullptr : it->second;
+  }
+  void put(std::string_view name, StatementPtr statement) {
+    if (name.empty()) {
+      unnamed_ = std::move(statement);
+    } else if (named_.size() < kMax) {
+      named_.insert_or_assign(std::string(name), std::move(statement));
+    } else {
+      erase(name);
+    }
+  }
+  void erase(std::string_view name) {
+    if (name.empty()) {
+      unnamed_ = nullptr;
+    } else if (const auto it = named_.find(name); it != named_.end()) {
+      named_.erase(it);
+    }
+  }
+  void clear() {
+    unnamed_ = nullptr;
+    named_.clear();
+  }
+
+ private:
+  StatementPtr unnamed_;
+  std::unordered_map<std::string, StatementPtr, StringHash, std::equal_to<>> named_;
+};
+
+}  // namespace pgcache::proxy

@@ -70,11 +70,12 @@ struct Transaction {
   std::vector<RowChange> changes;
   std::vector<LogicalMessage> messages;
   // When the transaction outgrew the byte limit its changes were dropped: everything in these
-  // relations may have changed (changes is empty then).
+  // relations may have changed (changes is empty then). Messages are kept; if they alone outgrow the
+  // limit, further ones are kept once for each prefix, with empty content.
   bool overflowed = false;
   std::vector<std::shared_ptr<const StreamRelation>> overflowed_relations;
   // Relations whose Relation message came within this transaction with another form than before
-  // (DDL happened somewhere before this point).
+  // (DDL happened somewhere before this point); each relation once, in its latest form.
   std::vector<std::shared_ptr<const StreamRelation>> changed_relations;
   std::uint64_t bytes = 0;          // memory held
   std::vector<std::unique_ptr<std::string>> storage;  // what the views point into

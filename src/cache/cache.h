@@ -2,8 +2,8 @@
 // The cache's interface: look up, load, publish, apply, evict.
 //
 // Threads: lookup/publish/abandon from any worker; apply and the stream's events from the applier
-// thread only; snapshots, coverage and catalog from the control thread. Cached results are immutable.
-// Callbacks are called without any lock held.
+// thread only; snapshots, coverage and catalog from the control thread. Cached results are
+// immutable. Callbacks are called without any lock held.
 #pragma once
 
 #include <atomic>
@@ -32,16 +32,22 @@ struct CacheLimits {
 
 // The immutable wire frames of one answer.
 struct CachedResult {
-  std::string row_description;   // the RowDescription (or NoData) frame; empty when the load's client
-                                 // did not ask for it
-  std::string rows;              // DataRow frames, then CommandComplete
+  std::string row_description;  // the RowDescription (or NoData) frame; empty when the load's
+                                // client did not ask for it
+  std::string rows;             // DataRow frames, then CommandComplete
   std::uint64_t row_count = 0;
   std::chrono::nanoseconds load_time{0};  // what the origin took
 };
 using CachedResultPtr = std::shared_ptr<const CachedResult>;
 
 enum class InvalidationCause : std::uint8_t {
-  kInsert, kUpdate, kDelete, kTruncate, kDdl, kEvict, kRestart
+  kInsert,
+  kUpdate,
+  kDelete,
+  kTruncate,
+  kDdl,
+  kEvict,
+  kRestart
 };
 inline constexpr std::string_view kInvalidationCauseLabels[] = {
     "insert", "update", "delete", "truncate", "ddl", "evict", "restart"};
@@ -53,52 +59,62 @@ enum class PublishOutcome : std::uint8_t {
   kAffected,        // a transaction that its snapshot does not see changes it
   kSnapshotTooOld,  // older than the log, the start of the stream, or the tracking of a relation
   kTooLarge,
-  kObsolete,        // the cache was reset, or the catalog changed, while it loaded
+  kObsolete,  // the cache was reset, or the catalog changed, while it loaded
 };
-inline constexpr std::string_view kPublishOutcomeLabels[] = {"published", "affected", "snapshot_too_old",
-                                                             "too_large", "obsolete"};
+inline constexpr std::string_view kPublishOutcomeLabels[] = {
+    "published", "affected", "snapshot_too_old", "too_large", "obsolete"};
 
-// The right, and duty, to load one key. Dropping it without publish() abandons the load and wakes those
-// who wait for it.
+// The right, and duty, to load one key. Dropping it without publish() abandons the load and wakes
+// those who wait for it.
 class Load {
  public:
   virtual ~Load() = default;
 };
 
-// Waiting for somebody else's load, or for a relation to become tracked. Dropping it cancels: after the
-// destructor returns the callback is not called any more (unless it is already running).
+// Waiting for somebody else's load, or for a relation to become tracked. Dropping it cancels: after
+// the destructor returns the callback is not called any more (unless it is already running).
 class Wait {
  public:
   virtual ~Wait() = default;
 };
 
 struct LookupRequest {
-  std::string_view key;                        // whole result key; compared whole
-  std::shared_ptr<const Shape> shape;          // cacheable
-  const std::vector<sql::Operand>* operands = nullptr;  // copied when a load starts. May be null when
-                                               // lookup is only to test for a hit (hit_only)
+  std::string_view key;                // whole result key; compared whole
+  std::shared_ptr<const Shape> shape;  // cacheable
+  const std::vector<sql::Operand>* operands =
+      nullptr;  // copied when a load starts. May be null when
+                // lookup is only to test for a hit (hit_only)
   bool needs_row_description = false;
-  bool hit_only = false;                       // yield Hit or Bypass or NoEntry, start nothing
-  bool may_wait = true;                        // false: go on alone when somebody else loads it
-  // Called once, on any thread, when a Wait is over (perhaps before lookup returns); then look up again
-  // with may_wait = false.
+  bool hit_only = false;  // yield Hit or Bypass or NoEntry, start nothing
+  bool may_wait = true;   // false: go on alone when somebody else loads it
+  // Called once, on any thread, when a Wait is over (perhaps before lookup returns); then look up
+  // again with may_wait = false.
   std::function<void()> wake;
 };
 
-struct Hit { CachedResultPtr result; };
-struct StartLoad { std::unique_ptr<Load> load; };
-struct Waiting { std::unique_ptr<Wait> wait; bool for_tracking = false; };
-struct NoEntry {};        // a miss that nobody may publish (hit_only, or others are loading)
-struct Bypass { sql::BypassReason reason; };
+struct Hit {
+  CachedResultPtr result;
+};
+struct StartLoad {
+  std::unique_ptr<Load> load;
+};
+struct Waiting {
+  std::unique_ptr<Wait> wait;
+  bool for_tracking = false;
+};
+struct NoEntry {};  // a miss that nobody may publish (hit_only, or others are loading)
+struct Bypass {
+  sql::BypassReason reason;
+};
 using LookupOutcome = std::variant<Hit, StartLoad, Waiting, NoEntry, Bypass>;
 
 struct CacheStatus {
   bool serving = false;
-  std::string not_serving_reason;              // empty while serving
+  std::string not_serving_reason;  // empty while serving
   pg::Lsn applied_lsn;
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
-  double freshness_seconds = 0;                // age of the last proof of freshness
+  double freshness_seconds = 0;  // age of the last proof of freshness
   std::uint64_t log_transactions = 0;
   std::uint64_t log_bytes = 0;
   std::uint64_t loads_in_flight = 0;
@@ -107,6 +123,8 @@ struct CacheStatus {
   std::uint64_t row_changes = 0;
   std::uint64_t transactions = 0;
 };
+
+struct CacheImpl;
 
 class Cache {
  public:
@@ -121,7 +139,7 @@ class Cache {
   // --- workers
   LookupOutcome lookup(const LookupRequest& request, TimePoint now);
   PublishOutcome publish(std::unique_ptr<Load> load, CachedResult result);
-  pg::Lsn applied_lsn() const;                 // lock-free
+  pg::Lsn applied_lsn() const;  // lock-free
   // One relaxed load: whether lookups can be served at all, else the reason.
   std::optional<sql::BypassReason> unavailable(TimePoint now) const;
 
@@ -130,8 +148,8 @@ class Cache {
   // snapshot saw. Lookups stay bypassed until the first set_snapshot that sees all of it.
   void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point);
   void on_stream_connected();
-  void on_stream_disconnected();               // bypass until connected and a later heartbeat is applied;
-                                               // entries stay
+  void on_stream_disconnected();  // bypass until connected and a later heartbeat is applied;
+                                  // entries stay
   void apply(std::shared_ptr<const cdc::Transaction> transaction);
   // Everything up to here has been applied (keepalives move it past other databases' WAL).
   void on_position(pg::Lsn position);
@@ -146,10 +164,11 @@ class Cache {
   // xmin >= fence does not see.
   void set_tracked(pg::Oid relation, pg::Xid fence);
   void set_untrackable(pg::Oid relation, sql::BypassReason reason);
-  // The catalog changed: drop everything cached and all coverage answers of kind untrackable. Call it
-  // after ShapeTable::set_catalog, with the generation that this began: results of older shapes are
-  // not published any more. A change to a relation that `catalog` does not know (a new partition, say)
-  // drops everything, since it may belong to anything; a null catalog knows every relation.
+  // The catalog changed: drop everything cached and all coverage answers of kind untrackable. Call
+  // it after ShapeTable::set_catalog, with the generation that this began: results of older shapes
+  // are not published any more. A change to a relation that `catalog` does not know (a new
+  // partition, say) drops everything, since it may belong to anything; a null catalog knows every
+  // relation.
   void on_catalog_changed(std::uint64_t shape_generation,
                           std::shared_ptr<const pg::Catalog> catalog);
   // Drops entries over the relation (or all).
@@ -158,14 +177,13 @@ class Cache {
 
   // --- any thread
   CacheStatus status(TimePoint now) const;
-  // True while transactions are in the log that the current snapshot does not see, or loads are under
-  // way: then fresh snapshots are worth taking.
+  // True while transactions are in the log that the current snapshot does not see, or loads are
+  // under way: then fresh snapshots are worth taking.
   bool wants_snapshot() const;
 
  private:
-  struct Impl;
   friend struct CacheTestAccess;
-  std::shared_ptr<Impl> impl_;                 // shared with the loads in flight
+  std::shared_ptr<CacheImpl> impl_;  // shared with the loads in flight
 };
 
 }  // namespace pgcache::cache

@@ -18,7 +18,8 @@ namespace pgcache::cache {
 
 using ShapeId = StrongId<struct ShapeIdTag, std::uint64_t>;
 
-// Counters, relaxed. The cache counts invalidations, loads and load_time_ns; sessions count the routes.
+// Counters, relaxed. The cache counts invalidations, loads and load_time_ns; sessions count the
+// routes.
 struct ShapeStats {
   std::atomic<std::uint64_t> hits{0};
   std::atomic<std::uint64_t> misses{0};
@@ -26,16 +27,16 @@ struct ShapeStats {
   std::atomic<std::uint64_t> fallbacks{0};
   std::atomic<std::uint64_t> invalidations{0};
   std::atomic<std::uint64_t> loads{0};
-  std::atomic<std::uint64_t> load_time_ns{0};   // of published loads
-  std::atomic<std::uint64_t> last_bypass{0};    // BypassReason + 1
+  std::atomic<std::uint64_t> load_time_ns{0};  // of published loads
+  std::atomic<std::uint64_t> last_bypass{0};   // BypassReason + 1
 };
 
-// Immutable but for its statistics. Shared by sessions (which keep one for each prepared statement),
-// the table and the entries loaded under it.
+// Immutable but for its statistics. Shared by sessions (which keep one for each prepared
+// statement), the table and the entries loaded under it.
 struct Shape {
-  ShapeId id;                      // unique in the process, never used again
-  std::uint64_t generation = 0;    // of the catalog under which it was analysed
-  std::string text;                // a statement of this shape, as first seen (for people)
+  ShapeId id;                    // unique in the process, never used again
+  std::uint64_t generation = 0;  // of the catalog under which it was analysed
+  std::string text;              // a statement of this shape, as first seen (for people)
   sql::Analysis analysis;
   mutable ShapeStats stats;
 };
@@ -43,18 +44,19 @@ using ShapePtr = std::shared_ptr<const Shape>;
 
 // What the meaning of a text depends on, besides the catalog.
 struct ShapeScope {
-  std::string search_path;                    // resolved schema oids, as bytes
+  std::string search_path;  // resolved schema oids, as bytes
   std::vector<pg::Oid> search_path_oids;
   bool standard_conforming_strings = true;
 };
 
 class ShapeTable {
  public:
-  // At most `shapes_max` are kept; the least recently made leave first (sessions may still hold them).
+  // At most `shapes_max` are kept; the least recently made leave first (sessions may still hold
+  // them).
   explicit ShapeTable(std::size_t shapes_max);
 
   // Null catalog: everything is analysed as kStarting (not cacheable) and not remembered.
-  void set_catalog(std::shared_ptr<const pg::Catalog> catalog);   // starts a new generation
+  void set_catalog(std::shared_ptr<const pg::Catalog> catalog);  // starts a new generation
   std::shared_ptr<const pg::Catalog> catalog() const;
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Applying transactions from the stream: log, remove what they affect, advance (cache_impl.h).
+#include <algorithm>
+#include <utility>
+
+#include "cache/cache_impl.h"
+
+namespace pgcache::cache {
+
+namespace {
+
+// Row changes that are applied under one hold of the apply mutex.
+constexpr std::size_t kChunk = 256;
+
+InvalidationCause cause_of(cdc::ChangeKind kind) {
+  switch (kind) {
+    case cdc::ChangeKind::kInsert:
+      return InvalidationCause::kInsert;
+    case cdc::ChangeKind::kUpdate:
+      return InvalidationCause::kUpdate;
+    case cdc::ChangeKind::kDelete:
+      return InvalidationCause::kDelete;
+    case cdc::ChangeKind::kTruncate:
+      return InvalidationCause::kTruncate;
+  }
+  return InvalidationCause::kUpdate;
+}
+
+}  // namespace
+
+void Cache::apply(std::shared_ptr<const cdc::Transaction> transaction) {
+  impl_->apply(transaction);
+  impl_->freshness.on_position(transaction->end_lsn);
+}
+
+void CacheImpl::apply(const TransactionPtr& transaction) {
+  transactions.fetch_add(1, std::memory_order_relaxed);
+  row_changes.fetch_add(transaction->changes.size(), std::memory_order_relaxed);
+  Everything everything;
+  bool drops_all = false;
+  {
+    const std::lock_guard apply_lock(apply_mutex);
+    pg::Xid reference;
+    {
+      const std::lock_guard front(front_mutex);
+      reference = snapshots.reference();
+    }
+    LoggedTransaction logged = log_entry(transaction, pg::widen_xid(transaction->xid, reference));
+    if (logged.relations.empty()) return;
+    drops_all = std::any_of(logged.relations.begin(), logged.relations.end(),
+                            [this](pg::Oid oid) { return is_unknown_relation(oid); });
+    log.append(std::move(logged));
+    note_log_size();
+    if (drops_all) {
+      everything = take_everything();
+    } else {
+      apply_whole_relations(*transaction);
+    }
+  }
+  if (drops_all) {
+    count_everything(everything, InvalidationCause::kDdl);
+    return;
+  }
+  const std::vector<cdc::RowChange>& changes = transaction->changes;
+  for (std::size_t begin = 0; begin < changes.size(); begin += kChunk) {
+    const std::lock_guard apply_lock(apply_mutex);
+    const std::size_t end = std::min(changes.size(), begin + kChunk);
+    for (std::size_t i = begin; i < end; ++i) {
+      const cdc::RowChange& change = changes[i];
+      if (!index.knows(change.relation->oid)) continue;
+      const ChangeImages images(change, forms.form_of(change.relation));
+      remove(index.affected_by(images), cause_of(change.kind));
+    }
+  }
+}
+
+bool CacheImpl::is_unknown_relation(pg::Oid relation) const {
+  return catalog && !catalog->find_relation(relation);
+}
+
+void CacheImpl::apply_whole_relations(const cdc::Transaction& transaction) {
+  for (const auto& relation : transaction.overflowed_relations) {
+    remove(index.all_over(relation->oid), InvalidationCause::kUpdate);
+  }
+  for (const auto& relation : transaction.changed_relations) {
+    remove(index.all_over(relation->oid), InvalidationCause::kDdl);
+  }
+}
+
+void CacheImpl::remove(const std::vector<Entry*>& entries, InvalidationCause cause) {
+  if (entries.empty()) return;
+  for (Entry* entry : entries) {
+    entry->shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
+    index.remove(*entry);
+    store.take(*entry);
+  }
+  invalidations[static_cast<std::size_t>(cause)].fetch_add(entries.size(),
+                                                           std::memory_order_relaxed);
+}
+
+CacheImpl::Everything CacheImpl::take_everything() {
+  Everything everything;
+  everything.nodes = index.clear();
+  everything.entries = store.clear();
+  return everything;
+}
+
+void CacheImpl::count_everything(const Everything& everything, InvalidationCause cause) {
+  std::uint64_t count = 0;
+  for (const Store::Map& map : everything.entries) {
+    count += map.size();
+    for (const auto& [key, entry] : map) {
+      entry->shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  invalidations[static_cast<std::size_t>(cause)].fetch_add(count, std::memory_order_relaxed);
+}
+
+}  // namespace pgcache::cache

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the stream's state, the control thread and the operator do to the cache.
+#include <utility>
+
+#include "cache/cache_impl.h"
+
+namespace pgcache::cache {
+
+Cache::Cache(CacheLimits limits, std::function<void(std::vector<pg::Oid>)> request_tracking)
+    : impl_(std::make_shared<CacheImpl>(limits, std::move(request_tracking))) {}
+Cache::~Cache() = default;
+
+pg::Lsn Cache::applied_lsn() const { return impl_->freshness.applied(); }
+
+std::optional<sql::BypassReason> Cache::unavailable(TimePoint now) const {
+  return impl_->freshness.unavailable(now);
+}
+
+void Cache::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) {
+  CacheImpl& c = *impl_;
+  CacheImpl::Everything everything;
+  Waiters woken;
+  {
+    const std::scoped_lock apply_lock(c.apply_mutex);
+    const std::lock_guard front(c.front_mutex);
+    c.freshness.on_cold_start(consistent_point);
+    ++c.epoch;
+    c.snapshots.reset(exported);
+    c.tracking.forget_all();
+    woken = c.settled_waiters();
+    c.log.clear();
+    c.forms.clear();
+    everything = c.take_everything();
+    c.note_log_size();
+    c.note_tracking();
+  }
+  c.count_everything(everything, InvalidationCause::kRestart);
+  fire_all(woken);
+}
+
+void Cache::on_stream_connected() { impl_->freshness.on_connected(); }
+void Cache::on_stream_disconnected() { impl_->freshness.on_disconnected(); }
+void Cache::on_position(pg::Lsn position) { impl_->freshness.on_position(position); }
+void Cache::on_heartbeat(pg::Lsn position, TimePoint taken_at) {
+  impl_->freshness.on_heartbeat(position, taken_at);
+}
+
+void Cache::set_snapshot(pg::Snapshot snapshot) {
+  CacheImpl& c = *impl_;
+  Waiters woken;
+  {
+    const std::lock_guard apply_lock(c.apply_mutex);
+    const std::lock_guard front(c.front_mutex);
+    if (!c.snapshots.advance(std::move(snapshot))) return;
+    c.tracking.on_snapshot();
+    woken = c.settled_waiters();
+    c.log.trim(c.fault(&CacheImpl::Faults::trim_all) ? pg::Snapshot{{UINT64_MAX}, {UINT64_MAX}, {}}
+                                                     : *c.snapshots.oldest_in_use());
+    c.note_log_size();
+    c.note_tracking();
+    c.freshness.on_snapshot();
+  }
+  fire_all(woken);
+}
+
+void Cache::set_tracked(pg::Oid relation, pg::Xid fence) {
+  CacheImpl& c = *impl_;
+  Waiters woken;
+  {
+    const std::lock_guard apply_lock(c.apply_mutex);
+    const std::lock_guard front(c.front_mutex);
+    // Under a new fence, changes may have been missed between the two.
+    if (c.tracking.set_tracked(relation, fence)) {
+      c.remove(c.index.all_over(relation), InvalidationCause::kDdl);
+    }
+    woken = c.settled_waiters();
+    c.note_tracking();
+  }
+  fire_all(woken);
+}
+
+void Cache::set_untrackable(pg::Oid relation, sql::BypassReason reason) {
+  CacheImpl& c = *impl_;
+  Waiters woken;
+  {
+    const std::lock_guard apply_lock(c.apply_mutex);
+    const std::lock_guard front(c.front_mutex);
+    if (c.tracking.set_untrackable(relation, reason)) {
+      c.remove(c.index.all_over(relation), InvalidationCause::kDdl);
+    }
+    woken = c.settled_waiters();
+    c.note_tracking();
+  }
+  fire_all(woken);
+}
+
+void Cache::on_catalog_changed(std::uint64_t shape_generation,
+                               std::shared_ptr<const pg::Catalog> catalog) {
+  CacheImpl& c = *impl_;
+  CacheImpl::Everything everything;
+  Waiters woken;
+  {
+    const std::lock_guard apply_lock(c.apply_mutex);
+    const std::lock_guard front(c.front_mutex);
+    ++c.epoch;
+    c.shape_generation_min = shape_generation;
+    c.catalog.swap(catalog);  // the old one is destroyed behind the locks
+    c.tracking.forget_untrackable();
+    woken = c.settled_waiters();
+    everything = c.take_everything();
+  }
+  c.count_everything(everything, InvalidationCause::kDdl);
+  fire_all(woken);
+}
+
+void Cache::invalidate_relation(pg::Oid relation, InvalidationCause cause) {
+  CacheImpl& c = *impl_;
+  const std::lock_guard apply_lock(c.apply_mutex);
+  const std::lock_guard front(c.front_mutex);
+  ++c.epoch;  // loads in flight may read it too
+  c.remove(c.index.all_over(relation), cause);
+}
+
+void Cache::drop_all(InvalidationCause cause) {
+  CacheImpl& c = *impl_;
+  CacheImpl::Everything everything;
+  {
+    const std::lock_guard apply_lock(c.apply_mutex);
+    const std::lock_guard front(c.front_mutex);
+    ++c.epoch;
+    everything = c.take_everything();
+  }
+  c.count_everything(everything, cause);
+}
+
+CacheStatus Cache::status(TimePoint now) const {
+  const CacheImpl& c = *impl_;
+  CacheStatus status;
+  const auto reason = c.freshness.unavailable(now);
+  status.serving = !reason;
+  if (reason) status.not_serving_reason = label(*reason);
+  status.applied_lsn = c.freshness.applied();
+  status.entries = c.store.size();
+  status.bytes = c.store.bytes();
+  status.freshness_seconds = c.freshness.age_seconds(now);
+  status.log_transactions = c.log_transactions.load(std::memory_order_relaxed);
+  status.log_bytes = c.log_bytes.load(std::memory_order_relaxed);
+  status.loads_in_flight = c.loads.size();
+  for (std::size_t i = 0; i < kInvalidationCauseCount; ++i) {
+    status.invalidations[i] = c.invalidations[i].load(std::memory_order_relaxed);
+  }
+  for (std::size_t i = 0; i < std::size(kPublishOutcomeLabels); ++i) {
+    status.publish_outcomes[i] = c.publish_outcomes[i].load(std::memory_order_relaxed);
+  }
+  status.row_changes = c.row_changes.load(std::memory_order_relaxed);
+  status.transactions = c.transactions.load(std::memory_order_relaxed);
+  return status;
+}
+
+bool Cache::wants_snapshot() const {
+  const CacheImpl& c = *impl_;
+  return c.freshness.wants_proof() || c.log_transactions.load(std::memory_order_relaxed) > 0 ||
+         c.loads.size() > 0 || c.tracking_wants_snapshot.load(std::memory_order_relaxed);
+}
+
+Waiters CacheImpl::settled_waiters() {
+  Waiters settled;
+  const SnapshotPtr current = snapshots.current();
+  std::erase_if(tracking_waiters, [&](TrackingWaiter& waiting) {
+    if (current) {
+      const auto& relations = waiting.shape->analysis.cacheable()->relations;
+      if (tracking.judge(relations, *current).verdict == Tracking::Verdict::kSoon) return false;
+    }
+    settled.push_back(std::move(waiting.waiter));
+    return true;
+  });
+  return settled;
+}
+
+void CacheImpl::note_log_size() {
+  log_transactions.store(log.transactions().size(), std::memory_order_relaxed);
+  log_bytes.store(log.bytes(), std::memory_order_relaxed);
+}
+
+void CacheImpl::note_tracking() {
+  tracking_wants_snapshot.store(tracking.wants_snapshot(), std::memory_order_relaxed);
+}
+
+}  // namespace pgcache::cache

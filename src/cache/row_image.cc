@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/row_image.h"
+
+#include <utility>
+
+#include "pg/value.h"
+
+namespace pgcache::cache {
+
+namespace {
+
+// Types from here on are made by users: their text form need not tell two values apart.
+constexpr std::uint32_t kFirstUserOid = 16384;
+
+sql::Operand parse(const cdc::Cell& cell, pg::Oid type) {
+  using State = sql::Operand::State;
+  std::optional<pg::Value> value;
+  switch (cell.kind) {
+    case cdc::CellKind::kNull:
+      return {State::kNull, std::nullopt};
+    case cdc::CellKind::kText:
+      value = pg::parse_text(type, cell.bytes);
+      break;
+    case cdc::CellKind::kBinary:
+      value = pg::parse_binary(type, cell.bytes);
+      break;
+    case cdc::CellKind::kUnchangedToast:
+    case cdc::CellKind::kAbsent:
+      break;
+  }
+  if (!value) return {};
+  return {State::kValue, std::move(value)};
+}
+
+// What is known of the row before an UPDATE for which the stream sent no old row: the replica
+// identity did not change, else it would have sent that. (Under FULL every column is "key", and the
+// old row always comes; without it nothing is known.)
+RowImage::Known known_without_old_row(const cdc::StreamRelation& relation) {
+  const bool has_key = relation.replica_identity == 'd' || relation.replica_identity == 'i';
+  return has_key ? RowImage::Known::kKeyOnly : RowImage::Known::kNone;
+}
+
+}  // namespace
+
+RelationForm::RelationForm(std::shared_ptr<const cdc::StreamRelation> relation)
+    : relation_(std::move(relation)) {
+  for (std::size_t i = 0; i < relation_->columns.size(); ++i) {
+    positions_.emplace(relation_->columns[i].name, i);
+  }
+}
+
+std::optional<std::size_t> RelationForm::position(std::string_view column) const {
+  const auto it = positions_.find(column);
+  if (it == positions_.end()) return std::nullopt;
+  return it->second;
+}
+
+const RelationForm& FormCache::form_of(const std::shared_ptr<const cdc::StreamRelation>& relation) {
+  const auto it = forms_.find(relation->oid);
+  if (it != forms_.end()) {
+    if (&it->second.relation() == relation.get()) return it->second;
+    forms_.erase(it);
+  }
+  return forms_.emplace(relation->oid, RelationForm(relation)).first->second;
+}
+
+RowImage::RowImage(const RelationForm& form, const std::vector<cdc::Cell>& cells, Known known)
+    : form_(form), cells_(cells), known_(known), parsed_(form.relation().columns.size()) {}
+
+const sql::Operand& RowImage::look(const sql::ColumnRef& column) const {
+  static const sql::Operand kUnknownOperand;
+  if (known_ == Known::kNone) return kUnknownOperand;
+  const std::optional<std::size_t> position = form_.position(column.name);
+  if (!position || *position >= cells_.size()) return kUnknownOperand;
+  const cdc::StreamColumn& stream_column = form_.relation().columns[*position];
+  if (stream_column.type != column.type) return kUnknownOperand;
+  if (known_ == Known::kKeyOnly && !stream_column.is_key) return kUnknownOperand;
+  std::optional<sql::Operand>& parsed = parsed_[*position];
+  if (!parsed) parsed = parse(cells_[*position], column.type);
+  return *parsed;
+}
+
+ChangeImages::ChangeImages(const cdc::RowChange& change, const RelationForm& form)
+    : change_(change), form_(form) {
+  using Known = RowImage::Known;
+  switch (change.kind) {
+    case cdc::ChangeKind::kInsert:
+      after_.emplace(form, change.new_row, Known::kAll);
+      break;
+    case cdc::ChangeKind::kUpdate:
+      if (change.old_row.empty()) {
+        before_.emplace(form, change.new_row, known_without_old_row(form.relation()));
+      } else {
+        before_.emplace(form, change.old_row, Known::kAll);
+      }
+      after_.emplace(form, change.new_row, Known::kAll);
+      break;
+    case cdc::ChangeKind::kDelete:
+      before_.emplace(form, change.old_row, Known::kAll);
+      break;
+    case cdc::ChangeKind::kTruncate:
+      break;
+  }
+}
+
+bool ChangeImages::keeps(std::string_view column) const {
+  const std::optional<std::size_t> position = form_.position(column);
+  if (!position || *position >= change_.new_row.size()) return false;
+  const cdc::Cell& now = change_.new_row[*position];
+  if (now.kind == cdc::CellKind::kUnchangedToast) return true;
+  const cdc::StreamColumn& stream_column = form_.relation().columns[*position];
+  if (change_.old_row.empty()) {
+    return stream_column.is_key &&
+           known_without_old_row(form_.relation()) == RowImage::Known::kKeyOnly;
+  }
+  if (*position >= change_.old_row.size()) return false;
+  const cdc::Cell& then = change_.old_row[*position];
+  if (then.kind != now.kind) return false;
+  switch (now.kind) {
+    case cdc::CellKind::kNull:
+      return true;
+    case cdc::CellKind::kText:
+    case cdc::CellKind::kBinary:
+      return pg::to_u32(stream_column.type) < kFirstUserOid && then.bytes == now.bytes;
+    case cdc::CellKind::kUnchangedToast:
+    case cdc::CellKind::kAbsent:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace pgcache::cache

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/store.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/hash.h"
+
+namespace pgcache::cache {
+
+namespace {
+// One reference from the index: slot, back reference, and a hash node with its key now and then.
+constexpr std::uint64_t kIndexRefBytes = 160;
+// Entry, hash node, shared result with its control block, allocator overhead.
+constexpr std::uint64_t kFixedBytes = sizeof(Entry) + sizeof(CachedResult) + 192;
+}  // namespace
+
+HashedKey hashed(std::string_view key) { return {key, hash_bytes(key)}; }
+
+std::uint64_t entry_bytes(const Entry& entry, std::size_t index_refs) {
+  std::uint64_t bytes = kFixedBytes + entry.key.capacity() + entry.result->rows.capacity() +
+                        entry.result->row_description.capacity() + index_refs * kIndexRefBytes +
+                        entry.operands.capacity() * sizeof(sql::Operand);
+  for (const sql::Operand& operand : entry.operands) {
+    if (operand.value) bytes += operand.value->bytes().capacity();
+  }
+  return bytes;
+}
+
+CachedResultPtr Store::find(const HashedKey& key, bool needs_row_description) {
+  Shard& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  const auto it = shard.map.find(key);
+  if (it == shard.map.end()) return nullptr;
+  Entry& entry = *it->second;
+  if (needs_row_description && entry.result->row_description.empty()) return nullptr;
+  if (!entry.visited.load(std::memory_order_relaxed)) {
+    entry.visited.store(true, std::memory_order_relaxed);
+  }
+  return entry.result;
+}
+
+Entry* Store::peek(const HashedKey& key) {
+  Shard& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  const auto it = shard.map.find(key);
+  return it == shard.map.end() ? nullptr : it->second.get();
+}
+
+Entry& Store::insert(std::unique_ptr<Entry> entry) {
+  Entry& e = *entry;
+  e.older = newest_;
+  e.newer = nullptr;
+  (newest_ ? newest_->newer : oldest_) = &e;
+  newest_ = &e;
+  size_.fetch_add(1, std::memory_order_relaxed);
+  bytes_.fetch_add(e.bytes, std::memory_order_relaxed);
+  const HashedKey key{e.key, e.hash};
+  Shard& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  const bool inserted = shard.map.emplace(key, std::move(entry)).second;
+  CHECK(inserted);
+  return e;
+}
+
+std::unique_ptr<Entry> Store::take(Entry& entry) {
+  if (hand_ == &entry) hand_ = entry.newer;
+  (entry.newer ? entry.newer->older : newest_) = entry.older;
+  (entry.older ? entry.older->newer : oldest_) = entry.newer;
+  size_.fetch_sub(1, std::memory_order_relaxed);
+  bytes_.fetch_sub(entry.bytes, std::memory_order_relaxed);
+  const HashedKey key{entry.key, entry.hash};
+  Shard& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  const auto it = shard.map.find(key);
+  CHECK(it != shard.map.end() && it->second.get() == &entry);
+  std::unique_ptr<Entry> taken = std::move(it->second);
+  shard.map.erase(it);
+  return taken;
+}
+
+Store::Remains Store::clear() {
+  Remains remains(kShards);
+  for (std::size_t i = 0; i < kShards; ++i) {
+    const std::lock_guard lock(shards_[i].mutex);
+    remains[i].swap(shards_[i].map);
+  }
+  newest_ = oldest_ = hand_ = nullptr;
+  size_.store(0, std::memory_order_relaxed);
+  bytes_.store(0, std::memory_order_relaxed);
+  return remains;
+}
+
+Entry* Store::victim() {
+  Entry* at = hand_ ? hand_ : oldest_;
+  if (!at) return nullptr;
+  // At most two rounds: the first clears every bit.
+  while (at->visited.exchange(false, std::memory_order_relaxed)) {
+    at = at->newer ? at->newer : oldest_;
+  }
+  hand_ = at;  // take() moves it on
+  return at;
+}
+
+}  // namespace pgcache::cache

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Result key → entry, and the order in which entries leave when the budget is spent.
+//
+// Look-up: kShards hash maps with a mutex each. Hashes find the shard and the bucket; whole keys
+// are compared. A hit takes its shard's mutex for the look-up and a reference count, and nothing
+// else.
+//
+// Eviction is SIEVE (Zhang et al., NSDI 2024): entries stand in a queue in order of insertion; a
+// hand walks from the oldest to the newest, spares the visited ones (and forgets their visit) and
+// takes the first that was not visited since the hand last passed. A hit only sets a bit, so it
+// needs no queue lock. The queue is one for all shards, so that the choice does not depend on how
+// keys spread.
+//
+// The budget counts an estimate, entry_bytes(): the frames, the key and the operands as allocated,
+// the index's nodes as an average for each reference, and the fixed parts.
+//
+// Threads: find() from any; everything else only under the cache's apply mutex.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "cache/entry.h"
+
+namespace pgcache::cache {
+
+// A key with its hash, computed once. The view lives as long as what it points into.
+struct HashedKey {
+  std::string_view bytes;
+  std::uint64_t hash = 0;
+  friend bool operator==(const HashedKey& a, const HashedKey& b) { return a.bytes == b.bytes; }
+};
+HashedKey hashed(std::string_view key);
+struct HashOfKey {
+  std::size_t operator()(const HashedKey& key) const noexcept { return key.hash; }
+};
+
+// `index_refs`: how many references the index will hold to it.
+std::uint64_t entry_bytes(const Entry& entry, std::size_t index_refs);
+
+class Store {
+ public:
+  using Map = std::unordered_map<HashedKey, std::unique_ptr<Entry>, HashOfKey>;
+  // What clear() took out; destroyed by the caller when no lock is held.
+  using Remains = std::vector<Map>;
+
+  // Null when there is no entry, or it lacks a row description that is needed.
+  CachedResultPtr find(const HashedKey& key, bool needs_row_description);
+
+  Entry* peek(const HashedKey& key);
+  // The key must be absent. Sets entry->bytes aside from the budget.
+  Entry& insert(std::unique_ptr<Entry> entry);
+  std::unique_ptr<Entry> take(Entry& entry);
+  Remains clear();
+  // The entry that leaves next; null when the store is empty.
+  Entry* victim();
+
+  std::uint64_t size() const { return size_.load(std::memory_order_relaxed); }
+  std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  static constexpr std::size_t kShards = 64;
+  struct alignas(64) Shard {
+    std::mutex mutex;
+    Map map;
+  };
+  // The map's buckets use the low bits of the hash, the shards the high ones.
+  Shard& shard_of(const HashedKey& key) { return shards_[key.hash >> 58]; }
+
+  std::array<Shard, kShards> shards_;
+  Entry* newest_ = nullptr;
+  Entry* oldest_ = nullptr;
+  Entry* hand_ = nullptr;  // null: begin at the oldest
+  std::atomic<std::uint64_t> size_{0};
+  std::atomic<std::uint64_t> bytes_{0};
+};
+
+}  // namespace pgcache::cache

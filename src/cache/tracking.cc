@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/tracking.h"
+
+namespace pgcache::cache {
+
+Tracking::Judgement Tracking::judge(const std::vector<pg::Oid>& relations,
+                                    const pg::Snapshot& current) const {
+  Judgement judgement;
+  for (const pg::Oid oid : relations) {
+    const auto it = relations_.find(oid);
+    if (it == relations_.end()) {
+      if (judgement.verdict != Verdict::kNotYet) judgement.verdict = Verdict::kSoon;
+      continue;
+    }
+    const Relation& relation = it->second;
+    switch (relation.state) {
+      case State::kUntrackable:
+        return {Verdict::kUntrackable, relation.reason};
+      case State::kAsked:
+        if (judgement.verdict != Verdict::kNotYet) judgement.verdict = Verdict::kSoon;
+        break;
+      case State::kTracked:
+        if (current.xmin >= relation.fence) break;
+        if (relation.snapshot_since) {
+          judgement.verdict = Verdict::kNotYet;
+        } else if (judgement.verdict != Verdict::kNotYet) {
+          judgement.verdict = Verdict::kSoon;
+        }
+        break;
+    }
+  }
+  return judgement;
+}
+
+std::vector<pg::Oid> Tracking::start_asking(const std::vector<pg::Oid>& relations) {
+  std::vector<pg::Oid> to_ask;
+  for (const pg::Oid oid : relations) {
+    if (relations_.try_emplace(oid).second) to_ask.push_back(oid);
+  }
+  return to_ask;
+}
+
+void Tracking::put(pg::Oid oid, const Relation& relation) {
+  const auto unsettled = [](const Relation& r) {
+    return r.state == State::kTracked && !r.snapshot_since;
+  };
+  Relation& slot = relations_[oid];
+  if (unsettled(slot)) --unsettled_;
+  slot = relation;
+  if (unsettled(slot)) ++unsettled_;
+}
+
+bool Tracking::set_tracked(pg::Oid relation, pg::Xid fence) {
+  const auto it = relations_.find(relation);
+  const bool was_tracked = it != relations_.end() && it->second.state == State::kTracked;
+  if (was_tracked && it->second.fence == fence) return false;
+  Relation tracked;
+  tracked.state = State::kTracked;
+  tracked.fence = fence;
+  put(relation, tracked);
+  return was_tracked;
+}
+
+bool Tracking::set_untrackable(pg::Oid relation, sql::BypassReason reason) {
+  const auto it = relations_.find(relation);
+  const bool was_tracked = it != relations_.end() && it->second.state == State::kTracked;
+  Relation untrackable;
+  untrackable.state = State::kUntrackable;
+  untrackable.reason = reason;
+  put(relation, untrackable);
+  return was_tracked;
+}
+
+void Tracking::on_snapshot() {
+  if (unsettled_ == 0) return;
+  for (auto& [oid, relation] : relations_) relation.snapshot_since = true;
+  unsettled_ = 0;
+}
+
+void Tracking::forget_untrackable() {
+  std::erase_if(relations_, [](const auto& r) { return r.second.state == State::kUntrackable; });
+}
+
+}  // namespace pgcache::cache

@@ -38,8 +38,8 @@ inline void append_be64(std::string& out, std::uint64_t v) {
   out.append(reinterpret_cast<const char*>(&v), sizeof v);
 }
 
-// Reads from a view that it does not own. After a read past the end ok() is false for good and every
-// further read returns zero or an empty view, so a decoder may check once at its end.
+// Reads from a view that it does not own. After a read past the end ok() is false for good and
+// every further read returns zero or an empty view, so a decoder may check once at its end.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}

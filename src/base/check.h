@@ -13,5 +13,7 @@ namespace pgcache::internal {
 }
 }  // namespace pgcache::internal
 
-#define CHECK(condition) \
-  (static_cast<bool>(condition) ? void(0) : ::pgcache::internal::check_failed(__FILE__, __LINE__, #condition))
+#define CHECK(condition)        \
+  (static_cast<bool>(condition) \
+       ? void(0)                \
+       : ::pgcache::internal::check_failed(__FILE__, __LINE__, #condition))

@@ -35,16 +35,17 @@ void Connector::begin(const ServerAddress& address, std::chrono::milliseconds ti
     asio::post(context_, [self] { self->try_next(); });
     return;
   }
-  resolver_.async_resolve(
-      address.host, std::to_string(address.port),
-      [self](boost::system::error_code error, const asio::ip::tcp::resolver::results_type& results) {
-        if (error) {
-          self->finish("could not translate the host name: " + error.message());
-          return;
-        }
-        for (const auto& entry : results) self->endpoints_.emplace_back(entry.endpoint());
-        self->try_next();
-      });
+  resolver_.async_resolve(address.host, std::to_string(address.port),
+                          [self](boost::system::error_code error,
+                                 const asio::ip::tcp::resolver::results_type& results) {
+                            if (error) {
+                              self->finish("could not translate the host name: " + error.message());
+                              return;
+                            }
+                            for (const auto& entry : results)
+                              self->endpoints_.emplace_back(entry.endpoint());
+                            self->try_next();
+                          });
 }
 
 void Connector::try_next() {

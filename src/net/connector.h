@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connects to a server named by host and port, or by the directory of its Unix socket: resolves, tries
-// each address in turn, gives up after a time. One attempt an object; used on one worker's thread.
+// Connects to a server named by host and port, or by the directory of its Unix socket: resolves,
+// tries each address in turn, gives up after a time. One attempt an object; used on one worker's
+// thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -19,7 +20,7 @@
 namespace pgcache::net {
 
 struct ServerAddress {
-  std::string host;   // a name, an address, or a directory beginning with '/'
+  std::string host;  // a name, an address, or a directory beginning with '/'
   std::uint16_t port = 5432;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listens on one address and hands accepted sockets out, each on the event loop that `choose` names.
-// Lives on one worker's thread between start() and the end of that worker.
+// Listens on one address and hands accepted sockets out, each on the event loop that `choose`
+// names. Lives on one worker's thread between start() and the end of that worker.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -18,7 +18,7 @@ namespace pgcache::net {
 class Listener {
  public:
   using Choose = std::function<asio::io_context&()>;
-  using Accepted = std::function<void(Socket)>;   // called on the listener's thread
+  using Accepted = std::function<void(Socket)>;  // called on the listener's thread
 
   explicit Listener(asio::io_context& context);
 

@@ -40,8 +40,8 @@ Stream::ReadResult Stream::read(wire::InputBuffer& into, std::size_t bytes_max) 
 void Stream::wait_readable(std::shared_ptr<void> owner, std::function<void()> ready) {
   if (waiting_readable_ || !open()) return;
   waiting_readable_ = true;
-  socket_.async_wait(Socket::wait_read, [this, owner = std::move(owner),
-                                         ready = std::move(ready)](boost::system::error_code error) {
+  socket_.async_wait(Socket::wait_read, [this, owner = std::move(owner), ready = std::move(ready)](
+                                            boost::system::error_code error) {
     waiting_readable_ = false;
     if (!error) ready();
   });
@@ -67,8 +67,8 @@ bool Stream::write(wire::OutputQueue& from) {
 void Stream::wait_writable(std::shared_ptr<void> owner, std::function<void()> ready) {
   if (waiting_writable_ || !open()) return;
   waiting_writable_ = true;
-  socket_.async_wait(Socket::wait_write, [this, owner = std::move(owner),
-                                          ready = std::move(ready)](boost::system::error_code error) {
+  socket_.async_wait(Socket::wait_write, [this, owner = std::move(owner), ready = std::move(ready)](
+                                             boost::system::error_code error) {
     waiting_writable_ = false;
     if (!error) ready();
   });

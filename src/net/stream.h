@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A connected byte stream (TCP or Unix socket): reads into an InputBuffer when told to, writes an
-// OutputQueue with as few calls as possible. Owned by one connection loop; used on its worker's thread
-// only. Handlers keep their owner alive by the shared_ptr that is handed in.
+// OutputQueue with as few calls as possible. Owned by one connection loop; used on its worker's
+// thread only. Handlers keep their owner alive by the shared_ptr that is handed in.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>

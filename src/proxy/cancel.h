@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings one CancelRequest to the origin and waits until the origin has closed the connection, which
-// tells that the request has been processed. One attempt an object; one worker's thread.
+// Brings one CancelRequest to the origin and waits until the origin has closed the connection,
+// which tells that the request has been processed. One attempt an object; one worker's thread.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>

@@ -62,7 +62,8 @@ Effects read_effects() {
   return effects;
 }
 
-// A semicolon with something behind it. Right or not (it may stand in a string), the answer "yes" is safe.
+// A semicolon with something behind it. Right or not (it may stand in a string), the answer "yes"
+// is safe.
 bool may_hold_more_statements(std::string_view sql) {
   const std::size_t semicolon = sql.find(';');
   return semicolon != std::string_view::npos && !skip_blank(sql.substr(semicolon + 1)).empty();

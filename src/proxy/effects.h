@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a forwarded request may have done to its session and to the database, and how the state of the
-// transaction block follows. Pure values.
+// What a forwarded request may have done to its session and to the database, and how the state of
+// the transaction block follows. Pure values.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,19 @@ namespace pgcache::proxy {
 
 // The first keyword decides how much trouble a statement is worth.
 enum class Lead : std::uint8_t {
-  kRead,      // SELECT, WITH, VALUES, TABLE or a parenthesis: may be cacheable
-  kDml,       // INSERT, UPDATE, DELETE, MERGE, COPY, TRUNCATE
-  kUtility,   // everything else
+  kRead,     // SELECT, WITH, VALUES, TABLE or a parenthesis: may be cacheable
+  kDml,      // INSERT, UPDATE, DELETE, MERGE, COPY, TRUNCATE
+  kUtility,  // everything else
 };
 Lead leading_keyword(std::string_view sql);
 
 struct Effects {
-  bool begins = false;              // a plain BEGIN
-  bool harmless = true;             // neither settings nor the block nor data were touched
-  bool wrote = false;               // surely or likely changed data
-  bool may_have_written = false;    // may have (a volatile function)
-  bool ddl = false;                 // may have changed the catalog
-  bool clears_statements = false;   // DEALLOCATE ALL, DISCARD ALL, or several statements in one
+  bool begins = false;             // a plain BEGIN
+  bool harmless = true;            // neither settings nor the block nor data were touched
+  bool wrote = false;              // surely or likely changed data
+  bool may_have_written = false;   // may have (a volatile function)
+  bool ddl = false;                // may have changed the catalog
+  bool clears_statements = false;  // DEALLOCATE ALL, DISCARD ALL, or several statements in one
   std::vector<std::string> deallocates;
 
   void merge(Effects other);
@@ -39,10 +39,11 @@ Effects unknown_effects();
 
 enum class Block : std::uint8_t {
   kNone,
-  kClean,   // READ COMMITTED; only BEGIN and cacheable reads so far
+  kClean,  // READ COMMITTED; only BEGIN and cacheable reads so far
   kDirty,
 };
-// The block's state after a request with these effects ended in transaction status `status` (I T E).
+// The block's state after a request with these effects ended in transaction status `status` (I T
+// E).
 Block next_block(Block before, const Effects& effects, char status);
 
 }  // namespace pgcache::proxy

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every session of a worker shares. Owned by the worker (stats) and by app (the rest); outlives
-// the sessions.
+// What every session of a worker shares. Owned by the worker (stats) and by app (the rest);
+// outlives the sessions.
 #pragma once
 
 #include <atomic>
@@ -24,24 +24,24 @@ struct SessionEnvironment {
   cache::ShapeTable* shapes = nullptr;
   SettingsTable* settings = nullptr;
   RouteStats* stats = nullptr;
-  std::string database;                        // the one whose changes are read
+  std::string database;  // the one whose changes are read
   // Bumped when the origin reloaded its configuration: settings known before are doubtful.
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
   // A statement that may have changed the catalog has been completed.
   std::function<void()> on_ddl_seen;
 };
 
-// What a session asks of the world. Implemented by the loop around it, and by tests. All calls return
-// at once; answers come back as calls of the session's on_...().
+// What a session asks of the world. Implemented by the loop around it, and by tests. All calls
+// return at once; answers come back as calls of the session's on_...().
 class SessionIo {
  public:
   virtual ~SessionIo() = default;
   virtual TimePoint now() = 0;
-  virtual void connect_origin() = 0;                            // → on_origin_connected or _closed
-  virtual void forward_cancel(std::string key) = 0;             // a CancelRequest with this key
-  virtual void request_position() = 0;                          // → on_position
-  virtual std::function<void()> wake_callback() = 0;            // any thread → on_wake
-  virtual void set_timer(TimePoint when) = 0;                   // → on_timer; replaces the last one
+  virtual void connect_origin() = 0;                  // → on_origin_connected or _closed
+  virtual void forward_cancel(std::string key) = 0;   // a CancelRequest with this key
+  virtual void request_position() = 0;                // → on_position
+  virtual std::function<void()> wake_callback() = 0;  // any thread → on_wake
+  virtual void set_timer(TimePoint when) = 0;         // → on_timer; replaces the last one
   virtual void clear_timer() = 0;
 };
 

@@ -92,8 +92,8 @@ void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_v
       fail({"FATAL", "0A000", "unsupported frontend protocol: pgcache speaks protocol 3", {}});
       return;
     case wire::StartupKind::kTls:
-      fail({"FATAL", sqlstate::kProtocolViolation,
-            "TLS without SSLRequest is not offered here", "Connect with sslmode=prefer or disable."});
+      fail({"FATAL", sqlstate::kProtocolViolation, "TLS without SSLRequest is not offered here",
+            "Connect with sslmode=prefer or disable."});
       return;
     case wire::StartupKind::kMalformed:
       fail({"FATAL", sqlstate::kProtocolViolation, "invalid startup packet", {}});
@@ -145,7 +145,8 @@ void Session::on_origin_bytes() { process_origin(); }
 void Session::on_origin_closed(std::string_view why) {
   if (phase_ == Phase::kClosing) return;
   if (phase_ == Phase::kConnecting) {
-    const std::string message = "pgcache could not connect to the origin server: " + std::string(why);
+    const std::string message =
+        "pgcache could not connect to the origin server: " + std::string(why);
     fail({"FATAL", sqlstate::kConnectionFailure, message,
           "Is the server running, and does pgcache's origin setting name it?"});
     return;
@@ -196,7 +197,10 @@ void Session::on_position(pg::Lsn position) {
 
 void Session::on_shutdown() {
   if (phase_ == Phase::kClosing) return;
-  fail({"FATAL", sqlstate::kAdminShutdown, "terminating connection due to administrator command", {}});
+  fail({"FATAL",
+        sqlstate::kAdminShutdown,
+        "terminating connection due to administrator command",
+        {}});
 }
 
 void Session::fail(const wire::ErrorFields& fields) {

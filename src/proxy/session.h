@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// One client's session: a state machine without I/O. Bytes of both peers come in, bytes for both go out;
-// in between it decides for each query whether the cache may answer it, and keeps the order of replies.
+// One client's session: a state machine without I/O. Bytes of both peers come in, bytes for both go
+// out; in between it decides for each query whether the cache may answer it, and keeps the order of
+// replies.
 //
 // How it works
-// - Client frames are taken one by one from the input buffer. An extended exchange is held there until
-//   its Sync, and then looked at as a whole ("unit"). Whatever cannot be served is forwarded as it is.
-// - A read that might be served waits until the origin owes nothing, so that replies keep their order
+// - Client frames are taken one by one from the input buffer. An extended exchange is held there
+// until
+//   its Sync, and then looked at as a whole ("unit"). Whatever cannot be served is forwarded as it
+//   is.
+// - A read that might be served waits until the origin owes nothing, so that replies keep their
+// order
 //   and the transaction status is known; everything else is forwarded at once, so pipelines flow.
 // - While something is waited for (origin, settings, somebody's load) `hold_` says what, and the
-//   client's bytes stay where they are; when it is over the same frame is looked at again from scratch.
+//   client's bytes stay where they are; when it is over the same frame is looked at again from
+//   scratch.
 // - Each forwarded unit leaves a Unit record: its effects, and what is captured of its answers. The
 //   origin's ReadyForQuery completes it: effects take hold, captured results are published.
 //
@@ -54,11 +59,11 @@ class Session {
   void on_origin_connected();
   void on_origin_bytes();
   void on_origin_closed(std::string_view why);
-  void on_output_drained();             // either output went below its limit
+  void on_output_drained();  // either output went below its limit
   void on_timer();
   void on_wake();
-  void on_position(pg::Lsn position);   // invalid: could not be had
-  void on_shutdown();                   // pgcache ends
+  void on_position(pg::Lsn position);  // invalid: could not be had
+  void on_shutdown();                  // pgcache ends
 
   bool wants_client_bytes() const;
   bool wants_origin_bytes() const;
@@ -67,7 +72,13 @@ class Session {
 
  private:
   enum class Phase : std::uint8_t {
-    kStartup, kConnecting, kAuthenticating, kReady, kBlind, kCancelling, kClosing
+    kStartup,
+    kConnecting,
+    kAuthenticating,
+    kReady,
+    kBlind,
+    kCancelling,
+    kClosing
   };
   enum class Hold : std::uint8_t { kNone, kOrigin, kSettings, kWait };
 
@@ -117,28 +128,28 @@ class Session {
     wire::Target target;
     wire::Execute execute;
     bool understood = false;
-    StatementPtr statement;             // of Parse and Bind, when known
-    std::size_t bind_step = 0;          // of Execute: the Bind of its portal
-    bool needs_row_description = false; // of Execute: its portal is described in the unit
+    StatementPtr statement;              // of Parse and Bind, when known
+    std::size_t bind_step = 0;           // of Execute: the Bind of its portal
+    bool needs_row_description = false;  // of Execute: its portal is described in the unit
   };
 
   // --- session.cc: life
   void process_startup();
   void on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes);
   void process_authentication();
-  void fail(const wire::ErrorFields& fields);   // FATAL to the client, and close both sides
+  void fail(const wire::ErrorFields& fields);  // FATAL to the client, and close both sides
   void close();
   void arm_timer(TimePoint when);
   bool over_limits() const;
 
   // --- session_client.cc: frames of the client, forwarding
   void process_client();
-  bool take_client_frame();                     // false: no progress possible now
-  bool dispatch(wire::Frame frame);             // false: held; the frame stays
+  bool take_client_frame();          // false: no progress possible now
+  bool dispatch(wire::Frame frame);  // false: held; the frame stays
   bool stream_large_frame(wire::FrameHeader header, std::string_view bytes);
   void consume_client(std::size_t bytes);
   Unit& open_unit();
-  void finish_unit();                           // its Sync, Query or FunctionCall has been sent
+  void finish_unit();  // its Sync, Query or FunctionCall has been sent
   void forward_raw(std::string_view bytes);
   void forward_held_unit();
   void forward_extended(wire::Frame frame);
@@ -152,9 +163,9 @@ class Session {
 
   // --- session_read.cc: deciding
   bool handle_query(wire::Frame frame);
-  bool handle_unit(std::string_view bytes);     // an extended exchange with its Sync
+  bool handle_unit(std::string_view bytes);  // an extended exchange with its Sync
   void parse_unit(std::string_view bytes);
-  std::optional<sql::BypassReason> link_unit(); // Binds to statements, Executes to Binds
+  std::optional<sql::BypassReason> link_unit();  // Binds to statements, Executes to Binds
   std::optional<sql::BypassReason> link_step(std::size_t at);
   void forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
                     std::optional<sql::BypassReason> shape_reason);
@@ -212,25 +223,25 @@ class Session {
 
   Phase phase_ = Phase::kStartup;
   Hold hold_ = Hold::kNone;
-  bool running_ = false;                 // process_client() is on the stack
-  bool cacheable_session_ = false;       // the right database, cache switched on
+  bool running_ = false;            // process_client() is on the stack
+  bool cacheable_session_ = false;  // the right database, cache switched on
   bool relay_only_ = false;
   bool client_eof_ = false;
   bool close_origin_ = false;
-  bool terminated_ = false;              // Terminate was sent to the origin
-  std::uint64_t client_skip_ = 0;        // bytes of a large client frame still to be relayed
+  bool terminated_ = false;        // Terminate was sent to the origin
+  std::uint64_t client_skip_ = 0;  // bytes of a large client frame still to be relayed
   std::uint64_t origin_skip_ = 0;
-  std::size_t held_bytes_ = 0;           // of the unit that waits for its Sync, in client_input_
-  bool streaming_unit_ = false;          // the present unit is being forwarded frame by frame
+  std::size_t held_bytes_ = 0;   // of the unit that waits for its Sync, in client_input_
+  bool streaming_unit_ = false;  // the present unit is being forwarded frame by frame
   std::string startup_packet_;
-  std::string cancel_key_;               // BackendKeyData, as on the wire
+  std::string cancel_key_;  // BackendKeyData, as on the wire
 
   wire::ReplyTracker tracker_;
   std::vector<wire::PendingRequest> dropped_;
   std::uint64_t next_id_ = 1;
   std::optional<Unit> open_unit_;
   std::deque<Unit> units_;
-  std::string described_;                // RowDescription of the portal described last
+  std::string described_;  // RowDescription of the portal described last
   std::deque<std::pair<std::uint64_t, std::string>> pending_parses_;  // cookie, statement name
 
   char status_ = 'I';
@@ -238,8 +249,8 @@ class Session {
   bool block_wrote_ = false;
   bool block_may_have_written_ = false;
 
-  SettingsPtr settings_;                 // null: unknown
-  SettingsPtr last_settings_;            // the last ones known, for early decisions only
+  SettingsPtr settings_;       // null: unknown
+  SettingsPtr last_settings_;  // the last ones known, for early decisions only
   std::uint64_t settings_epoch_ = 0;
   bool settings_asked_ = false;
   bool settings_failed_ = false;

@@ -125,7 +125,7 @@ bool Session::dispatch(wire::Frame frame) {
   }
   if (held_bytes_ > 0) {
     forward_held_unit();
-    return true;   // the frame is taken anew
+    return true;  // the frame is taken anew
   }
   switch (frame.tag) {
     case 'Q':
@@ -253,7 +253,8 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   tracker_.sent({wire::Request::kBind, false, 0});
 }
 
-// A statement that so far was answered from memory only is prepared at the origin before it is used.
+// A statement that so far was answered from memory only is prepared at the origin before it is
+// used.
 void Session::ensure_at_origin(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
   if (!statement || statement->at_origin) return;
@@ -283,14 +284,15 @@ void Session::forward_query(std::string_view frame, std::optional<std::string_vi
   }
   Inflight inflight;
   inflight.id = next_id_++;
-  inflight.route = verdict.kind == Verdict::Kind::kLoad || verdict.kind == Verdict::Kind::kMiss
-                       ? Route::kMiss
-                       : (verdict.kind == Verdict::Kind::kFallback ? Route::kFallback : Route::kBypass);
+  inflight.route =
+      verdict.kind == Verdict::Kind::kLoad || verdict.kind == Verdict::Kind::kMiss
+          ? Route::kMiss
+          : (verdict.kind == Verdict::Kind::kFallback ? Route::kFallback : Route::kBypass);
   inflight.shape = std::move(shape);
   inflight.load = std::move(verdict.load);
   unit.inflight.push_back(std::move(inflight));
   forward_raw(frame);
-  statements_.erase({});   // a simple query destroys the unnamed statement
+  statements_.erase({});  // a simple query destroys the unnamed statement
   if (tracker_.sent({wire::Request::kQuery, false, unit.id})) finish_unit();
 }
 

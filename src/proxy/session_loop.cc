@@ -48,7 +48,7 @@ void SessionLoop::connect_origin() {
 void SessionLoop::forward_cancel(std::string key) {
   auto self = shared_from_this();
   CancelForwarder::start(worker_.context(), worker_.origin(), key, [self] {
-    if (self->done_ || self->origin_) return;   // its own session's cancel: nothing waits for it
+    if (self->done_ || self->origin_) return;  // its own session's cancel: nothing waits for it
     self->session_.on_origin_closed({});
     self->pump();
   });
@@ -201,8 +201,8 @@ void SessionLoop::lose_client(bool reset) {
   finish();
 }
 
-// The last bytes have been written. Closing with unread input would send a reset that can destroy them on
-// their way, so the client is given a moment to close first.
+// The last bytes have been written. Closing with unread input would send a reset that can destroy
+// them on their way, so the client is given a moment to close first.
 void SessionLoop::linger() {
   if (lingering_) return;
   lingering_ = true;

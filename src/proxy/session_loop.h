@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thin loop around a Session: moves bytes between two sockets and it, and carries out what it asks
-// for. Lives on its worker's thread; kept alive by the handlers that are under way and by the worker's
-// list of sessions.
+// The thin loop around a Session: moves bytes between two sockets and it, and carries out what it
+// asks for. Lives on its worker's thread; kept alive by the handlers that are under way and by the
+// worker's list of sessions.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -20,7 +20,7 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
  public:
   SessionLoop(Worker& worker, net::Socket client);
   void start();
-  void shut_down();   // pgcache ends: FATAL 57P01
+  void shut_down();  // pgcache ends: FATAL 57P01
 
   // SessionIo
   TimePoint now() override;
@@ -33,7 +33,7 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
 
  private:
   void pump();
-  bool flush();               // false when the client is gone
+  bool flush();  // false when the client is gone
   void arm_reads();
   void read_client();
   void read_origin();
@@ -48,7 +48,7 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   std::uint64_t timer_generation_ = 0;
   Session session_;
   bool over_limit_ = false;
-  bool client_readable_end_ = false;   // end of file seen
+  bool client_readable_end_ = false;  // end of file seen
   bool lingering_ = false;
   bool done_ = false;
 };

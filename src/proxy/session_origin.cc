@@ -10,8 +10,9 @@ namespace pgcache::proxy {
 
 namespace {
 
-// Frames of at most this size are waited for whole; larger ones are relayed as they come. Only rows,
-// copy data, notices and errors can be larger, and none of those needs to be understood to its end.
+// Frames of at most this size are waited for whole; larger ones are relayed as they come. Only
+// rows, copy data, notices and errors can be larger, and none of those needs to be understood to
+// its end.
 constexpr std::size_t kWholeFrameBytesMax = 256 * 1024;
 
 constexpr bool is_asynchronous(char tag) { return tag == 'N' || tag == 'A' || tag == 'S'; }
@@ -28,8 +29,8 @@ void Session::process_origin() {
   }
   origin_input_.shrink(16 * 1024);
   if (phase_ == Phase::kAuthenticating) return;
-  const bool released = hold_ == Hold::kOrigin &&
-                        (tracker_.idle() || tracker_.discarding() || tracker_.copying_in());
+  const bool released =
+      hold_ == Hold::kOrigin && (tracker_.idle() || tracker_.discarding() || tracker_.copying_in());
   if (released) hold_ = Hold::kNone;
   if (hold_ == Hold::kNone) process_client();
 }
@@ -49,8 +50,10 @@ bool Session::take_origin_frame() {
   const wire::FrameState state = wire::peek_frame(bytes, header);
   if (state == wire::FrameState::kIncomplete) return false;
   if (state == wire::FrameState::kMalformed) {
-    fail({"FATAL", pg::sqlstate::kProtocolViolation,
-          "pgcache received a malformed message from the origin server", {}});
+    fail({"FATAL",
+          pg::sqlstate::kProtocolViolation,
+          "pgcache received a malformed message from the origin server",
+          {}});
     return false;
   }
   const std::size_t total = header.total_bytes();
@@ -205,7 +208,8 @@ void Session::on_dropped() {
   for (const wire::PendingRequest& request : dropped_) {
     if (request.request != wire::Request::kParse) continue;
     if (request.hidden) {
-      // Prepared again when it is next used; if the text is to blame, that fails again, as it should.
+      // Prepared again when it is next used; if the text is to blame, that fails again, as it
+      // should.
       if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
       continue;
     }
@@ -296,7 +300,8 @@ void Session::after_unit(const Effects& effects) {
   block_wrote_ = block_may_have_written_ = false;
 }
 
-// The session's own writes must be seen by its reads: until they are applied, reads bypass the cache.
+// The session's own writes must be seen by its reads: until they are applied, reads bypass the
+// cache.
 void Session::note_write(bool sure) {
   if (!cacheable_session_ || env_.config->consistency == config::Consistency::kEventual) return;
   if (after_write_ == AfterWrite::kRequested) {

@@ -12,8 +12,8 @@ using sql::BypassReason;
 
 namespace {
 
-// Client-only encodings, in which a byte below 0x80 may be part of a longer character: no statement in
-// them can be read here (manual, table 24.3).
+// Client-only encodings, in which a byte below 0x80 may be part of a longer character: no statement
+// in them can be read here (manual, table 24.3).
 bool is_ascii_safe(std::string_view encoding) {
   for (const char* unsafe : {"BIG5", "GB18030", "GBK", "JOHAB", "SJIS", "SHIFT_JIS_2004", "UHC"}) {
     if (encoding == unsafe) return false;
@@ -216,7 +216,8 @@ std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate
   return std::nullopt;
 }
 
-// The whole key, in a form that no two different requests share: fixed-width fields and counted bytes.
+// The whole key, in a form that no two different requests share: fixed-width fields and counted
+// bytes.
 void Session::build_key(const ReadCandidate& candidate) {
   key_.clear();
   append_be64(key_, candidate.shape->id.value);
@@ -233,8 +234,8 @@ void Session::build_key(const ReadCandidate& candidate) {
   }
 }
 
-// gate() is open and candidate.shape is set: may this statement with these values be served, and is the
-// answer there?
+// gate() is open and candidate.shape is set: may this statement with these values be served, and is
+// the answer there?
 Session::Verdict Session::decide(ReadCandidate& candidate) {
   if (!candidate.shape) return bypass(BypassReason::kQueryTooLong);
   const sql::Analysis& analysis = candidate.shape->analysis;
@@ -303,8 +304,7 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
 
 Session::Verdict Session::begin_wait(cache::Waiting waiting) {
   wait_ = std::move(waiting.wait);
-  waiting_for_ =
-      waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
+  waiting_for_ = waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
   hold_ = Hold::kWait;
   arm_timer(io_.now() + (waiting.for_tracking ? env_.config->tracking_wait_timeout
                                               : env_.config->load_wait_timeout));
@@ -376,18 +376,28 @@ void Session::parse_unit(std::string_view bytes) {
       if (parsed) member = std::move(*parsed);
     };
     switch (step.tag) {
-      case 'P': keep(step.parse, wire::parse_parse(body)); break;
-      case 'B': keep(step.bind, wire::parse_bind(body)); break;
+      case 'P':
+        keep(step.parse, wire::parse_parse(body));
+        break;
+      case 'B':
+        keep(step.bind, wire::parse_bind(body));
+        break;
       case 'D':
-      case 'C': keep(step.target, wire::parse_target(body)); break;
-      case 'E': keep(step.execute, wire::parse_execute(body)); break;
-      default: step.understood = step.tag == 'S' && body.empty(); break;
+      case 'C':
+        keep(step.target, wire::parse_target(body));
+        break;
+      case 'E':
+        keep(step.execute, wire::parse_execute(body));
+        break;
+      default:
+        step.understood = step.tag == 'S' && body.empty();
+        break;
     }
   }
 }
 
-// Binds to their statements and Executes to their Binds. A reason when the exchange is not one that can
-// be answered from memory.
+// Binds to their statements and Executes to their Binds. A reason when the exchange is not one that
+// can be answered from memory.
 std::optional<BypassReason> Session::link_unit() {
   std::optional<BypassReason> reason;
   for (std::size_t at = 0; at < step_count_; ++at) {
@@ -398,8 +408,8 @@ std::optional<BypassReason> Session::link_unit() {
   return reason;
 }
 
-// A Parse or Bind whose statement is not executed, or a Describe behind the Execute, has to be checked or
-// answered by the origin: a hit says nothing about it.
+// A Parse or Bind whose statement is not executed, or a Describe behind the Execute, has to be
+// checked or answered by the origin: a hit says nothing about it.
 bool Session::every_step_is_executed() const {
   for (std::size_t i = 0; i < step_count_; ++i) {
     const Step& step = steps_[i];
@@ -408,9 +418,10 @@ bool Session::every_step_is_executed() const {
     for (std::size_t j = i + 1; j < step_count_ && !executed; ++j) {
       const Step& later = steps_[j];
       if (later.tag != 'E') continue;
-      executed = step.tag == 'P'   ? later.statement == step.statement
-                 : step.tag == 'B' ? later.bind_step == i
-                                   : later.bind_step < i && later.execute.portal == step.target.name;
+      executed = step.tag == 'P' ? later.statement == step.statement
+                 : step.tag == 'B'
+                     ? later.bind_step == i
+                     : later.bind_step < i && later.execute.portal == step.target.name;
     }
     if (!executed) return false;
   }
@@ -458,9 +469,10 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
       step.bind_step = static_cast<std::size_t>(bind - steps_.data());
       step.statement = bind->statement;
       const std::string_view portal = step.execute.portal;
-      const Step* before = latest('E', [portal](const Step& s) { return s.execute.portal == portal; });
+      const Step* before =
+          latest('E', [portal](const Step& s) { return s.execute.portal == portal; });
       if (before != nullptr && before > bind) {
-        step.statement = nullptr;   // the portal is exhausted: its answer is not the query's
+        step.statement = nullptr;  // the portal is exhausted: its answer is not the query's
         return BypassReason::kProtocolShape;
       }
       return step.execute.row_limit > 0 ? std::optional(BypassReason::kRowLimit) : std::nullopt;
@@ -491,8 +503,8 @@ bool Session::handle_unit(std::string_view bytes) {
   if (stop && stop->kind == Verdict::Kind::kHeld) return false;
   for (const std::size_t at : executes) {
     if (only_unknown) {
-      verdicts.push_back(bypass(steps_[at].statement ? BypassReason::kNotRead
-                                                     : BypassReason::kUnknownStatement));
+      verdicts.push_back(
+          bypass(steps_[at].statement ? BypassReason::kNotRead : BypassReason::kUnknownStatement));
     } else if (stop) {
       verdicts.push_back(stop->kind == Verdict::Kind::kFallback ? fallback(stop->fallback)
                                                                 : bypass(stop->bypass));
@@ -502,9 +514,8 @@ bool Session::handle_unit(std::string_view bytes) {
     }
   }
   const bool all_hit = !verdicts.empty() && !shape_reason &&
-                       std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) {
-                         return v.kind == Verdict::Kind::kHit;
-                       });
+                       std::all_of(verdicts.begin(), verdicts.end(),
+                                   [](const Verdict& v) { return v.kind == Verdict::Kind::kHit; });
   if (all_hit) {
     serve_unit(verdicts);
   } else {

@@ -21,11 +21,26 @@ enum Column : std::size_t {
 };
 
 constexpr std::array kKeySettings = {
-    "DateStyle",   "IntervalStyle",  "TimeZone",   "extra_float_digits", "bytea_output",
-    "lc_messages", "lc_monetary",    "lc_numeric", "lc_time",            "xmloption",
-    "xmlbinary",   "row_security",   "default_text_search_config",       "array_nulls",
-    "transform_null_equals",         "backslash_quote",                  "escape_string_warning",
-    "quote_all_identifiers",         "gin_fuzzy_search_limit",           "timezone_abbreviations",
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "extra_float_digits",
+    "bytea_output",
+    "lc_messages",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "xmloption",
+    "xmlbinary",
+    "row_security",
+    "default_text_search_config",
+    "array_nulls",
+    "transform_null_equals",
+    "backslash_quote",
+    "escape_string_warning",
+    "quote_all_identifiers",
+    "gin_fuzzy_search_limit",
+    "timezone_abbreviations",
 };
 constexpr std::size_t kRoleColumns = 3;
 
@@ -66,9 +81,7 @@ const std::string& settings_query() {
   return query;
 }
 
-std::size_t settings_column_count() {
-  return kSpecialColumns + kRoleColumns + kKeySettings.size();
-}
+std::size_t settings_column_count() { return kSpecialColumns + kRoleColumns + kKeySettings.size(); }
 
 SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_view>>& row) {
   if (row.size() != settings_column_count()) return nullptr;

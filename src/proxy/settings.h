@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A session's settings, as the origin tells them: everything besides the statement that can change the
-// bytes of an answer or the meaning of a name. Asked for by one query on the session's own connection
-// whenever they may have changed; never emulated.
+// A session's settings, as the origin tells them: everything besides the statement that can change
+// the bytes of an answer or the meaning of a name. Asked for by one query on the session's own
+// connection whenever they may have changed; never emulated.
 //
-// Equal settings get the same id, for the life of the process, so that result keys hold a number that
-// stands for the whole text (compared whole when the id is given out).
+// Equal settings get the same id, for the life of the process, so that result keys hold a number
+// that stands for the whole text (compared whole when the id is given out).
 #pragma once
 
 #include <cstdint>
@@ -22,13 +22,13 @@ namespace pgcache::proxy {
 
 struct SessionSettings {
   std::uint32_t id = 0;
-  std::string serialized;                 // all values, in the order of the query
-  std::vector<std::string> search_path;   // resolved schema names, implicit ones included
+  std::string serialized;                // all values, in the order of the query
+  std::vector<std::string> search_path;  // resolved schema names, implicit ones included
   std::string client_encoding;
   bool standard_conforming_strings = true;
-  bool read_committed = true;             // transaction_isolation
-  bool temporary_objects = false;         // the session owns temporary tables or types
-  bool mode_off = false;                  // pgcache.mode = off
+  bool read_committed = true;      // transaction_isolation
+  bool temporary_objects = false;  // the session owns temporary tables or types
+  bool mode_off = false;           // pgcache.mode = off
 };
 using SettingsPtr = std::shared_ptr<const SessionSettings>;
 

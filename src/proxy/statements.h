@@ -18,11 +18,11 @@ namespace pgcache::proxy {
 
 struct Statement {
   std::string sql;
-  std::string parameter_types_be;                // as Parse declared them
+  std::string parameter_types_be;  // as Parse declared them
   std::vector<pg::Oid> parameter_types;
   sql::StatementShape shape;
-  bool scanned_conforming = true;                // the setting that `shape` was scanned under
-  bool at_origin = false;                        // the origin has it under this name
+  bool scanned_conforming = true;  // the setting that `shape` was scanned under
+  bool at_origin = false;          // the origin has it under this name
   // Memo of the analysis; valid while generation and settings are the same.
   cache::ShapePtr analysed;
   std::uint32_t analysed_settings = 0;
@@ -31,7 +31,7 @@ using StatementPtr = std::shared_ptr<Statement>;
 
 class StatementTable {
  public:
-  static constexpr std::size_t kMax = 10000;     // more are forwarded, not remembered
+  static constexpr std::size_t kMax = 10000;  // more are forwarded, not remembered
 
   StatementPtr find(std::string_view name) const {
     if (name.empty()) return unnamed_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Route counters and latencies. Each worker has its own RouteStats, which it alone writes; the admin
-// thread sums them up. Relaxed atomics: a scrape may be a few queries behind, never wrong for long.
+// Route counters and latencies. Each worker has its own RouteStats, which it alone writes; the
+// admin thread sums them up. Relaxed atomics: a scrape may be a few queries behind, never wrong for
+// long.
 #pragma once
 
 #include <array>
@@ -19,10 +20,10 @@ inline constexpr std::string_view kRouteLabels[] = {"hit", "miss", "bypass", "fa
 
 // Why the cache was consulted, failed, and the query went to the origin.
 enum class FallbackReason : std::uint8_t {
-  kLoadWait,        // somebody else's load of the same key did not finish in time
-  kTrackingWait,    // the relation was not covered by the publication in time
-  kSettingsQuery,   // the origin did not tell the session's settings
-  kCacheError,      // the cache's code failed
+  kLoadWait,       // somebody else's load of the same key did not finish in time
+  kTrackingWait,   // the relation was not covered by the publication in time
+  kSettingsQuery,  // the origin did not tell the session's settings
+  kCacheError,     // the cache's code failed
 };
 inline constexpr std::string_view kFallbackReasonLabels[] = {"load_wait", "tracking_wait",
                                                              "settings_query", "cache_error"};

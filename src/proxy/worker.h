@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A worker: one thread, one event loop, and the sessions that live on it; and the Server that owns the
-// workers and spreads connections over them.
+// A worker: one thread, one event loop, and the sessions that live on it; and the Server that owns
+// the workers and spreads connections over them.
 #pragma once
 
 #include <atomic>
@@ -43,13 +43,15 @@ class Worker {
   SessionEnvironment& environment() { return environment_; }
   const net::ServerAddress& origin() const { return server_.origin; }
   const RouteStats& stats() const { return stats_; }
-  void request_position(std::function<void(pg::Lsn)> done) { server_.request_position(std::move(done)); }
+  void request_position(std::function<void(pg::Lsn)> done) {
+    server_.request_position(std::move(done));
+  }
 
   void start();
-  void adopt(net::Socket client);                 // on this worker's thread
+  void adopt(net::Socket client);  // on this worker's thread
   void forget(const std::shared_ptr<SessionLoop>& session);
-  void shut_down_sessions();                      // any thread
-  void join();                                    // returns when the sessions are gone
+  void shut_down_sessions();  // any thread
+  void join();                // returns when the sessions are gone
 
  private:
   const ServerContext& server_;
@@ -66,9 +68,9 @@ class Server {
   explicit Server(ServerContext context);
   ~Server();
 
-  Status start();                                 // binds and runs; an error names the address
+  Status start();  // binds and runs; an error names the address
   std::uint16_t port() const { return port_; }
-  void stop();                                    // ends all sessions (57P01) and joins
+  void stop();  // ends all sessions (57P01) and joins
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   std::int64_t clients() const;
 

@@ -39,8 +39,6 @@ std::string_view error_field(std::string_view body, char code) {
   return {};
 }
 
-std::string_view command_tag(std::string_view body) {
-  return body.substr(0, body.find('\0'));
-}
+std::string_view command_tag(std::string_view body) { return body.substr(0, body.find('\0')); }
 
 }  // namespace pgcache::wire

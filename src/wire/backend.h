@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bodies of the backend messages that pgcache looks into (manual, 55.7). Pure; views live as long as
-// the frame.
+// Bodies of the backend messages that pgcache looks into (manual, 55.7). Pure; views live as long
+// as the frame.
 #pragma once
 
 #include <optional>

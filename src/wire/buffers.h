@@ -162,10 +162,10 @@ class OutputQueue {
     tail_ = std::string();
   }
 
-  std::deque<Segment> segments_;   // before the tail, in order
+  std::deque<Segment> segments_;  // before the tail, in order
   std::string tail_;
-  std::size_t sent_ = 0;           // bytes already written of the first segment, or of the tail
-  std::size_t shared_bytes_ = 0;   // unsent bytes in segments_
+  std::size_t sent_ = 0;          // bytes already written of the first segment, or of the tail
+  std::size_t shared_bytes_ = 0;  // unsent bytes in segments_
   std::vector<std::string_view> pieces_;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames of protocol 3 (manual, 55.7 "Message Formats"), parsed in place:
 //   frame   = tag:byte1 length:int32 body         length counts itself and the body, not the tag
-//   startup = length:int32 code:int32 body        the only frames without a tag, before StartupMessage
+//   startup = length:int32 code:int32 body        the only frames without a tag, before
+//   StartupMessage
 // Views live as long as the buffer that they were parsed from. Pure.
 #pragma once
 
@@ -24,7 +25,7 @@ struct FrameHeader {
 enum class FrameState : std::uint8_t {
   kIncomplete,  // fewer bytes than a header
   kHeader,      // the header is known (whole or not is for the caller: total_bytes() <= size)
-  kMalformed,   // a length below 4 or above kMessageBytesMax: the peer cannot be understood any more
+  kMalformed,  // a length below 4 or above kMessageBytesMax: the peer cannot be understood any more
 };
 
 // Reads the header at the start of `bytes`.

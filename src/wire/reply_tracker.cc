@@ -8,7 +8,7 @@ bool ReplyTracker::sent(PendingRequest request) {
     if (copying_in_) {
       copying_in_ = false;
     } else if (!pending_.empty()) {
-      pending_.push_back(request);   // the COPY that it ends has not been confirmed yet
+      pending_.push_back(request);  // the COPY that it ends has not been confirmed yet
     }
     return false;
   }
@@ -33,8 +33,8 @@ void ReplyTracker::drop_until_sync(std::vector<PendingRequest>& dropped) {
   skipping_ = pending_.empty();
 }
 
-// The server reads copy data from now on: a Sync that is already on its way will be ignored, up to the
-// message that ends the copy.
+// The server reads copy data from now on: a Sync that is already on its way will be ignored, up to
+// the message that ends the copy.
 void ReplyTracker::begin_copy_in() {
   copying_in_ = true;
   for (auto it = pending_.begin() + 1; it != pending_.end();) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which request the origin's next frame answers. Every frontend message that is sent to the origin and
-// that will be answered is noted here, in order; every backend frame is then attributed to the request
-// at the front. Requests of pgcache's own making are marked hidden: their replies are not relayed.
+// Which request the origin's next frame answers. Every frontend message that is sent to the origin
+// and that will be answered is noted here, in order; every backend frame is then attributed to the
+// request at the front. Requests of pgcache's own making are marked hidden: their replies are not
+// relayed.
 //
-// Follows the rules of manual 55.2.3 (extended query: an error discards all up to the next Sync) and
-// 55.2.6 (COPY: Sync and Flush are ignored while copying in). Pure; owned by one session.
+// Follows the rules of manual 55.2.3 (extended query: an error discards all up to the next Sync)
+// and 55.2.6 (COPY: Sync and Flush are ignored while copying in). Pure; owned by one session.
 #pragma once
 
 #include <cstdint>
@@ -22,21 +23,21 @@ enum class Request : std::uint8_t {
   kSync,
   kQuery,
   kFunctionCall,
-  kCopyEnd,   // CopyDone or CopyFail: answered by nothing, but it ends the ignoring of Sync
+  kCopyEnd,  // CopyDone or CopyFail: answered by nothing, but it ends the ignoring of Sync
 };
 
 struct PendingRequest {
   Request request = Request::kSync;
   bool hidden = false;
-  std::uint64_t cookie = 0;   // the owner's
+  std::uint64_t cookie = 0;  // the owner's
 };
 
 // What a backend frame means.
 struct Attribution {
-  bool hidden = false;                    // do not relay
-  bool has_request = false;               // false: nothing was outstanding (asynchronous message)
-  bool completed = false;                 // `request` is answered for good
-  PendingRequest request;                 // the one that the frame answers
+  bool hidden = false;       // do not relay
+  bool has_request = false;  // false: nothing was outstanding (asynchronous message)
+  bool completed = false;    // `request` is answered for good
+  PendingRequest request;    // the one that the frame answers
 };
 
 class ReplyTracker {

@@ -15,18 +15,18 @@ inline constexpr std::uint32_t kStartupBytesMax = 10000;
 
 enum class StartupKind : std::uint8_t {
   kIncomplete,
-  kMalformed,       // length out of bounds, or a body that cannot be read
-  kTls,             // a TLS ClientHello without SSLRequest
+  kMalformed,  // length out of bounds, or a body that cannot be read
+  kTls,        // a TLS ClientHello without SSLRequest
   kSslRequest,
   kGssEncRequest,
-  kCancelRequest,   // cancel_key holds pid and secret, as on the wire
-  kStartup,         // protocol 3.x
-  kUnsupported,     // a protocol whose major version is not 3
+  kCancelRequest,  // cancel_key holds pid and secret, as on the wire
+  kStartup,        // protocol 3.x
+  kUnsupported,    // a protocol whose major version is not 3
 };
 
 struct StartupPacket {
   StartupKind kind = StartupKind::kIncomplete;
-  std::size_t bytes = 0;            // of the packet, when whole
+  std::size_t bytes = 0;  // of the packet, when whole
   std::uint32_t protocol = 0;
   std::string_view cancel_key;
   std::vector<std::pair<std::string_view, std::string_view>> parameters;

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/app.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/log.h"
+
+namespace pgcache::app {
+
+namespace {
+
+cache::CacheLimits limits_of(const config::Config& config) {
+  cache::CacheLimits limits;
+  limits.bytes_max = config.cache_size;
+  limits.result_bytes_max = config.max_result_size;
+  limits.transaction_log_bytes_max = config.transaction_log_size;
+  limits.max_staleness = config.max_staleness;
+  return limits;
+}
+
+sql::BypassReason reason_of(origin::Untrackable why) {
+  switch (why) {
+    case origin::Untrackable::kNoReplicaIdentity:
+      return sql::BypassReason::kNoReplicaIdentity;
+    case origin::Untrackable::kDenied:
+      return sql::BypassReason::kDenied;
+    case origin::Untrackable::kNotPublished:
+    case origin::Untrackable::kNoPrivilege:
+    case origin::Untrackable::kOther:
+      return sql::BypassReason::kUntracked;
+  }
+  return sql::BypassReason::kUntracked;
+}
+
+}  // namespace
+
+App::App(config::Config config, origin::Endpoint endpoint)
+    : endpoint_(std::move(endpoint)), shapes_(config.max_shapes) {
+  if (config.consistency == config::Consistency::kStrict) {
+    // Nothing here makes pgcache a synchronous standby; reads from the origin are linearizable.
+    strict_unavailable_ = true;
+    config.cache = false;
+  }
+  config_ = std::make_shared<const config::Config>(std::move(config));
+  cache_ = std::make_unique<cache::Cache>(
+      limits_of(*config_),
+      [this](std::vector<pg::Oid> relations) { control_->request_tracking(std::move(relations)); });
+  control_ =
+      std::make_unique<origin::ControlLink>(config_, static_cast<origin::ControlEvents&>(*this));
+  replication_ = std::make_unique<origin::ReplicationLink>(
+      config_, *control_, static_cast<origin::ReplicationEvents&>(*this));
+  proxy::ServerContext context;
+  context.config = config_.get();
+  context.cache = cache_.get();
+  context.shapes = &shapes_;
+  context.settings_epoch = &settings_epoch_;
+  context.origin = {endpoint_.host, endpoint_.port};
+  context.database = endpoint_.database;
+  context.request_position = [this](std::function<void(pg::Lsn)> done) {
+    control_->request_position([this, done = std::move(done)](pg::Lsn position) {
+      replication_->request_keepalive();
+      done(position);
+    });
+  };
+  context.on_ddl_seen = [this] { control_->request_catalog_check(); };
+  server_ = std::make_unique<proxy::Server>(std::move(context));
+}
+
+App::~App() { stop(); }
+
+Status App::start() {
+  if (Status status = server_->start(); !status) return status;
+  admin_ = std::make_unique<admin::AdminServer>(config_->admin, admin_sources());
+  if (Status status = admin_->start(); !status) return status;
+  if (config_->cache) {
+    control_->start();
+    replication_->start();
+  }
+  return {};
+}
+
+void App::stop() {
+  server_->stop();
+  if (config_->cache) {
+    replication_->stop();
+    control_->stop();
+  }
+  if (admin_) admin_->stop();
+}
+
+// --- the control thread
+
+void App::on_catalog(std::shared_ptr<const pg::Catalog> catalog) {
+  shapes_.set_catalog(catalog);
+  cache_->on_catalog_changed(shapes_.generation(), std::move(catalog));
+}
+
+void App::on_snapshot(pg::Snapshot snapshot) { cache_->set_snapshot(std::move(snapshot)); }
+
+void App::on_heartbeat(pg::Lsn position, TimePoint taken_at) {
+  origin_position_.store(position.value, std::memory_order_relaxed);
+  cache_->on_heartbeat(position, taken_at);
+  if (cache_->applied_lsn() < position) replication_->request_keepalive();
+}
+
+void App::on_tracked(pg::Oid relation, pg::Xid fence) { cache_->set_tracked(relation, fence); }
+
+void App::on_untrackable(pg::Oid relation, origin::Untrackable why, const std::string& detail) {
+  log_info("a table is not cached: {}", detail);
+  cache_->set_untrackable(relation, reason_of(why));
+}
+
+void App::on_configuration_reloaded() { settings_epoch_.fetch_add(1, std::memory_order_acq_rel); }
+
+void App::on_control_problems(std::vector<origin::Problem> problems) {
+  const std::lock_guard lock(mutex_);
+  control_problems_ = std::move(problems);
+}
+
+bool App::wants_snapshot() { return cache_->wants_snapshot(); }
+
+// --- the applier thread
+
+void App::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) {
+  cache_->on_cold_start(exported, consistent_point);
+}
+
+void App::on_connected() {
+  cache_->on_stream_connected();
+  const std::lock_guard lock(mutex_);
+  stream_state_ = "streaming";
+  stream_detail_.clear();
+}
+
+void App::on_disconnected(const std::string& reason) {
+  cache_->on_stream_disconnected();
+  const std::lock_guard lock(mutex_);
+  stream_state_ = "disconnected";
+  stream_detail_ = reason;
+}
+
+void App::on_transaction(cdc::Transaction transaction) {
+  cache_->apply(std::make_shared<const cdc::Transaction>(std::move(transaction)));
+  control_->request_snapshot();
+}
+
+void App::on_position(pg::Lsn position) { cache_->on_position(position); }
+
+void App::on_problems(std::vector<origin::Problem> problems) {
+  const std::lock_guard lock(mutex_);
+  replication_problems_ = std::move(problems);
+}
+
+// --- seen from outside
+
+cache::CacheStatus App::cache_status() const {
+  return cache_->status(std::chrono::steady_clock::now());
+}
+
+std::vector<std::string> App::problem_lines() const {
+  std::vector<std::string> lines;
+  if (strict_unavailable_) {
+    lines.push_back(
+        "consistency = strict: reads are forwarded, since pgcache cannot act as a "
+        "synchronous standby yet; use consistency = session to cache");
+  }
+  const std::lock_guard lock(mutex_);
+  for (const auto* problems : {&control_problems_, &replication_problems_}) {
+    for (const origin::Problem& problem : *problems) {
+      std::string line = problem.what;
+      if (!problem.mend.empty()) line += "; to mend it: " + problem.mend;
+      if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
+    }
+  }
+  return lines;
+}
+
+admin::Readiness App::readiness() const {
+  const std::vector<std::string> problems = problem_lines();
+  const cache::CacheStatus status = cache_status();
+  if (status.serving && !strict_unavailable_) return {true, {}};
+  std::string reason;
+  for (const std::string& problem : problems) reason += (reason.empty() ? "" : "\n") + problem;
+  if (reason.empty() && !config_->cache) reason = "the cache is switched off (cache = false)";
+  if (reason.empty()) reason = status.not_serving_reason;
+  return {false, reason};
+}
+
+admin::RouteCounts App::routes() const {
+  admin::RouteCounts counts;
+  std::vector<std::uint64_t> bypasses(sql::kBypassReasonCount);
+  std::vector<std::uint64_t> fallbacks(std::size(proxy::kFallbackReasonLabels));
+  for (const auto& worker : server_->workers()) {
+    const proxy::RouteStats& stats = worker->stats();
+    counts.hit += stats.hits.load(std::memory_order_relaxed);
+    counts.miss += stats.misses.load(std::memory_order_relaxed);
+    for (std::size_t i = 0; i < bypasses.size(); ++i) {
+      bypasses[i] += stats.bypasses[i].load(std::memory_order_relaxed);
+    }
+    for (std::size_t i = 0; i < fallbacks.size(); ++i) {
+      fallbacks[i] += stats.fallbacks[i].load(std::memory_order_relaxed);
+    }
+  }
+  for (std::size_t i = 0; i < bypasses.size(); ++i) {
+    if (bypasses[i] > 0) counts.bypass.emplace_back(sql::kBypassReasonLabels[i], bypasses[i]);
+  }
+  for (std::size_t i = 0; i < fallbacks.size(); ++i) {
+    if (fallbacks[i] > 0)
+      counts.fallback.emplace_back(proxy::kFallbackReasonLabels[i], fallbacks[i]);
+  }
+  return counts;
+}
+
+std::vector<std::pair<std::string, admin::Histogram>> App::latencies() const {
+  std::vector<std::pair<std::string, admin::Histogram>> all;
+  for (std::size_t route = 0; route < std::size(proxy::kRouteLabels); ++route) {
+    admin::Histogram histogram;
+    histogram.counts.assign(proxy::LatencyHistogram::kBuckets + 1, 0);
+    for (std::size_t i = 0; i < proxy::LatencyHistogram::kBuckets; ++i) {
+      histogram.bounds.push_back(proxy::LatencyHistogram::bound_seconds(i));
+    }
+    for (const auto& worker : server_->workers()) {
+      const proxy::LatencyHistogram& one = worker->stats().latency[route];
+      for (std::size_t i = 0; i < histogram.counts.size(); ++i) histogram.counts[i] += one.count(i);
+      histogram.sum += static_cast<double>(one.sum_ns()) * 1e-9;
+    }
+    all.emplace_back(proxy::kRouteLabels[route], std::move(histogram));
+  }
+  return all;
+}
+
+admin::StreamReport App::stream_report() const {
+  const std::uint64_t position = origin_position_.load(std::memory_order_relaxed);
+  const std::uint64_t applied = cache_->applied_lsn().value;
+  admin::StreamReport report;
+  report.lag_bytes = position > applied ? position - applied : 0;
+  const std::lock_guard lock(mutex_);
+  report.state = replication_problems_.empty() ? stream_state_ : "failed";
+  report.detail = stream_detail_;
+  return report;
+}
+
+admin::AdminSources App::admin_sources() {
+  admin::AdminSources sources;
+  sources.readiness = [this] { return readiness(); };
+  sources.cache_status = [this] { return cache_status(); };
+  sources.stream = [this] { return stream_report(); };
+  sources.routes = [this] { return routes(); };
+  sources.latencies = [this] { return latencies(); };
+  sources.shapes = [this] { return shapes_.all(); };
+  sources.problems = [this] { return problem_lines(); };
+  sources.clients = [this] { return static_cast<std::uint64_t>(server_->clients()); };
+  sources.origin = endpoint_.host + ":" + std::to_string(endpoint_.port) + "/" + endpoint_.database;
+  return sources;
+}
+
+}  // namespace pgcache::app

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole program: owns every part and binds them together. One App in a process; made, started
+// and stopped on the main thread.
+//
+// Order of life: control link (catalog, publication, snapshots) → replication link (the applier) →
+// workers with the clients' sessions → admin endpoint. Stopped in reverse.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "admin/server.h"
+#include "base/result.h"
+#include "cache/cache.h"
+#include "cache/shape_table.h"
+#include "config/config.h"
+#include "origin/check.h"
+#include "origin/control_link.h"
+#include "origin/events.h"
+#include "origin/replication_link.h"
+#include "proxy/worker.h"
+
+namespace pgcache::app {
+
+class App final : private origin::ControlEvents, private origin::ReplicationEvents {
+ public:
+  App(config::Config config, origin::Endpoint endpoint);
+  ~App() override;
+
+  Status start();
+  void stop();
+
+  std::uint16_t port() const { return server_->port(); }
+  std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
+
+  // For the live line; any thread.
+  admin::RouteCounts routes() const;
+  cache::CacheStatus cache_status() const;
+  admin::Readiness readiness() const;
+
+ private:
+  // origin::ControlEvents
+  void on_catalog(std::shared_ptr<const pg::Catalog> catalog) override;
+  void on_snapshot(pg::Snapshot snapshot) override;
+  void on_heartbeat(pg::Lsn position, TimePoint taken_at) override;
+  void on_tracked(pg::Oid relation, pg::Xid fence) override;
+  void on_untrackable(pg::Oid relation, origin::Untrackable why,
+                      const std::string& detail) override;
+  void on_configuration_reloaded() override;
+  void on_control_problems(std::vector<origin::Problem> problems) override;
+  bool wants_snapshot() override;
+  // origin::ReplicationEvents
+  void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) override;
+  void on_connected() override;
+  void on_disconnected(const std::string& reason) override;
+  void on_transaction(cdc::Transaction transaction) override;
+  void on_position(pg::Lsn position) override;
+  void on_problems(std::vector<origin::Problem> problems) override;
+
+  admin::AdminSources admin_sources();
+  std::vector<std::pair<std::string, admin::Histogram>> latencies() const;
+  admin::StreamReport stream_report() const;
+  std::vector<std::string> problem_lines() const;
+
+  std::shared_ptr<const config::Config> config_;
+  origin::Endpoint endpoint_;
+  bool strict_unavailable_ = false;
+  cache::ShapeTable shapes_;
+  std::unique_ptr<cache::Cache> cache_;
+  std::unique_ptr<origin::ControlLink> control_;
+  std::unique_ptr<origin::ReplicationLink> replication_;
+  std::unique_ptr<proxy::Server> server_;
+  std::unique_ptr<admin::AdminServer> admin_;
+  std::atomic<std::uint64_t> settings_epoch_{1};
+  std::atomic<std::uint64_t> origin_position_{0};
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::vector<origin::Problem> control_problems_;
+  std::vector<origin::Problem> replication_problems_;
+  std::string stream_state_ = "starting";
+  std::string stream_detail_;
+};
+
+}  // namespace pgcache::app

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// pgcache run | check | cleanup
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "app/app.h"
+#include "app/live_line.h"
+#include "base/log.h"
+#include "config/loader.h"
+#include "origin/check.h"
+
+namespace pgcache {
+namespace {
+
+void set_up_logging(const config::Config& config) {
+  auto logger = spdlog::stderr_color_mt("pgcache");
+  logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  logger->set_level(spdlog::level::from_str(config.log_level));
+  spdlog::set_default_logger(std::move(logger));
+}
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "pgcache: %s\n", error.message.c_str());
+  return 1;
+}
+
+void show_live(app::App& application, boost::asio::steady_timer& timer, app::LiveLine& line) {
+  timer.expires_after(std::chrono::seconds(1));
+  timer.async_wait([&](boost::system::error_code error) {
+    if (error) return;
+    const std::string text = line.next(application.routes(), application.cache_status(),
+                                       application.readiness(), std::chrono::steady_clock::now());
+    const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+    std::printf(terminal ? "\r\033[K%s" : "%s\n", text.c_str());
+    std::fflush(stdout);
+    show_live(application, timer, line);
+  });
+}
+
+int run(const config::Config& config) {
+  Result<origin::Endpoint> endpoint = origin::resolve_endpoint(config.origin);
+  if (!endpoint) return fail(endpoint.error());
+  app::App application(config, *endpoint);
+  if (Status status = application.start(); !status) return fail(status.error());
+  log_info("pgcache {} listens on {}:{}, admin on {}:{}, origin {}:{}/{}", PGCACHE_VERSION,
+           config.listen.host, application.port(), config.admin.host, application.admin_port(),
+           endpoint->host, endpoint->port, endpoint->database);
+  boost::asio::io_context context(1);
+  boost::asio::signal_set signals(context, SIGINT, SIGTERM);
+  boost::asio::steady_timer timer(context);
+  app::LiveLine line;
+  signals.async_wait([&timer](boost::system::error_code, int) { timer.cancel(); });
+  if (config.live) show_live(application, timer, line);
+  context.run();
+  if (config.live) std::printf("\n");
+  log_info("stopping");
+  application.stop();
+  return 0;
+}
+
+int check(const config::Config& config) {
+  Result<std::vector<origin::Problem>> problems = origin::check_origin(config);
+  if (!problems) return fail(problems.error());
+  for (const origin::Problem& problem : *problems) {
+    std::printf("%s: %s\n", problem.fatal ? "missing" : "note", problem.what.c_str());
+    if (!problem.mend.empty()) std::printf("    %s\n", problem.mend.c_str());
+  }
+  if (problems->empty()) std::printf("ok: the origin has everything that pgcache needs\n");
+  for (const origin::Problem& problem : *problems) {
+    if (problem.fatal) return 2;
+  }
+  return 0;
+}
+
+int cleanup(const config::Config& config) {
+  Result<std::vector<std::string>> removed = origin::cleanup_origin(config);
+  if (!removed) return fail(removed.error());
+  for (const std::string& line : *removed) std::printf("%s\n", line.c_str());
+  if (removed->empty()) std::printf("nothing to remove\n");
+  return 0;
+}
+
+int main_with(int argc, char** argv) {
+  Result<config::CommandLine> line =
+      config::load_command_line(argc, argv, config::read_environment());
+  if (!line) return fail(line.error());
+  switch (line->command) {
+    case config::CommandLine::kVersion:
+    case config::CommandLine::kHelp:
+      std::printf("%s", line->text_to_print.c_str());
+      return 0;
+    case config::CommandLine::kRun:
+    case config::CommandLine::kCheck:
+    case config::CommandLine::kCleanup:
+      break;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  set_up_logging(line->config);
+  for (const std::string& warning : line->warnings) log_warning("{}", warning);
+  if (line->command == config::CommandLine::kCheck) return check(line->config);
+  if (line->command == config::CommandLine::kCleanup) return cleanup(line->config);
+  return run(line->config);
+}
+
+}  // namespace
+}  // namespace pgcache
+
+int main(int argc, char** argv) { return pgcache::main_with(argc, argv); }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `pgcache check` and `pgcache cleanup`: short blocking conversations with the origin, from main only.
+// `pgcache check` and `pgcache cleanup`: short blocking conversations with the origin, from main
+// only.
 #pragma once
 
 #include <string>
@@ -20,9 +21,9 @@ Result<std::vector<std::string>> cleanup_origin(const config::Config& config);
 // Where client sessions connect: resolved from the URL as libpq resolves it (PG* variables, service
 // and defaults included).
 struct Endpoint {
-  std::string host;          // a name or address, or a directory beginning with '/' (Unix socket)
+  std::string host;  // a name or address, or a directory beginning with '/' (Unix socket)
   std::uint16_t port = 5432;
-  std::string database;      // the one whose changes are read
+  std::string database;  // the one whose changes are read
 };
 Result<Endpoint> resolve_endpoint(const std::string& conninfo);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control connection: one thread with one libpq connection to the origin. It loads the catalog and
-// polls it for change, takes snapshots and WAL positions, and keeps the publication. Reconnects by
-// itself with back-off.
+// The control connection: one thread with one libpq connection to the origin. It loads the catalog
+// and polls it for change, takes snapshots and WAL positions, and keeps the publication. Reconnects
+// by itself with back-off.
 #pragma once
 
 #include <functional>
@@ -16,18 +16,18 @@ namespace pgcache::origin {
 class ControlLink {
  public:
   ControlLink(std::shared_ptr<const config::Config> config, ControlEvents& events);
-  ~ControlLink();   // stops and joins
+  ~ControlLink();  // stops and joins
 
   void start();
-  void stop();      // joins
+  void stop();  // joins
 
   // Any thread; return at once.
   void request_tracking(std::vector<pg::Oid> relations);
-  void request_snapshot();        // wakes the thread; coalesced
-  void request_catalog_check();   // DDL was seen
+  void request_snapshot();       // wakes the thread; coalesced
+  void request_catalog_check();  // DDL was seen
   // Reads the WAL position (after all commits acknowledged so far, asynchronous ones included) and
-  // hands it to `done` on the control thread; one query serves all callers that wait at that moment.
-  // An invalid Lsn means that it could not be had.
+  // hands it to `done` on the control thread; one query serves all callers that wait at that
+  // moment. An invalid Lsn means that it could not be had.
   void request_position(std::function<void(pg::Lsn)> done);
   // The publication must exist before the slot streams: blocks the caller (the replication thread)
   // until it does or `timeout` has passed.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the origin's two own links (control, replication) tell the rest of the program. The interfaces
-// are implemented by app, which binds them to the cache, so that origin does not know the cache.
+// What the origin's two own links (control, replication) tell the rest of the program. The
+// interfaces are implemented by app, which binds them to the cache, so that origin does not know
+// the cache.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +18,9 @@ namespace pgcache::origin {
 
 // Something the origin lacks, for /readyz, the log and `pgcache check`.
 struct Problem {
-  std::string what;     // "wal_level is replica; logical decoding needs logical"
-  std::string mend;     // "ALTER SYSTEM SET wal_level = 'logical'; then restart the server"
-  bool fatal = true;    // the cache cannot serve at all
+  std::string what;   // "wal_level is replica; logical decoding needs logical"
+  std::string mend;   // "ALTER SYSTEM SET wal_level = 'logical'; then restart the server"
+  bool fatal = true;  // the cache cannot serve at all
 };
 
 // Called on the replication (applier) thread only.
@@ -37,10 +38,10 @@ class ReplicationEvents {
 };
 
 enum class Untrackable : std::uint8_t {
-  kNoReplicaIdentity,   // publishing it would make the origin refuse UPDATE and DELETE on it
-  kNotPublished,        // a given publication lacks it, or filters rows, columns or actions of it
-  kNoPrivilege,         // not the owner of the table, or of the publication
-  kDenied,              // configuration's allow/deny lists
+  kNoReplicaIdentity,  // publishing it would make the origin refuse UPDATE and DELETE on it
+  kNotPublished,       // a given publication lacks it, or filters rows, columns or actions of it
+  kNoPrivilege,        // not the owner of the table, or of the publication
+  kDenied,             // configuration's allow/deny lists
   kOther,
 };
 
@@ -48,7 +49,7 @@ enum class Untrackable : std::uint8_t {
 class ControlEvents {
  public:
   virtual ~ControlEvents() = default;
-  virtual void on_catalog(std::shared_ptr<const pg::Catalog> catalog) = 0;   // first, and on change
+  virtual void on_catalog(std::shared_ptr<const pg::Catalog> catalog) = 0;  // first, and on change
   virtual void on_snapshot(pg::Snapshot snapshot) = 0;
   virtual void on_heartbeat(pg::Lsn position, TimePoint taken_at) = 0;
   virtual void on_tracked(pg::Oid relation, pg::Xid fence) = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The replication connection: one thread, the applier. It makes the slot, streams pgoutput, hands whole
-// transactions to ReplicationEvents in commit order, confirms promptly, resumes after a disconnect,
-// and starts cold when the slot is gone or the stream cannot be understood. An exception out of the
-// events is caught: the cache is told to start cold, and the link begins anew.
+// The replication connection: one thread, the applier. It makes the slot, streams pgoutput, hands
+// whole transactions to ReplicationEvents in commit order, confirms promptly, resumes after a
+// disconnect, and starts cold when the slot is gone or the stream cannot be understood. An
+// exception out of the events is caught: the cache is told to start cold, and the link begins anew.
 #pragma once
 
 #include <memory>
@@ -20,10 +20,11 @@ class ReplicationLink {
   ~ReplicationLink();
 
   void start();
-  void stop();               // joins; drops the slot unless config.keep_slot
+  void stop();  // joins; drops the slot unless config.keep_slot
   // Ask the origin at once how far it is (a keepalive with reply); coalesced. Any thread.
   void request_keepalive();
-  // The applier died in the events, or somebody asks for a rebuild: new slot, cold start. Any thread.
+  // The applier died in the events, or somebody asks for a rebuild: new slot, cold start. Any
+  // thread.
   void request_restart();
 
  private:

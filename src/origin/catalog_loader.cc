@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+// System catalogs → pg::Catalog: a handful of set-based queries in one snapshot.
+#include "origin/catalog_loader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace pgcache::origin {
+namespace {
+
+using pg::Oid;
+
+// What the loader gathers before it becomes a Catalog.
+struct Draft {
+  std::unordered_map<Oid, pg::Relation> relations;
+  std::unordered_map<Oid, pg::Type> types;
+  pg::Catalog catalog;
+  bool default_collation_is_c = false;
+};
+
+// A step: a query, and what its rows mean.
+struct Step {
+  std::string query;
+  std::function<void(Draft&, const Reply&)> take;
+};
+
+constexpr Oid kDefaultCollation{100};
+
+// Lasting relations of user schemas: their columns are needed.
+constexpr const char* kUserRelations =
+    "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')"
+    " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    " AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast%'";
+
+pg::Volatility to_volatility(char letter) {
+  if (letter == 'i') return pg::Volatility::kImmutable;
+  return letter == 's' ? pg::Volatility::kStable : pg::Volatility::kVolatile;
+}
+
+pg::Volatility weaker(pg::Volatility a, pg::Volatility b) {
+  const auto rank = [](pg::Volatility v) {
+    return v == pg::Volatility::kImmutable ? 0 : v == pg::Volatility::kStable ? 1 : 2;
+  };
+  return rank(a) >= rank(b) ? a : b;
+}
+
+int to_int(std::string_view text) {
+  int value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+// "23 25" (oidvector)
+std::vector<Oid> to_oids(std::string_view text) {
+  std::vector<Oid> out;
+  const char* p = text.data();
+  const char* end = p + text.size();
+  while (p < end) {
+    std::uint32_t value = 0;
+    const auto parsed = std::from_chars(p, end, value);
+    if (parsed.ec != std::errc()) break;
+    out.push_back(Oid{value});
+    p = parsed.ptr + 1;
+  }
+  return out;
+}
+
+Step database_step(int version) {
+  const std::string provider = version >= 150000 ? "datlocprovider" : "'c'";
+  return {
+      "SELECT datname, pg_encoding_to_char(encoding), current_setting('server_version_num'),"
+      " datcollate IN ('C', 'POSIX') AND " +
+          provider + " = 'c' FROM pg_database WHERE datname = current_database()",
+      [](Draft& d, const Reply& r) {
+        if (r.rows() != 1) return;
+        d.catalog.set_database(std::string(r.text(0, 0)), std::string(r.text(0, 1)),
+                               to_int(r.text(0, 2)));
+        d.default_collation_is_c = r.truth(0, 3);
+      }};
+}
+
+Step schemas_step() {
+  return {
+      "SELECT oid, nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_temp\\_%'"
+      " AND nspname NOT LIKE 'pg\\_toast%'",
+      [](Draft& d, const Reply& r) {
+        for (int i = 0; i < r.rows(); ++i) {
+          d.catalog.add_schema(r.oid(i, 0), std::string(r.text(i, 1)));
+        }
+      }};
+}
+
+void take_relations(Draft& d, const Reply& r) {
+  for (int i = 0; i < r.rows(); ++i) {
+    pg::Relation relation;
+    relation.oid = r.oid(i, 0);
+    relation.schema = r.oid(i, 1);
+    relation.schema_name = r.text(i, 2);
+    relation.name = r.text(i, 3);
+    relation.kind = r.letter(i, 4);
+    relation.persistence = r.letter(i, 5);
+    relation.row_security = r.truth(i, 6);
+    relation.has_rules = r.truth(i, 7);
+    relation.has_triggers = r.truth(i, 8);
+    relation.is_partition = r.truth(i, 9);
+    relation.replica_identity = r.letter(i, 10);
+    relation.has_replica_identity = relation.replica_identity == 'f';
+    relation.view_definition = r.text(i, 11);
+    d.relations.emplace(relation.oid, std::move(relation));
+  }
+}
+
+Step relations_step(ViewDefinitions views) {
+  const std::string definition =
+      views == ViewDefinitions::kRead ? "pg_get_viewdef(c.oid)" : "NULL::text";
+  std::string query =
+      "SELECT c.oid, c.relnamespace, n.nspname, c.relname, c.relkind, c.relpersistence,"
+      " c.relrowsecurity,"
+      " c.relhasrules AND EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid"
+      "   AND w.rulename <> '_RETURN'),"
+      " c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid"
+      "   AND NOT t.tgisinternal),"
+      " c.relispartition, c.relreplident,"
+      " CASE WHEN c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+      "   THEN ";
+  query += definition;
+  query +=
+      " END FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+      " WHERE c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S')"
+      " AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast%'";
+  return {std::move(query), take_relations};
+}
+
+Step columns_step() {
+  return {std::string("SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,"
+                      " a.attnotnull, a.attcollation, coalesce(co.collisdeterministic, true),"
+                      " coalesce(co.collprovider = 'c' AND co.collcollate IN ('C', 'POSIX'), false)"
+                      " FROM pg_attribute a LEFT JOIN pg_collation co ON co.oid = a.attcollation"
+                      " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (") +
+              kUserRelations + ") ORDER BY a.attrelid, a.attnum",
+          [](Draft& d, const Reply& r) {
+            for (int i = 0; i < r.rows(); ++i) {
+              const auto it = d.relations.find(r.oid(i, 0));
+              if (it == d.relations.end()) continue;
+              pg::Column& column = it->second.columns.emplace_back();
+              column.attnum = static_cast<std::int16_t>(r.number(i, 1));
+              column.name = r.text(i, 2);
+              column.type = r.oid(i, 3);
+              column.typmod = to_int(r.text(i, 4));
+              column.not_null = r.truth(i, 5);
+              column.collation = r.oid(i, 6);
+              column.collation_deterministic = r.truth(i, 7);
+              column.collation_is_c =
+                  column.collation == kDefaultCollation ? d.default_collation_is_c : r.truth(i, 8);
+            }
+          }};
+}
+
+// The index that identifies rows, as the server chooses it: a deferrable primary key does not
+// count. From version 18 on an UPDATE fails when the identity holds a generated column, since
+// publications leave those out by default.
+Step identity_step(int version) {
+  const std::string usable = version >= 180000 ? "a.attgenerated = ''" : "true";
+  return {"SELECT i.indrelid, a.attname, " + usable +
+              " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
+              " CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)"
+              " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+              " WHERE i.indisvalid AND i.indimmediate AND i.indisunique AND i.indpred IS NULL"
+              " AND k.place <= i.indnkeyatts AND ((c.relreplident = 'd' AND i.indisprimary)"
+              " OR (c.relreplident = 'i' AND i.indisreplident))"
+              " AND c.relpersistence <> 't' ORDER BY i.indrelid, k.place",
+          [](Draft& d, const Reply& r) {
+            std::vector<Oid> unusable;
+            for (int i = 0; i < r.rows(); ++i) {
+              const auto it = d.relations.find(r.oid(i, 0));
+              if (it == d.relations.end()) continue;
+              it->second.has_replica_identity = true;
+              it->second.key_columns.emplace_back(r.text(i, 1));
+              if (!r.truth(i, 2)) unusable.push_back(r.oid(i, 0));
+            }
+            for (const Oid oid : unusable) {
+              d.relations.at(oid).has_replica_identity = false;
+              d.relations.at(oid).key_columns.clear();
+            }
+          }};
+}
+
+// Version 18: REPLICA IDENTITY FULL covers generated columns, with the same effect.
+Step full_identity_step() {
+  return {
+      "SELECT DISTINCT a.attrelid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+      " WHERE c.relreplident = 'f' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> "
+      "''",
+      [](Draft& d, const Reply& r) {
+        for (int i = 0; i < r.rows(); ++i) {
+          const auto it = d.relations.find(r.oid(i, 0));
+          if (it != d.relations.end()) it->second.has_replica_identity = false;
+        }
+      }};
+}
+
+Step inheritance_step() {
+  return {"SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno",
+          [](Draft& d, const Reply& r) {
+            for (int i = 0; i < r.rows(); ++i) {
+              const auto it = d.relations.find(r.oid(i, 0));
+              if (it != d.relations.end()) it->second.parents.push_back(r.oid(i, 1));
+            }
+          }};
+}
+
+Step types_step() {
+  return {
+      "SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typbasetype, e.oid, t.typarray,"
+      " t.typrelid, (SELECT max(p.provolatile::text COLLATE \"C\") FROM pg_proc p"
+      "   WHERE p.oid IN (t.typinput, t.typoutput, t.typsend, t.typreceive))"
+      " FROM pg_type t LEFT JOIN pg_type e ON e.typarray = t.oid"
+      " JOIN pg_namespace n ON n.oid = t.typnamespace"
+      " WHERE n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast%'",
+      [](Draft& d, const Reply& r) {
+        for (int i = 0; i < r.rows(); ++i) {
+          pg::Type type;
+          type.oid = r.oid(i, 0);
+          type.schema = r.oid(i, 1);
+          type.name = r.text(i, 2);
+          type.kind = r.letter(i, 3);
+          type.base = r.oid(i, 4);
+          type.element = r.oid(i, 5);
+          type.array = r.oid(i, 6);
+          type.relation = r.oid(i, 7);
+          type.io_volatility = to_volatility(r.letter(i, 8));
+          d.types.emplace(type.oid, std::move(type));
+        }
+      }};
+}
+
+Step functions_step() {
+  return {
+      "SELECT oid, pronamespace, proname, prokind, provolatile, proargtypes, provariadic,"
+      " pronargdefaults, prorettype, proretset FROM pg_proc",
+      [](Draft& d, const Reply& r) {
+        for (int i = 0; i < r.rows(); ++i) {
+          pg::Function function;
+          function.oid = r.oid(i, 0);
+          function.schema = r.oid(i, 1);
+          function.name = r.text(i, 2);
+          function.kind = r.letter(i, 3);
+          function.volatility = to_volatility(r.letter(i, 4));
+          function.args = to_oids(r.text(i, 5));
+          function.variadic = r.oid(i, 6);
+          function.default_args = to_int(r.text(i, 7));
+          function.result = r.oid(i, 8);
+          function.returns_set = r.truth(i, 9);
+          d.catalog.add_function(std::move(function));
+        }
+      }};
+}
+
+Step operators_step() {
+  return {
+      "SELECT oid, oprnamespace, oprname, oprleft, oprright, oprresult, oprcode::oid"
+      " FROM pg_operator",
+      [](Draft& d, const Reply& r) {
+        for (int i = 0; i < r.rows(); ++i) {
+          pg::Operator op;
+          op.oid = r.oid(i, 0);
+          op.schema = r.oid(i, 1);
+          op.name = r.text(i, 2);
+          op.left = r.oid(i, 3);
+          op.right = r.oid(i, 4);
+          op.result = r.oid(i, 5);
+          op.function = r.oid(i, 6);
+          d.catalog.add_operator(std::move(op));
+        }
+      }};
+}
+
+Step casts_step() {
+  return {"SELECT castsource, casttarget, castfunc, castmethod, castcontext FROM pg_cast",
+          [](Draft& d, const Reply& r) {
+            for (int i = 0; i < r.rows(); ++i) {
+              d.catalog.add_cast({.source = r.oid(i, 0),
+                                  .target = r.oid(i, 1),
+                                  .function = r.oid(i, 2),
+                                  .method = r.letter(i, 3),
+                                  .context = r.letter(i, 4)});
+            }
+          }};
+}
+
+// Arrays, domains and rows read and write their parts: no better than the weakest of these. `depth`
+// bounds the walk; nobody nests types that deep, so running out of it counts as volatile.
+pg::Volatility io_volatility(const Draft& draft, Oid oid, int depth) {
+  const auto it = draft.types.find(oid);
+  if (it == draft.types.end() || depth == 0) return pg::Volatility::kVolatile;
+  const pg::Type& type = it->second;
+  pg::Volatility result = type.io_volatility;
+  if (type.element != Oid::kInvalid) {
+    result = weaker(result, io_volatility(draft, type.element, depth - 1));
+  }
+  if (type.base != Oid::kInvalid) {
+    result = weaker(result, io_volatility(draft, type.base, depth - 1));
+  }
+  if (type.relation != Oid::kInvalid) {
+    const auto relation = draft.relations.find(type.relation);
+    if (relation == draft.relations.end()) return pg::Volatility::kVolatile;
+    for (const pg::Column& column : relation->second.columns) {
+      result = weaker(result, io_volatility(draft, column.type, depth - 1));
+    }
+  }
+  return result;
+}
+
+std::shared_ptr<const pg::Catalog> assemble(Draft draft) {
+  std::vector<std::pair<Oid, pg::Volatility>> volatilities;
+  for (const auto& [oid, type] : draft.types) {
+    volatilities.emplace_back(oid, io_volatility(draft, oid, 16));
+  }
+  for (const auto& [oid, volatility] : volatilities) {
+    draft.types.at(oid).io_volatility = volatility;
+  }
+  for (auto& [oid, type] : draft.types) draft.catalog.add_type(std::move(type));
+  for (auto& [oid, relation] : draft.relations) draft.catalog.add_relation(std::move(relation));
+  draft.catalog.finish();
+  return std::make_shared<const pg::Catalog>(std::move(draft.catalog));
+}
+
+Status run_steps(Link& link, ViewDefinitions views, Draft& draft) {
+  std::vector<Step> steps{database_step(link.server_version()), schemas_step(),
+                          relations_step(views), columns_step(),
+                          identity_step(link.server_version())};
+  if (link.server_version() >= 180000) steps.push_back(full_identity_step());
+  steps.push_back(inheritance_step());
+  steps.push_back(types_step());
+  steps.push_back(functions_step());
+  steps.push_back(operators_step());
+  steps.push_back(casts_step());
+  for (const Step& step : steps) {
+    const Reply reply = link.query(step.query);
+    if (!reply.ok()) return Error{"cannot read the origin's catalog: " + reply.failure().message};
+    step.take(draft, reply);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<LoadedCatalog> load_catalog(Link& link, ViewDefinitions views) {
+  const Reply begin = link.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  if (!begin.ok()) return Error{"cannot read the origin's catalog: " + begin.failure().message};
+  Result<CatalogState> state = read_catalog_state(link);
+  Draft draft;
+  Status read = state.ok() ? run_steps(link, views, draft) : Status(state.error());
+  const Reply end = link.query("COMMIT");
+  if (!read.ok()) return read.error();
+  if (!end.ok()) return Error{"cannot read the origin's catalog: " + end.failure().message};
+  return LoadedCatalog{assemble(std::move(draft)), std::move(*state)};
+}
+
+}  // namespace pgcache::origin

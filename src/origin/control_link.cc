@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control connection.
+//
+// The thread's loop: connect if need be; wait until something is due or somebody wakes it; then
+// measure (snapshot, WAL positions), answer tracking requests, look at the catalog. Requests from
+// other threads lie in Mailbox until then. A failed statement that lost the connection leaves every
+// request where it was, except positions, whose askers must not wait: they are told that there is
+// none.
+#include "origin/control_link.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "base/log.h"
+#include "origin/catalog_loader.h"
+#include "origin/link.h"
+#include "origin/problems.h"
+#include "origin/publication.h"
+#include "origin/wal_position.h"
+
+namespace pgcache::origin {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+using PositionWaiters = std::vector<std::function<void(pg::Lsn)>>;
+
+constexpr Duration kReconnectMin = milliseconds(100);
+constexpr Duration kReconnectMax = std::chrono::seconds(5);
+constexpr Duration kSnapshotSpacing = milliseconds(2);
+constexpr Duration kWantedSnapshotMin = milliseconds(3);
+constexpr Duration kWantedSnapshotMax = milliseconds(50);
+constexpr Duration kRetryMin = milliseconds(500);
+constexpr Duration kRetryMax = std::chrono::seconds(30);
+constexpr Duration kPartialCatalogRetry = std::chrono::seconds(3);
+constexpr Duration kPublicationRetry = std::chrono::seconds(3);
+
+// What other threads ask for.
+struct Mailbox {
+  std::mutex mutex;
+  std::vector<pg::Oid> tracking;
+  PositionWaiters positions;
+  bool snapshot = false;
+  bool catalog_check = false;
+};
+
+struct Requests {
+  std::vector<pg::Oid> tracking;
+  PositionWaiters positions;
+  bool snapshot = false;
+  bool catalog_check = false;
+};
+
+struct PendingTracking {
+  TimePoint due;
+  Duration delay = kRetryMin;
+};
+
+}  // namespace
+
+struct ControlLink::Impl {
+  Impl(std::shared_ptr<const config::Config> c, ControlEvents& e)
+      : config(std::move(c)), events(e), reporter([this](std::vector<Problem> problems) {
+          events.on_control_problems(std::move(problems));
+        }) {}
+
+  const std::shared_ptr<const config::Config> config;
+  ControlEvents& events;
+  Event stop;
+  Event wake;
+  Mailbox mailbox;
+  std::mutex publication_mutex;
+  std::condition_variable publication_changed;
+  bool publication_ready = false;  // guarded by publication_mutex
+  bool stopping = false;           // guarded by publication_mutex
+  std::thread thread;
+
+  // Of the control thread alone.
+  ProblemReporter reporter;
+  std::unique_ptr<Link> link;
+  WalGeometry geometry;
+  std::shared_ptr<const pg::Catalog> catalog;
+  CatalogState catalog_state;
+  PublicationState publication;
+  std::optional<Problem> publication_problem;
+  std::set<pg::Oid> tracked;
+  std::map<pg::Oid, PendingTracking> pending;
+  bool snapshot_asked = false;
+  TimePoint next_heartbeat, next_catalog_check, next_publication_attempt, last_snapshot;
+  Duration wanted_spacing = kWantedSnapshotMin;
+  int wanted_rounds = 0;
+
+  void run();
+  bool connect();
+  void disconnect(const std::string& why);
+  bool begin_session();
+  void serve_round();
+  void wait_for_work();
+  TimePoint next_due();
+  Requests take_requests();
+  void fail_positions();
+  bool measure(PositionWaiters positions);
+  void answer_tracking(const std::vector<pg::Oid>& asked);
+  void deliver(const TrackingOutcome& outcome);
+  void check_catalog();
+  bool reload_catalog();
+  bool ensure_publication();
+  bool refresh_publication();
+  void publication_was_altered(PublicationState now);
+  void drop_members_without_identity();
+  void set_publication_ready(bool ready);
+  void report_problems();
+};
+
+void ControlLink::Impl::run() {
+  Duration backoff = kReconnectMin;
+  while (!stop.raised()) {
+    try {
+      if (link == nullptr) {
+        fail_positions();
+        if (!connect()) {
+          stop.wait_for(backoff);
+          backoff = std::min(backoff * 2, kReconnectMax);
+          continue;
+        }
+        backoff = kReconnectMin;
+      }
+      serve_round();
+      if (link != nullptr && link->lost()) disconnect("the connection was lost");
+    } catch (const std::exception& e) {
+      log_error("control link: {}; it begins anew", e.what());
+      link.reset();
+      catalog.reset();  // so that it is handed on again
+      stop.wait_for(backoff);
+      backoff = std::min(backoff * 2, kReconnectMax);
+    }
+  }
+  link.reset();
+  fail_positions();
+}
+
+bool ControlLink::Impl::connect() {
+  LinkOptions options;
+  options.conninfo = config->origin;
+  options.application_name = "pgcache control";
+  options.connect_timeout = config->origin_connect_timeout;
+  options.stop = &stop;
+  auto opened = Link::open(options);
+  if (const Failure* failure = std::get_if<Failure>(&opened)) {
+    if (!failure->interrupted) reporter.report({explain_connect_failure(*failure)});
+    return false;
+  }
+  link = std::move(std::get<std::unique_ptr<Link>>(opened));
+  if (begin_session()) return true;
+  link.reset();
+  return false;
+}
+
+void ControlLink::Impl::disconnect(const std::string& why) {
+  if (!stop.raised()) {
+    reporter.report({{"pgcache's control connection to the origin broke: " + why,
+                      "check that the origin runs and can be reached", true}});
+  }
+  link.reset();
+}
+
+bool ControlLink::Impl::begin_session() {
+  const Reply settings = link->query(
+      "SET statement_timeout = '60s'; SET lock_timeout = '500ms'; SET "
+      "idle_in_transaction_session_timeout = 0;"
+      " SET jit = off; SET max_parallel_workers_per_gather = 0");
+  std::optional<WalGeometry> read = settings.ok() ? read_wal_geometry(*link) : std::nullopt;
+  if (!read) {
+    reporter.report({{"the origin does not answer pgcache's control connection",
+                      "see the origin's log for the reason", true}});
+    return false;
+  }
+  geometry = *read;
+  publication_problem.reset();
+  next_heartbeat = next_catalog_check = next_publication_attempt = Clock::now();
+  check_catalog();
+  if (link->lost() || catalog == nullptr) return false;
+  log_info("control link: connected to the origin, server version {}", link->server_version());
+  return true;
+}
+
+TimePoint ControlLink::Impl::next_due() {
+  TimePoint due = std::min(next_heartbeat, next_catalog_check);
+  if (publication_problem) due = std::min(due, next_publication_attempt);
+  for (const auto& [oid, p] : pending) due = std::min(due, p.due);
+  if (snapshot_asked) due = std::min(due, last_snapshot + kSnapshotSpacing);
+  if (events.wants_snapshot()) {
+    due = std::min(due, last_snapshot + wanted_spacing);
+  } else {
+    wanted_spacing = kWantedSnapshotMin;
+    wanted_rounds = 0;
+  }
+  return due;
+}
+
+void ControlLink::Impl::wait_for_work() {
+  const TimePoint due = next_due();
+  const auto left = std::chrono::ceil<milliseconds>(due - Clock::now()).count();
+  std::array<pollfd, 3> p{pollfd{stop.fd(), POLLIN, 0}, pollfd{wake.fd(), POLLIN, 0},
+                          pollfd{link->socket(), POLLIN, 0}};
+  poll(p.data(), p.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, 60000)));
+  if (p[2].revents != 0 && PQconsumeInput(link->raw()) == 0) {
+    disconnect(link->last_failure().message);
+  }
+}
+
+Requests ControlLink::Impl::take_requests() {
+  wake.clear();
+  Requests requests;
+  const std::lock_guard lock(mailbox.mutex);
+  requests.tracking.swap(mailbox.tracking);
+  requests.positions.swap(mailbox.positions);
+  requests.snapshot = std::exchange(mailbox.snapshot, false);
+  requests.catalog_check = std::exchange(mailbox.catalog_check, false);
+  return requests;
+}
+
+void ControlLink::Impl::fail_positions() {
+  PositionWaiters waiters;
+  {
+    const std::lock_guard lock(mailbox.mutex);
+    waiters.swap(mailbox.positions);
+  }
+  for (const auto& done : waiters) done(pg::Lsn{});
+}
+
+void ControlLink::Impl::serve_round() {
+  wait_for_work();
+  if (link == nullptr || stop.raised()) return;
+  Requests requests = take_requests();
+  snapshot_asked = snapshot_asked || requests.snapshot;
+  if (requests.catalog_check) next_catalog_check = Clock::now();
+  const TimePoint now = Clock::now();
+  for (const pg::Oid oid : requests.tracking) pending[oid] = {now, kRetryMin};
+
+  const bool snapshot_due = (snapshot_asked && now >= last_snapshot + kSnapshotSpacing) ||
+                            (events.wants_snapshot() && now >= last_snapshot + wanted_spacing);
+  if (!requests.positions.empty() || snapshot_due || now >= next_heartbeat) {
+    if (!measure(std::move(requests.positions))) return;
+  }
+  std::vector<pg::Oid> asked;
+  for (const auto& [oid, p] : pending) {
+    if (p.due <= now) asked.push_back(oid);
+  }
+  if (!asked.empty() && catalog != nullptr) answer_tracking(asked);
+  if (link->lost()) return;
+  if (now >= next_catalog_check) check_catalog();
+  if (!link->lost() && publication_problem && now >= next_publication_attempt)
+    refresh_publication();
+}
+
+// One round trip that serves everybody: those who wait for a position, the cache's snapshot, and
+// the proof of freshness, which holds as of the time before the query was sent.
+bool ControlLink::Impl::measure(PositionWaiters positions) {
+  const TimePoint taken_at = Clock::now();
+  const Reply reply = link->query(kMeasureQuery);
+  std::optional<Measurement> m;
+  if (reply.ok()) m = parse_measurement(reply, geometry);
+  for (const auto& done : positions) done(m ? m->insert : pg::Lsn{});
+  if (!m) {
+    last_snapshot = taken_at;
+    next_heartbeat = taken_at + config->heartbeat_interval;
+    if (!link->lost() && !reply.ok()) {
+      reporter.report({{"the origin gives no snapshot: " + reply.failure().message,
+                        "see the origin's log for the reason", true}});
+    }
+    return !link->lost();
+  }
+  if (events.wants_snapshot() && ++wanted_rounds > 30) {
+    wanted_spacing = std::min(wanted_spacing * 2, kWantedSnapshotMax);
+  }
+  events.on_snapshot(std::move(m->snapshot));
+  events.on_heartbeat(m->flush, taken_at);
+  snapshot_asked = false;
+  last_snapshot = taken_at;
+  next_heartbeat = taken_at + config->heartbeat_interval;
+  return true;
+}
+
+void ControlLink::Impl::answer_tracking(const std::vector<pg::Oid>& asked) {
+  if (!refresh_publication()) {
+    for (const pg::Oid oid : asked) pending[oid].due = Clock::now() + kRetryMin;
+    return;
+  }
+  if (!publication.exists) {
+    for (const pg::Oid oid : asked) {
+      pending.erase(oid);
+      events.on_untrackable(oid, Untrackable::kNotPublished, "there is no publication");
+    }
+    return;
+  }
+  deliver(track(*link, *config, *catalog, publication, asked));
+}
+
+void ControlLink::Impl::deliver(const TrackingOutcome& outcome) {
+  publication.members.insert(outcome.added.begin(), outcome.added.end());
+  bool any_tracked = false;
+  for (const TrackingAnswer& a : outcome.answers) {
+    PendingTracking& p = pending[a.relation];
+    switch (a.kind) {
+      case TrackingAnswer::Kind::kRetry:
+        p.due = Clock::now() + p.delay;
+        p.delay = std::min(p.delay * 2, kRetryMax);
+        continue;
+      case TrackingAnswer::Kind::kTracked:
+        any_tracked = true;
+        tracked.insert(a.relation);
+        events.on_tracked(a.relation, a.fence);
+        break;
+      case TrackingAnswer::Kind::kUntrackable:
+        tracked.erase(a.relation);
+        events.on_untrackable(a.relation, a.why, a.detail);
+        break;
+    }
+    pending.erase(a.relation);
+  }
+  // What the cache waits for now is a snapshot behind the fences.
+  if (any_tracked && !link->lost()) measure({});
+}
+
+void ControlLink::Impl::check_catalog() {
+  next_catalog_check = Clock::now() + config->catalog_poll_interval;
+  // After a load the state is read once more: the text of views is read as of now, not as of the
+  // load's snapshot.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    Result<CatalogState> state = read_catalog_state(*link);
+    if (!state.ok()) {
+      if (!link->lost()) {
+        reporter.report({{state.error().message, "see the origin's log for the reason", true}});
+      }
+      return;
+    }
+    if (catalog != nullptr &&
+        state->configuration_loaded_at != catalog_state.configuration_loaded_at) {
+      catalog_state.configuration_loaded_at = state->configuration_loaded_at;
+      events.on_configuration_reloaded();
+    }
+    if (catalog != nullptr && state->fingerprint == catalog_state.fingerprint) break;
+    if (!reload_catalog()) return;
+    if (catalog_state.fingerprint.empty()) break;
+  }
+  refresh_publication();
+}
+
+bool ControlLink::Impl::reload_catalog() {
+  const TimePoint begin = Clock::now();
+  Result<LoadedCatalog> loaded = load_catalog(*link, ViewDefinitions::kRead);
+  if (!loaded.ok() && !link->lost()) {
+    // Reading a view waits for locks on the tables it reads, and fails when one vanishes meanwhile.
+    // The change must take effect at once all the same: then views are opaque until the next
+    // attempt.
+    log_info("control link: {}; loading it without views", loaded.error().message);
+    loaded = load_catalog(*link, ViewDefinitions::kSkip);
+    if (loaded.ok()) loaded->state.fingerprint.clear();
+    next_catalog_check = Clock::now() + kPartialCatalogRetry;
+  }
+  if (!loaded.ok()) {
+    // What changed is not known, so nothing that was cached may stay: without this link there are
+    // no proofs of freshness, and the next one begins with a load.
+    log_warning("control link: {}", loaded.error().message);
+    link->mark_lost();
+    catalog.reset();
+    return false;
+  }
+  log_debug("control link: catalog loaded in {} ms",
+            std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count());
+  catalog = loaded->catalog;
+  catalog_state = std::move(loaded->state);
+  events.on_catalog(catalog);
+  return true;
+}
+
+// Reads the publication and acts on what it finds: makes it, notices that somebody altered it,
+// takes out tables that it must not hold. False when it could not be read.
+bool ControlLink::Impl::refresh_publication() {
+  next_publication_attempt = Clock::now() + kPublicationRetry;
+  Result<PublicationState> now = read_publication(*link, config->publication);
+  if (!now.ok()) return false;
+  if (*now != publication) publication_was_altered(std::move(*now));
+  if (!publication.exists && !ensure_publication()) return false;
+  if (publication.exists) publication_problem.reset();
+  set_publication_ready(publication.exists);
+  drop_members_without_identity();
+  report_problems();
+  return true;
+}
+
+bool ControlLink::Impl::ensure_publication() {
+  if (!config->manage_publication) {
+    publication_problem =
+        Problem{"there is no publication " + config->publication,
+                "CREATE PUBLICATION " + config->publication +
+                    " FOR TABLE ..., or let pgcache manage it (manage_publication)",
+                true};
+    return true;
+  }
+  const Reply reply = create_publication(*link, config->publication);
+  if (!reply.ok()) {
+    if (link->lost()) return false;
+    publication_problem = explain_publication_failure(*config, reply.failure());
+    return true;
+  }
+  log_info("control link: publication {} created", config->publication);
+  publication = {};
+  publication.exists = publication.all_actions = true;
+  return true;
+}
+
+// Whatever was tracked may have gone unseen for a while: nothing counts as tracked any more, and
+// the catalog, handed on again, drops what was cached. In this order, so that nothing is loaded in
+// between.
+void ControlLink::Impl::publication_was_altered(PublicationState now) {
+  publication = std::move(now);
+  if (tracked.empty()) return;
+  log_info("control link: publication {} was altered; everything is tracked anew",
+           config->publication);
+  for (const pg::Oid oid : std::exchange(tracked, {})) {
+    events.on_untrackable(oid, Untrackable::kNotPublished, "the publication was altered");
+  }
+  if (catalog != nullptr) events.on_catalog(catalog);
+}
+
+void ControlLink::Impl::drop_members_without_identity() {
+  if (!config->manage_publication || catalog == nullptr || !publication.exists) return;
+  const std::vector<pg::Oid> unfit = members_without_identity(publication, *catalog);
+  if (unfit.empty()) return;
+  const Reply reply = remove_from_publication(*link, config->publication, *catalog, unfit);
+  if (!reply.ok()) {
+    log_warning(
+        "control link: cannot take tables without replica identity out of the publication: {}",
+        reply.failure().message);
+    return;
+  }
+  for (const pg::Oid oid : unfit) {
+    log_warning("control link: {} has no replica identity any more and leaves the publication",
+                catalog->find_relation(oid)->name);
+  }
+  PublicationState after = publication;
+  for (const pg::Oid oid : unfit) after.members.erase(oid);
+  publication_was_altered(std::move(after));
+}
+
+void ControlLink::Impl::set_publication_ready(bool ready) {
+  const std::lock_guard lock(publication_mutex);
+  publication_ready = ready;
+  publication_changed.notify_all();
+}
+
+void ControlLink::Impl::report_problems() {
+  std::vector<Problem> problems;
+  if (publication_problem) problems.push_back(*publication_problem);
+  reporter.report(std::move(problems));
+}
+
+ControlLink::ControlLink(std::shared_ptr<const config::Config> config, ControlEvents& events)
+    : impl_(std::make_unique<Impl>(std::move(config), events)) {}
+
+ControlLink::~ControlLink() { stop(); }
+
+void ControlLink::start() {
+  CHECK(!impl_->thread.joinable());
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+void ControlLink::stop() {
+  {
+    const std::lock_guard lock(impl_->publication_mutex);
+    impl_->stopping = true;
+    impl_->publication_changed.notify_all();
+  }
+  impl_->stop.raise();
+  if (impl_->thread.joinable()) impl_->thread.join();
+  impl_->fail_positions();
+}
+
+void ControlLink::request_tracking(std::vector<pg::Oid> relations) {
+  {
+    const std::lock_guard lock(impl_->mailbox.mutex);
+    auto& box = impl_->mailbox.tracking;
+    box.insert(box.end(), relations.begin(), relations.end());
+  }
+  impl_->wake.raise();
+}
+
+void ControlLink::request_snapshot() {
+  {
+    const std::lock_guard lock(impl_->mailbox.mutex);
+    impl_->mailbox.snapshot = true;
+  }
+  impl_->wake.raise();
+}
+
+void ControlLink::request_catalog_check() {
+  {
+    const std::lock_guard lock(impl_->mailbox.mutex);
+    impl_->mailbox.catalog_check = true;
+  }
+  impl_->wake.raise();
+}
+
+void ControlLink::request_position(std::function<void(pg::Lsn)> done) {
+  {
+    const std::lock_guard lock(impl_->mailbox.mutex);
+    impl_->mailbox.positions.push_back(std::move(done));
+  }
+  impl_->wake.raise();
+}
+
+bool ControlLink::wait_for_publication(Duration timeout) {
+  std::unique_lock lock(impl_->publication_mutex);
+  impl_->publication_changed.wait_for(
+      lock, timeout, [this] { return impl_->publication_ready || impl_->stopping; });
+  return impl_->publication_ready && !impl_->stopping;
+}
+
+}  // namespace pgcache::origin

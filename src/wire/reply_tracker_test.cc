@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/reply_tracker.h"
+
+#include <gtest/gtest.h>
+
+namespace pgcache::wire {
+namespace {
+
+struct Script {
+  ReplyTracker tracker;
+  std::vector<PendingRequest> dropped;
+
+  bool send(Request request, bool hidden = false, std::uint64_t cookie = 0) {
+    return tracker.sent({request, hidden, cookie});
+  }
+  Attribution reply(char tag) {
+    dropped.clear();
+    return tracker.on_frame(tag, dropped);
+  }
+};
+
+TEST(ReplyTracker, SimpleQueryEndsWithReadyForQuery) {
+  Script s;
+  s.send(Request::kQuery, false, 7);
+  for (const char tag : {'T', 'D', 'C', 'T', 'C'}) EXPECT_FALSE(s.reply(tag).completed);
+  EXPECT_FALSE(s.tracker.idle());
+  const Attribution ready = s.reply('Z');
+  EXPECT_TRUE(ready.completed);
+  EXPECT_EQ(ready.request.cookie, 7u);
+  EXPECT_TRUE(s.tracker.idle());
+}
+
+TEST(ReplyTracker, ExtendedExchangeIsAttributedInOrder) {
+  Script s;
+  s.send(Request::kParse, true);
+  s.send(Request::kBind);
+  s.send(Request::kDescribe);
+  s.send(Request::kExecute, false, 3);
+  s.send(Request::kSync, false, 9);
+  EXPECT_TRUE(s.reply('1').hidden);
+  EXPECT_TRUE(s.reply('2').completed);
+  EXPECT_TRUE(s.reply('T').completed);
+  EXPECT_EQ(s.reply('D').request.cookie, 3u);
+  const Attribution complete = s.reply('C');
+  EXPECT_TRUE(complete.completed);
+  EXPECT_EQ(complete.request.cookie, 3u);
+  EXPECT_EQ(s.reply('Z').request.cookie, 9u);
+  EXPECT_TRUE(s.tracker.idle());
+}
+
+TEST(ReplyTracker, DescribeOfAStatementGivesTwoFrames) {
+  Script s;
+  s.send(Request::kDescribe);
+  s.send(Request::kSync);
+  EXPECT_FALSE(s.reply('t').completed);
+  EXPECT_TRUE(s.reply('n').completed);
+  EXPECT_TRUE(s.reply('Z').completed);
+}
+
+TEST(ReplyTracker, AnErrorDropsUpToTheNextSync) {
+  Script s;
+  s.send(Request::kParse, false, 1);
+  s.send(Request::kBind, false, 2);
+  s.send(Request::kSync, false, 3);
+  s.send(Request::kParse, false, 4);
+  s.send(Request::kSync, false, 5);
+  s.reply('E');
+  ASSERT_EQ(s.dropped.size(), 2u);
+  EXPECT_EQ(s.dropped[0].cookie, 1u);
+  EXPECT_EQ(s.reply('Z').request.cookie, 3u);
+  EXPECT_EQ(s.reply('1').request.cookie, 4u);
+  EXPECT_EQ(s.reply('Z').request.cookie, 5u);
+  EXPECT_TRUE(s.tracker.idle());
+}
+
+TEST(ReplyTracker, AfterAnErrorWithoutSyncNothingIsExpectedUntilOneIsSent) {
+  Script s;
+  s.send(Request::kParse);
+  s.reply('E');
+  EXPECT_TRUE(s.tracker.discarding());
+  EXPECT_FALSE(s.tracker.idle());
+  EXPECT_FALSE(s.send(Request::kBind));
+  EXPECT_FALSE(s.send(Request::kQuery));
+  EXPECT_TRUE(s.send(Request::kSync, false, 8));
+  EXPECT_EQ(s.reply('Z').request.cookie, 8u);
+  EXPECT_TRUE(s.tracker.idle());
+}
+
+TEST(ReplyTracker, AnErrorInASimpleQueryWaitsForItsReadyForQuery) {
+  Script s;
+  s.send(Request::kQuery, false, 1);
+  s.send(Request::kQuery, false, 2);
+  s.reply('E');
+  EXPECT_TRUE(s.dropped.empty());
+  EXPECT_EQ(s.reply('Z').request.cookie, 1u);
+  EXPECT_EQ(s.reply('Z').request.cookie, 2u);
+}
+
+TEST(ReplyTracker, SyncBeforeCopyDataIsIgnoredByTheServer) {
+  Script s;
+  s.send(Request::kExecute, false, 1);
+  s.send(Request::kSync, false, 2);
+  s.reply('G');
+  EXPECT_TRUE(s.tracker.copying_in());
+  s.send(Request::kCopyEnd);
+  s.send(Request::kSync, false, 3);
+  EXPECT_TRUE(s.reply('C').completed);
+  EXPECT_EQ(s.reply('Z').request.cookie, 3u);
+  EXPECT_TRUE(s.tracker.idle());
+  EXPECT_FALSE(s.tracker.confused());
+}
+
+TEST(ReplyTracker, CopyEndSentBeforeTheServerConfirmedTheCopy) {
+  Script s;
+  s.send(Request::kExecute, false, 1);
+  s.send(Request::kCopyEnd);
+  s.send(Request::kSync, false, 2);
+  s.reply('G');
+  EXPECT_FALSE(s.tracker.copying_in());
+  EXPECT_TRUE(s.reply('C').completed);
+  EXPECT_EQ(s.reply('Z').request.cookie, 2u);
+  EXPECT_TRUE(s.tracker.idle());
+}
+
+TEST(ReplyTracker, ErrorInASimpleCopyLeavesLateCopyDoneWithoutMeaning) {
+  Script s;
+  s.send(Request::kQuery, false, 1);
+  s.reply('G');
+  s.reply('E');
+  s.send(Request::kCopyEnd);
+  EXPECT_EQ(s.reply('Z').request.cookie, 1u);
+  EXPECT_TRUE(s.tracker.idle());
+  s.send(Request::kCopyEnd);
+  EXPECT_TRUE(s.tracker.idle());
+}
+
+TEST(ReplyTracker, SyncInTheMiddleOfAnExtendedCopyCannotBeCounted) {
+  Script s;
+  s.send(Request::kExecute);
+  s.reply('G');
+  EXPECT_FALSE(s.send(Request::kSync));
+  EXPECT_TRUE(s.tracker.confused());
+}
+
+TEST(ReplyTracker, SuspendedPortalCompletesItsExecute) {
+  Script s;
+  s.send(Request::kExecute, false, 1);
+  s.send(Request::kExecute, false, 2);
+  EXPECT_TRUE(s.reply('s').completed);
+  EXPECT_EQ(s.reply('D').request.cookie, 2u);
+}
+
+TEST(ReplyTracker, FramesWithoutARequestAreNotAttributed) {
+  Script s;
+  EXPECT_FALSE(s.reply('E').has_request);
+  EXPECT_FALSE(s.reply('Z').has_request);
+  EXPECT_TRUE(s.tracker.idle());
+}
+
+}  // namespace
+}  // namespace pgcache::wire

@@ -82,6 +82,9 @@ struct ControlLink::Impl {
   std::condition_variable publication_changed;
   bool publication_ready = false;  // guarded by publication_mutex
   bool stopping = false;           // guarded by publication_mutex
+  mutable std::mutex identity_mutex;
+  std::string identity;         // guarded by identity_mutex
+  std::string stream_identity;  // guarded by identity_mutex
   std::thread thread;
 
   // Of the control thread alone.
@@ -118,6 +121,8 @@ struct ControlLink::Impl {
   void publication_was_altered(PublicationState now);
   void drop_members_without_identity();
   void set_publication_ready(bool ready);
+  void set_identity(std::string now);
+  bool streams_from_here();
   void report_problems();
 };
 
@@ -170,6 +175,7 @@ void ControlLink::Impl::disconnect(const std::string& why) {
     reporter.report({{"pgcache's control connection to the origin broke: " + why,
                       "check that the origin runs and can be reached", true}});
   }
+  set_identity("");
   link.reset();
 }
 
@@ -184,7 +190,10 @@ bool ControlLink::Impl::begin_session() {
                       "see the origin's log for the reason", true}});
     return false;
   }
+  const std::optional<std::string> server = read_origin_identity(*link);
+  if (!server) return false;
   geometry = *read;
+  set_identity(*server);
   publication_problem.reset();
   next_heartbeat = next_catalog_check = next_publication_attempt = Clock::now();
   check_catalog();
@@ -284,7 +293,7 @@ bool ControlLink::Impl::measure(PositionWaiters positions) {
     wanted_spacing = std::min(wanted_spacing * 2, kWantedSnapshotMax);
   }
   events.on_snapshot(std::move(m->snapshot));
-  events.on_heartbeat(m->flush, taken_at);
+  if (streams_from_here()) events.on_heartbeat(m->flush, taken_at);
   snapshot_asked = false;
   last_snapshot = taken_at;
   next_heartbeat = taken_at + config->heartbeat_interval;
@@ -460,10 +469,30 @@ void ControlLink::Impl::set_publication_ready(bool ready) {
   publication_changed.notify_all();
 }
 
+void ControlLink::Impl::set_identity(std::string now) {
+  const std::lock_guard lock(identity_mutex);
+  identity = std::move(now);
+}
+
+bool ControlLink::Impl::streams_from_here() {
+  const std::lock_guard lock(identity_mutex);
+  return identity == stream_identity;
+}
+
 void ControlLink::Impl::report_problems() {
   std::vector<Problem> problems;
   if (publication_problem) problems.push_back(*publication_problem);
   reporter.report(std::move(problems));
+}
+
+std::string ControlLink::origin_identity() const {
+  const std::lock_guard lock(impl_->identity_mutex);
+  return impl_->identity;
+}
+
+void ControlLink::set_stream_identity(std::string identity) {
+  const std::lock_guard lock(impl_->identity_mutex);
+  impl_->stream_identity = std::move(identity);
 }
 
 ControlLink::ControlLink(std::shared_ptr<const config::Config> config, ControlEvents& events)

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "config/config.h"
@@ -32,6 +33,12 @@ class ControlLink {
   // The publication must exist before the slot streams: blocks the caller (the replication thread)
   // until it does or `timeout` has passed.
   bool wait_for_publication(Duration timeout);
+  // Which server this link is connected to ("<system identifier>/<timeline>"; empty while it is
+  // not).
+  std::string origin_identity() const;
+  // Which server the stream comes from. While it is another one (a failover is under way) no
+  // positions of this link prove freshness, so no heartbeats are handed on.
+  void set_stream_identity(std::string identity);
 
  private:
   struct Impl;

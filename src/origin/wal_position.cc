@@ -2,6 +2,8 @@
 // The origin's snapshot and WAL positions.
 #include "origin/wal_position.h"
 
+#include <algorithm>
+
 namespace pgcache::origin {
 namespace {
 
@@ -20,6 +22,20 @@ std::optional<WalGeometry> read_wal_geometry(Link& link) {
   const WalGeometry geometry{reply.number(0, 0), reply.number(0, 1)};
   if (geometry.block_bytes == 0 || geometry.segment_bytes == 0) return std::nullopt;
   return geometry;
+}
+
+std::optional<std::string> read_origin_identity(Link& link) {
+  // The first eight digits of a WAL file's name are its timeline. A standby names the one it
+  // follows.
+  const Reply reply = link.query(
+      "SELECT system_identifier::text, CASE WHEN pg_is_in_recovery()"
+      " THEN lpad(to_hex((SELECT timeline_id FROM pg_control_checkpoint())), 8, '0')"
+      " ELSE left(lower(pg_walfile_name(pg_current_wal_insert_lsn())), 8) END"
+      " FROM pg_control_system()");
+  if (!reply.ok() || reply.rows() != 1) return std::nullopt;
+  std::string timeline(reply.text(0, 1));
+  timeline.erase(0, std::min(timeline.find_first_not_of('0'), timeline.size() - 1));
+  return std::string(reply.text(0, 0)) + "/" + timeline;
 }
 
 pg::Lsn without_page_header(pg::Lsn position, const WalGeometry& geometry) {

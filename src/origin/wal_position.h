@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "origin/link.h"
 #include "pg/ids.h"
@@ -15,6 +16,9 @@ struct WalGeometry {
   std::uint64_t segment_bytes = 16u << 20;
 };
 std::optional<WalGeometry> read_wal_geometry(Link& link);
+
+// "<system identifier>/<timeline>": equal on two connections when they lead to the same server.
+std::optional<std::string> read_origin_identity(Link& link);
 
 // The insert position may stand behind the header of a page that holds nothing else yet. The stream
 // never reports the end of a header: the position meant is the page's start.

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// `pgcache check` and `pgcache cleanup`.
+#include "origin/check.h"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include "origin/link.h"
+#include "origin/problems.h"
+#include "origin/publication.h"
+#include "origin/replication_slot.h"
+
+namespace pgcache::origin {
+namespace {
+
+constexpr int kOldestVersion = 140000;
+
+LinkOptions options_for(const config::Config& config, bool replication) {
+  LinkOptions options;
+  options.conninfo = config.origin;
+  options.application_name = "pgcache check";
+  options.replication = replication;
+  options.connect_timeout = config.origin_connect_timeout;
+  return options;
+}
+
+Result<std::unique_ptr<Link>> connect(const config::Config& config) {
+  auto opened = Link::open(options_for(config, false));
+  if (const Failure* failure = std::get_if<Failure>(&opened)) {
+    return Error{explain_connect_failure(*failure).what};
+  }
+  return std::move(std::get<std::unique_ptr<Link>>(opened));
+}
+
+// The first column of the first row.
+Result<std::string> ask(Link& link, const std::string& sql) {
+  const Reply reply = link.query(sql);
+  if (!reply.ok()) return Error{reply.failure().message};
+  if (reply.rows() == 0 || reply.is_null(0, 0)) return std::string();
+  return std::string(reply.text(0, 0));
+}
+
+class Checker {
+ public:
+  Checker(const config::Config& config, Link& link) : config_(config), link_(link) {}
+
+  Result<std::vector<Problem>> run() {
+    if (link_.server_version() < kOldestVersion) {
+      add("the origin's version is older than 14", "use PostgreSQL 14 or later");
+      return std::move(problems_);
+    }
+    server();
+    slot();
+    replication_connection();
+    publication();
+    tables();
+    if (error_) return *error_;
+    return std::move(problems_);
+  }
+
+ private:
+  void add(std::string what, std::string mend, bool fatal = true) {
+    problems_.push_back({std::move(what), std::move(mend), fatal});
+  }
+  std::string value(const std::string& sql) {
+    Result<std::string> answer = ask(link_, sql);
+    if (answer.ok()) return std::move(*answer);
+    if (!error_) error_ = answer.error();
+    return {};
+  }
+  bool truth(const std::string& sql) { return value(sql) == "t"; }
+
+  void server();
+  void slot();
+  void replication_connection();
+  void publication();
+  void tables();
+
+  const config::Config& config_;
+  Link& link_;
+  std::vector<Problem> problems_;
+  std::optional<Error> error_;
+};
+
+void Checker::server() {
+  const std::string wal_level = value("SHOW wal_level");
+  if (wal_level != "logical") {
+    add("wal_level is " + wal_level + "; logical decoding needs logical",
+        "ALTER SYSTEM SET wal_level = 'logical'; then restart the server");
+  }
+  if (truth("SELECT pg_is_in_recovery()") && link_.server_version() < 160000) {
+    add("the origin is a standby, and logical decoding on a standby needs version 16",
+        "use the primary as origin");
+  }
+  const std::string role = value("SELECT current_user");
+  if (!truth("SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user")) {
+    add("role " + role + " may not replicate",
+        "ALTER ROLE " + quote_identifier(role) + " REPLICATION");
+  }
+}
+
+void Checker::slot() {
+  const Result<SlotState> state = read_slot(link_, config_.slot);
+  if (!state.ok()) {
+    error_ = state.error();
+    return;
+  }
+  if (state->exists && !state->ours) {
+    add("replication slot " + config_.slot +
+            " exists and is not one of pgcache's for this database",
+        "choose another name with --slot");
+  } else if (state->exists && state->active_pid != 0) {
+    add("slot " + config_.slot + " is in use by process " + std::to_string(state->active_pid) +
+            ": another pgcache?",
+        "stop the other one, or choose another name with --slot");
+  }
+  if (!state->exists && truth("SELECT count(*) >= current_setting('max_replication_slots')::int"
+                              " FROM pg_replication_slots")) {
+    add("the origin has no free replication slot",
+        "drop an unused slot, or ALTER SYSTEM SET max_replication_slots = 10; then restart the "
+        "server");
+  }
+}
+
+// The privilege, pg_hba.conf and max_wal_senders, by trying.
+void Checker::replication_connection() {
+  auto opened = Link::open(options_for(config_, true));
+  if (const Failure* failure = std::get_if<Failure>(&opened)) {
+    Problem problem = explain_replication_failure(config_, *failure);
+    // A missing REPLICATION attribute has been reported already.
+    for (const Problem& p : problems_) {
+      if (p.mend.find("REPLICATION") != std::string::npos &&
+          problem.mend.find("REPLICATION") != std::string::npos) {
+        return;
+      }
+    }
+    problems_.push_back(std::move(problem));
+  }
+}
+
+void Checker::publication() {
+  const Result<PublicationState> state = read_publication(link_, config_.publication);
+  if (!state.ok()) {
+    error_ = state.error();
+    return;
+  }
+  const std::string name = quote_identifier(config_.publication);
+  if (state->exists) {
+    if (!state->all_actions) {
+      add("publication " + config_.publication + " does not publish all actions: nothing is cached",
+          "ALTER PUBLICATION " + name + " SET (publish = 'insert, update, delete, truncate')");
+    }
+    if (config_.manage_publication && !state->all_tables &&
+        !truth("SELECT pg_has_role(pubowner, 'USAGE') FROM pg_publication WHERE pubname = " +
+               quote_literal(config_.publication))) {
+      add("publication " + config_.publication + " belongs to another role: no table can be added",
+          "ALTER PUBLICATION " + name + " OWNER TO " +
+              quote_identifier(value("SELECT current_user")));
+    }
+  } else if (!config_.manage_publication) {
+    add("there is no publication " + config_.publication,
+        "CREATE PUBLICATION " + name + " FOR TABLE ..., or let pgcache manage it");
+  } else if (!truth("SELECT has_database_privilege(current_database(), 'CREATE')")) {
+    add("role " + value("SELECT current_user") + " may not create a publication",
+        "GRANT CREATE ON DATABASE " + quote_identifier(value("SELECT current_database()")) +
+            " TO " + quote_identifier(value("SELECT current_user")));
+  }
+}
+
+// What some tables lack: they are not cached, the others are.
+void Checker::tables() {
+  const std::string user_tables =
+      " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'"
+      " AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+      " AND n.nspname NOT LIKE 'pg\\_toast%'";
+  const std::string list =
+      "SELECT string_agg(format('%I.%I', s, t), ', ') FROM (SELECT n.nspname AS s, c.relname AS t";
+  const std::string without_identity =
+      value(list + user_tables +
+            " AND NOT (c.relreplident = 'f' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid ="
+            " c.oid AND i.indisvalid AND i.indimmediate AND ((c.relreplident = 'd' AND"
+            " i.indisprimary) OR (c.relreplident = 'i' AND i.indisreplident))))"
+            " ORDER BY 1, 2 LIMIT 20) q");
+  if (!without_identity.empty()) {
+    add("not cached, for want of a primary key or other replica identity: " + without_identity,
+        "give them primary keys, or ALTER TABLE ... REPLICA IDENTITY FULL", false);
+  }
+  if (!config_.manage_publication) return;
+  const std::string foreign = value(list + user_tables +
+                                    " AND NOT pg_has_role(c.relowner, 'USAGE')"
+                                    " ORDER BY 1, 2 LIMIT 20) q");
+  if (!foreign.empty()) {
+    add("not cached, since only their owner can add them to the publication: " + foreign,
+        "connect as their owner, or make the publication by hand and set manage_publication = "
+        "false",
+        false);
+  }
+}
+
+std::string option_value(PQconninfoOption* options, std::string_view keyword) {
+  for (PQconninfoOption* o = options; o != nullptr && o->keyword != nullptr; ++o) {
+    if (keyword == o->keyword && o->val != nullptr) return o->val;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Problem>> check_origin(const config::Config& config) {
+  Result<std::unique_ptr<Link>> link = connect(config);
+  if (!link.ok()) return link.error();
+  return Checker(config, **link).run();
+}
+
+Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {
+  Result<std::unique_ptr<Link>> connected = connect(config);
+  if (!connected.ok()) return connected.error();
+  Link& link = **connected;
+  std::vector<std::string> removed;
+  const Result<SlotState> slot = read_slot(link, config.slot);
+  if (!slot.ok()) return slot.error();
+  if (slot->exists && !slot->ours) {
+    return Error{"replication slot " + config.slot + " is not one of pgcache's: left alone"};
+  }
+  if (slot->exists && slot->active_pid != 0) {
+    return Error{"slot " + config.slot + " is in use by process " +
+                 std::to_string(slot->active_pid) + ": stop that pgcache first"};
+  }
+  if (slot->exists) {
+    const Reply dropped = drop_slot(link, config.slot);
+    if (!dropped.ok()) return Error{"cannot drop the slot: " + dropped.failure().message};
+    removed.push_back("replication slot " + config.slot);
+  }
+  if (!config.manage_publication) return removed;
+  const Result<PublicationState> publication = read_publication(link, config.publication);
+  if (!publication.ok()) return publication.error();
+  if (publication->exists) {
+    const Reply dropped = link.query("DROP PUBLICATION " + quote_identifier(config.publication));
+    if (!dropped.ok()) return Error{"cannot drop the publication: " + dropped.failure().message};
+    removed.push_back("publication " + config.publication);
+  }
+  return removed;
+}
+
+Result<Endpoint> resolve_endpoint(const std::string& conninfo) {
+  // libpq alone knows services, environment and defaults, and tells the result only of a connection
+  // that it has begun. An address reserved for documentation keeps it from looking anything up; the
+  // connection is dropped before anything is sent.
+  const std::array<const char*, 3> keys{"dbname", "hostaddr", nullptr};
+  const std::array<const char*, 3> values{conninfo.c_str(), "192.0.2.1", nullptr};
+  const auto finish = [](PGconn* c) { PQfinish(c); };
+  const std::unique_ptr<PGconn, decltype(finish)> begun(
+      PQconnectStartParams(keys.data(), values.data(), 1), finish);
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(
+      begun ? PQconninfo(begun.get()) : nullptr, PQconninfoFree);
+  const std::string port = option_value(options.get(), "port");
+  Endpoint endpoint;
+  endpoint.database = option_value(options.get(), "dbname");
+  endpoint.host = option_value(options.get(), "host");
+  if (endpoint.host.find(',') != std::string::npos || port.find(',') != std::string::npos) {
+    return Error{"the origin URL names several hosts; name one"};
+  }
+  if (!options || endpoint.database.empty() || endpoint.database == conninfo) {
+    // A string that libpq cannot parse becomes the name of a database, or nothing at all.
+    if (PQstatus(begun.get()) == CONNECTION_BAD) {
+      return Error{"the origin URL is not valid: " + without_secrets(PQerrorMessage(begun.get()))};
+    }
+  }
+  if (!port.empty()) {
+    const auto [end, error] =
+        std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
+    if (error != std::errc() || end != port.data() + port.size()) {
+      return Error{"the origin URL's port is not valid"};
+    }
+  }
+  // An address given by the user, or else the default, which may be a socket folder built into
+  // libpq.
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> given(
+      PQconninfoParse(conninfo.c_str(), nullptr), PQconninfoFree);
+  std::string address = option_value(given.get(), "hostaddr");
+  if (address.empty() && std::getenv("PGHOSTADDR") != nullptr) address = std::getenv("PGHOSTADDR");
+  if (!address.empty()) {
+    endpoint.host = address;
+  } else if (endpoint.host.empty()) {
+    const std::unique_ptr<PGconn, decltype(finish)> local(PQconnectStart(conninfo.c_str()), finish);
+    if (local && PQhost(local.get()) != nullptr) endpoint.host = PQhost(local.get());
+  }
+  if (endpoint.host.empty()) return Error{"the origin URL names no host"};
+  return endpoint;
+}
+
+}  // namespace pgcache::origin

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: Apache-2.0
+// The replication connection: the applier thread.
+//
+// One session after the other: connect, make sure that it is the same server and a slot that
+// continues where we are, else start cold with a new slot; then stream until something ends it.
+// What ends it says whether the next session may resume (Again::kResume: what was applied stays
+// valid and nothing is missed) or must start cold. Transactions that the server sends again after a
+// resume are recognised by their end position and skipped.
+#include "origin/replication_link.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/log.h"
+#include "cdc/pgoutput.h"
+#include "origin/link.h"
+#include "origin/problems.h"
+#include "origin/replication_slot.h"
+#include "origin/replication_stream.h"
+
+namespace pgcache::origin {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr Duration kRetryMin = milliseconds(100);
+constexpr Duration kRetryMax = seconds(5);
+constexpr Duration kStatusInterval = seconds(1);
+constexpr Duration kAskIntervalMin = milliseconds(20);
+constexpr Duration kSilenceMin = seconds(30);
+constexpr Duration kSilenceMax = std::chrono::minutes(10);
+constexpr Duration kPublicationWait = seconds(2);
+constexpr Duration kOldWalsenderWait = seconds(3);
+constexpr int kBatchMessages = 256;  // handled before the origin is told how far we are
+constexpr int kResumesWithoutProgress = 3;
+
+enum class Again { kResume, kCold };
+
+// Why a session ended.
+struct End {
+  std::string reason;
+  Again again = Again::kResume;
+  bool refused = false;  // the server itself ended the stream with an error
+};
+
+Duration apply_delay() {
+#ifdef PGCACHE_FAULTS
+  if (const char* ms = std::getenv("PGCACHE_FAULT_APPLY_DELAY_MS")) {
+    return milliseconds(std::atoi(ms));
+  }
+#endif
+  return Duration::zero();
+}
+
+// Errors that say that the slot cannot continue: undefined_object (the slot or the publication is
+// gone), object_not_in_prerequisite_state (it was invalidated), undefined_file (its WAL is gone).
+bool slot_is_broken(const Failure& failure) {
+  return failure.sqlstate == "42704" || failure.sqlstate == "55000" || failure.sqlstate == "58P01";
+}
+
+}  // namespace
+
+struct ReplicationLink::Impl {
+  Impl(std::shared_ptr<const config::Config> c, ControlLink& l, ReplicationEvents& e)
+      : config(std::move(c)),
+        control(l),
+        events(e),
+        reporter(
+            [this](std::vector<Problem> problems) { events.on_problems(std::move(problems)); }),
+        decoder(config->max_transaction_size) {}
+
+  const std::shared_ptr<const config::Config> config;
+  ControlLink& control;
+  ReplicationEvents& events;
+  Event stop;
+  Event wake;
+  std::atomic<bool> keepalive_requested{false};
+  std::atomic<bool> restart_requested{false};
+  std::thread thread;
+
+  // Of the replication thread alone.
+  ProblemReporter reporter;
+  cdc::PgoutputDecoder decoder;
+  bool have_slot = false;  // made by us, and continues where we are
+  bool slot_made = false;  // to be dropped at the end
+  std::string identity;    // of the server that the slot is on
+  pg::Lsn applied;
+  int walsender_pid = 0;
+  bool streaming = false;   // on_connected was said
+  bool progressed = false;  // something came in this session
+  int fruitless_resumes = 0;
+  Duration silence_max = kSilenceMin;
+
+  // Of one session.
+  struct Stream {
+    bool in_transaction = false;
+    pg::Lsn told;  // the position in our last status update
+    TimePoint next_status, next_ask, last_message;
+    bool answer_now = false;  // a keepalive asked for a status update
+  };
+
+  void run();
+  End session();
+  std::optional<End> prepare(Link& link);
+  std::optional<End> start_cold(Link& link);
+  std::optional<End> clear_old_slot(Link& link);
+  std::optional<End> check_resumable(Link& link);
+  End stream(Link& link);
+  std::optional<End> read_batch(Link& link, Stream& s);
+  std::optional<End> handle(std::string_view bytes, Stream& s);
+  std::optional<End> handle_data(std::string_view payload, Stream& s);
+  End stream_ended(Link& link);
+  bool tell(Link& link, Stream& s, bool ask);
+  void wait_for_stream(Link& link, const Stream& s);
+  LinkOptions link_options(bool replication) const;
+  End not_now(Problem problem);
+  void leave_slot();
+};
+
+void ReplicationLink::Impl::run() {
+  Duration backoff = kRetryMin;
+  while (!stop.raised()) {
+    progressed = false;
+    End end;
+    try {
+      end = session();
+    } catch (const std::exception& e) {
+      end = {std::string("applying a change failed: ") + e.what(), Again::kCold};
+    }
+    const bool was_streaming = std::exchange(streaming, false);
+    decoder.on_disconnect();
+    if (end.again == Again::kCold) have_slot = false;
+    if (progressed) fruitless_resumes = 0;
+    if (!progressed && end.refused) ++fruitless_resumes;
+    try {
+      if (was_streaming) events.on_disconnected(end.reason);
+    } catch (const std::exception& e) {
+      log_error("replication link: {}", e.what());
+      have_slot = false;
+    }
+    if (stop.raised()) break;
+    if (was_streaming) {
+      log_warning("replication link: {}; {}", end.reason,
+                  have_slot ? "resuming from the slot" : "starting cold");
+    }
+    stop.wait_for(backoff);
+    const bool went_well = progressed || (was_streaming && !end.refused);
+    backoff = went_well ? kRetryMin : std::min(backoff * 2, kRetryMax);
+  }
+  leave_slot();
+}
+
+LinkOptions ReplicationLink::Impl::link_options(bool replication) const {
+  LinkOptions options;
+  options.conninfo = config->origin;
+  // The name by which synchronous_standby_names may name us.
+  options.application_name = replication ? config->slot : "pgcache start";
+  options.replication = replication;
+  options.connect_timeout = config->origin_connect_timeout;
+  options.stop = &stop;
+  return options;
+}
+
+End ReplicationLink::Impl::not_now(Problem problem) {
+  End end{problem.what, Again::kResume};
+  reporter.report({std::move(problem)});
+  return end;
+}
+
+End ReplicationLink::Impl::session() {
+  if (restart_requested.exchange(false)) have_slot = false;
+  auto opened = Link::open(link_options(true));
+  if (const Failure* failure = std::get_if<Failure>(&opened)) {
+    if (failure->interrupted) return {"stopped", Again::kResume};
+    return not_now(explain_replication_failure(*config, *failure));
+  }
+  Link& link = *std::get<std::unique_ptr<Link>>(opened);
+  if (std::optional<End> end = prepare(link)) return *end;
+
+  const Reply started =
+      link.query("START_REPLICATION SLOT " + quote_identifier(config->slot) +
+                 " LOGICAL 0/0 (proto_version '1', publication_names " +
+                 quote_literal(quote_identifier(config->publication)) + ", messages 'true')");
+  if (!started.ok()) {
+    if (started.failure().interrupted) return {"stopped", Again::kResume};
+    End end = not_now(explain_replication_failure(*config, started.failure()));
+    end.refused = true;
+    if (slot_is_broken(started.failure())) end.again = Again::kCold;
+    return end;
+  }
+  if (started.status() != PGRES_COPY_BOTH) return {"the origin does not stream", Again::kCold};
+  walsender_pid = link.backend_pid();
+  reporter.report({});
+  control.set_stream_identity(identity);
+  streaming = true;
+  log_info("replication link: streaming from slot {} behind {}", config->slot,
+           pg::to_string(applied));
+  events.on_connected();
+  return stream(link);
+}
+
+// The right server, and a slot on it that continues where we are; else a reason to try later.
+std::optional<End> ReplicationLink::Impl::prepare(Link& link) {
+  Result<std::string> server = identify_system(link);
+  if (!server.ok())
+    return not_now(explain_replication_failure(*config, {"", server.error().message}));
+  if (have_slot && *server != identity) {
+    log_warning("replication link: this is another server or timeline than before; starting cold");
+    have_slot = false;
+  }
+  if (have_slot) {
+    if (std::optional<End> end = check_resumable(link)) return end;
+  }
+  if (have_slot) return std::nullopt;
+  std::optional<End> end = start_cold(link);
+  if (!end) identity = *server;
+  return end;
+}
+
+std::optional<End> ReplicationLink::Impl::check_resumable(Link& link) {
+  const Result<SlotState> slot = read_slot(link, config->slot);
+  if (!slot.ok()) return End{slot.error().message, Again::kResume};
+  if (slot->exists && slot->active_pid != 0) {
+    if (slot->active_pid == walsender_pid) {
+      // Our own former walsender, which has not noticed that we are gone.
+      const Reply ignored =
+          link.query("SELECT pg_terminate_backend(" + std::to_string(walsender_pid) + ")");
+      return End{"the former connection is still being closed", Again::kResume};
+    }
+    return not_now(explain_replication_failure(
+        *config, {"55006", "replication slot \"" + config->slot + "\" is active for PID " +
+                               std::to_string(slot->active_pid)}));
+  }
+  std::string why;
+  if (!slot->exists) why = "the slot is gone";
+  if (slot->exists && (!slot->ours || slot->lost)) why = "the slot was invalidated or replaced";
+  if (slot->exists && slot->confirmed > applied) why = "somebody else read from the slot";
+  if (why.empty() && fruitless_resumes > kResumesWithoutProgress)
+    why = "the slot does not continue";
+  if (!why.empty()) {
+    log_warning("replication link: {}; starting cold", why);
+    have_slot = false;
+  }
+  return std::nullopt;
+}
+
+std::optional<End> ReplicationLink::Impl::clear_old_slot(Link& link) {
+  const TimePoint deadline = Clock::now() + kOldWalsenderWait;
+  while (true) {
+    const Result<SlotState> slot = read_slot(link, config->slot);
+    if (!slot.ok()) return End{slot.error().message, Again::kCold};
+    if (!slot->exists) return std::nullopt;
+    if (!slot->ours) {
+      return not_now({"replication slot " + config->slot +
+                          " exists and is not one of pgcache's for this database",
+                      "choose another name with --slot", true});
+    }
+    if (slot->active_pid == 0) break;
+    if (slot->active_pid != walsender_pid || Clock::now() >= deadline) {
+      return not_now(explain_replication_failure(
+          *config, {"55006", "replication slot \"" + config->slot + "\" is active for PID " +
+                                 std::to_string(slot->active_pid)}));
+    }
+    if (stop.wait_for(milliseconds(50))) return End{"stopped", Again::kCold};
+  }
+  const Reply dropped = drop_slot(link, config->slot);
+  if (!dropped.ok()) return not_now(explain_replication_failure(*config, dropped.failure()));
+  return std::nullopt;
+}
+
+std::optional<End> ReplicationLink::Impl::start_cold(Link& link) {
+  // Decoding starts where the slot is made: the publication must have been committed before.
+  if (!control.wait_for_publication(kPublicationWait)) {
+    return not_now({"waiting for publication " + config->publication + " on the origin",
+                    "see what the control connection reports", true});
+  }
+  if (std::optional<End> end = clear_old_slot(link)) return end;
+  const SlotOutcome outcome = make_slot(link, link_options(false), config->slot, stop, [this] {
+    reporter.report(
+        {{"the new slot waits for the end of transactions that were writing on the "
+          "origin when it was made",
+          "end them: SELECT pid, query FROM pg_stat_activity WHERE backend_xid IS "
+          "NOT NULL ORDER BY xact_start",
+          true}});
+  });
+  if (const Failure* failure = std::get_if<Failure>(&outcome)) {
+    slot_made = slot_made || failure->interrupted || link.lost();  // perhaps
+    if (failure->interrupted) return End{"stopped", Again::kCold};
+    return not_now(explain_replication_failure(*config, *failure));
+  }
+  const NewSlot& made = std::get<NewSlot>(outcome);
+  slot_made = have_slot = true;
+  fruitless_resumes = 0;
+  applied = made.consistent_point;
+  decoder = cdc::PgoutputDecoder(config->max_transaction_size);
+  events.on_cold_start(made.exported, made.consistent_point);
+  return std::nullopt;
+}
+
+End ReplicationLink::Impl::stream(Link& link) {
+  if (PQsetnonblocking(link.raw(), 1) != 0) return {"the connection failed", Again::kResume};
+  const Duration ask_interval = std::max<Duration>(config->heartbeat_interval, kAskIntervalMin);
+  Stream s;
+  s.last_message = Clock::now();
+  s.next_status = s.next_ask = s.last_message;
+  while (!stop.raised()) {
+    wake.clear();
+    if (std::optional<End> end = read_batch(link, s)) return *end;
+    if (restart_requested.exchange(false)) return {"a new start was asked for", Again::kCold};
+    const std::string server = control.origin_identity();
+    if (!server.empty() && server != identity) {
+      return {"the control connection leads to another server", Again::kCold};
+    }
+    const TimePoint now = Clock::now();
+    if (now >= s.last_message + silence_max) {
+      silence_max = std::min(silence_max * 2, kSilenceMax);
+      return {"the origin is silent", Again::kResume};
+    }
+    const bool ask = keepalive_requested.exchange(false) || now >= s.next_ask;
+    if (ask) s.next_ask = now + ask_interval;
+    if (ask || s.answer_now || applied != s.told || now >= s.next_status) {
+      if (!tell(link, s, ask)) return {link.last_failure().message, Again::kResume};
+    }
+    wait_for_stream(link, s);
+  }
+  // A clean end of the stream; the server would log a broken connection otherwise.
+  tell(link, s, false);
+  PQputCopyEnd(link.raw(), nullptr);
+  PQflush(link.raw());
+  return {"stopped", Again::kResume};
+}
+
+// Handles what has arrived, up to a limit after which the origin shall hear how far we are.
+std::optional<End> ReplicationLink::Impl::read_batch(Link& link, Stream& s) {
+  if (PQconsumeInput(link.raw()) == 0) return stream_ended(link);
+  for (int i = 0; i < kBatchMessages; ++i) {
+    char* buffer = nullptr;
+    const int length = PQgetCopyData(link.raw(), &buffer, 1);
+    if (length == 0) return std::nullopt;
+    if (length < 0) return stream_ended(link);
+    const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
+    s.last_message = Clock::now();
+    if (auto end = handle({buffer, static_cast<std::size_t>(length)}, s)) return end;
+  }
+  wake.raise();  // there may be more: do not sleep
+  return std::nullopt;
+}
+
+std::optional<End> ReplicationLink::Impl::handle(std::string_view bytes, Stream& s) {
+  const std::optional<StreamMessage> message = parse_stream_message(bytes);
+  if (!message) return End{"the stream has a message that is not understood", Again::kCold};
+  if (const XLogData* data = std::get_if<XLogData>(&*message)) return handle_data(data->payload, s);
+  const Keepalive& keepalive = std::get<Keepalive>(*message);
+  s.answer_now = s.answer_now || keepalive.reply_requested;
+  // Everything that committed before has been sent, unless a transaction is half here.
+  if (!s.in_transaction && keepalive.end > applied) {
+    applied = keepalive.end;
+    events.on_position(applied);
+  }
+  return std::nullopt;
+}
+
+std::optional<End> ReplicationLink::Impl::handle_data(std::string_view payload, Stream& s) {
+  progressed = true;
+  silence_max = kSilenceMin;
+  if (!payload.empty() && payload[0] == 'B') s.in_transaction = true;
+  if (!payload.empty() && payload[0] == 'C') s.in_transaction = false;
+  Result<std::optional<cdc::Transaction>> decoded = decoder.feed(payload);
+  if (!decoded.ok()) return End{decoded.error().message, Again::kCold};
+  if (!*decoded) return std::nullopt;
+  cdc::Transaction& transaction = **decoded;
+  const pg::Lsn end = transaction.end_lsn;
+  if (end <= applied) return std::nullopt;  // sent again after a resume
+  const Duration delay = apply_delay();
+  if (delay > Duration::zero()) std::this_thread::sleep_for(delay);
+  events.on_transaction(std::move(transaction));
+  applied = end;
+  return std::nullopt;
+}
+
+End ReplicationLink::Impl::stream_ended(Link& link) {
+  if (PQstatus(link.raw()) != CONNECTION_OK) {
+    // What the server said before it closed the connection is the better reason.
+    Failure lost = link.last_failure();
+    return {lost.message.empty() ? "the connection was lost" : lost.message, Again::kResume};
+  }
+  const Reply reply = link.take_answer();
+  if (reply.ok()) return {"the origin closed the stream", Again::kResume};
+  const Failure& failure = reply.failure();
+  const bool shutdown = failure.sqlstate.starts_with("57P");
+  return {failure.message, slot_is_broken(failure) ? Again::kCold : Again::kResume,
+          !shutdown && !failure.sqlstate.empty()};
+}
+
+bool ReplicationLink::Impl::tell(Link& link, Stream& s, bool ask) {
+  const std::string update = make_status_update(applied, std::chrono::system_clock::now(), ask);
+  if (PQputCopyData(link.raw(), update.data(), static_cast<int>(update.size())) < 0) return false;
+  if (PQflush(link.raw()) < 0) return false;
+  s.told = applied;
+  s.answer_now = false;
+  s.next_status = Clock::now() + kStatusInterval;
+  return true;
+}
+
+void ReplicationLink::Impl::wait_for_stream(Link& link, const Stream& s) {
+  const TimePoint due = std::min(s.next_status, s.next_ask);
+  const auto left = std::chrono::ceil<milliseconds>(due - Clock::now()).count();
+  const int unsent = PQflush(link.raw());
+  std::array<pollfd, 3> p{
+      pollfd{stop.fd(), POLLIN, 0}, pollfd{wake.fd(), POLLIN, 0},
+      pollfd{link.socket(), static_cast<short>(unsent == 1 ? POLLIN | POLLOUT : POLLIN), 0}};
+  poll(p.data(), p.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, 1000)));
+}
+
+// At the end: nobody will read from the slot, and it would keep the origin's WAL for ever.
+void ReplicationLink::Impl::leave_slot() {
+  if (!slot_made || config->keep_slot) return;
+  LinkOptions options = link_options(false);
+  options.stop = nullptr;
+  options.connect_timeout = seconds(2);
+  auto opened = Link::open(options);
+  std::string why;
+  if (const Failure* failure = std::get_if<Failure>(&opened)) {
+    why = failure->message;
+  } else {
+    Link& link = *std::get<std::unique_ptr<Link>>(opened);
+    for (int attempt = 0; attempt < 40; ++attempt) {
+      const Reply dropped = drop_slot(link, config->slot);
+      const Result<SlotState> slot = read_slot(link, config->slot);
+      why = dropped.ok() ? "it is in use" : dropped.failure().message;
+      if (slot.ok() && !slot->exists) return;
+      if (slot.ok() && slot->active_pid != 0 && slot->active_pid != walsender_pid) break;
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+  }
+  log_warning("replication link: slot {} stays on the origin ({}); `pgcache cleanup` removes it",
+              config->slot, why);
+}
+
+ReplicationLink::ReplicationLink(std::shared_ptr<const config::Config> config, ControlLink& control,
+                                 ReplicationEvents& events)
+    : impl_(std::make_unique<Impl>(std::move(config), control, events)) {}
+
+ReplicationLink::~ReplicationLink() { stop(); }
+
+void ReplicationLink::start() {
+  CHECK(!impl_->thread.joinable());
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+void ReplicationLink::stop() {
+  impl_->stop.raise();
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+void ReplicationLink::request_keepalive() {
+  if (!impl_->keepalive_requested.exchange(true)) impl_->wake.raise();
+}
+
+void ReplicationLink::request_restart() {
+  impl_->restart_requested = true;
+  impl_->wake.raise();
+}
+
+}  // namespace pgcache::origin

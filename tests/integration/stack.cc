@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stack.h"
+
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+namespace pgcache::testing {
+namespace {
+
+constexpr int kWaitMs = 10000;
+
+std::vector<std::string> with_defaults(const std::vector<std::string>& arguments) {
+  std::vector<std::string> all{"--workers",       "2", "--catalog-poll-interval", "50ms",
+                               "--max-staleness", "5s"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return all;
+}
+
+void add(std::string& text, const std::string& name, std::uint64_t count) {
+  if (count == 0) return;
+  if (!text.empty()) text += ' ';
+  text += name;
+  if (count > 1) text += '*' + std::to_string(count);
+}
+
+}  // namespace
+
+Stack::Stack(const StackOptions& options) {
+  ClusterOptions cluster;
+  cluster.conf = {"shared_preload_libraries = 'pg_stat_statements'"};
+  cluster.conf.insert(cluster.conf.end(), options.conf.begin(), options.conf.end());
+  cluster.hba = options.hba;
+  origin_ = std::make_unique<Cluster>(cluster);
+  direct_ = std::make_unique<Connection>(origin_->dsn());
+  direct_->must("CREATE EXTENSION pg_stat_statements");
+  direct_->must(
+      "CREATE TABLE stack_probe (id int PRIMARY KEY); INSERT INTO stack_probe SELECT "
+      "generate_series(1, 10)");
+  if (!options.schema.empty()) direct_->must(options.schema);
+  PgcacheOptions proxy;
+  proxy.origin = origin_->dsn("postgres", options.origin_user);
+  proxy.arguments = with_defaults(options.arguments);
+  proxy.environment = options.environment;
+  proxy.wait_ready = options.wait_ready;
+  proxy_ = std::make_unique<PgcacheProcess>(proxy);
+}
+
+std::string Stack::dsn(const std::string& extra, const std::string& user) const {
+  return "host=127.0.0.1 port=" + std::to_string(proxy_->port()) +
+         " dbname=postgres sslmode=disable gssencmode=disable user=" + user + " " + extra;
+}
+
+Connection Stack::client(const std::string& extra, const std::string& user) const {
+  return Connection(dsn(extra, user));
+}
+
+RawClient Stack::raw(std::vector<std::pair<std::string, std::string>> parameters) const {
+  return RawClient::session("127.0.0.1", proxy_->port(), std::move(parameters));
+}
+
+void Stack::settle() {
+  proxy_->settle(origin_->dsn());
+  const auto log_is_empty = [this] {
+    const std::string status = proxy_->http("/status").body;
+    return status.find("\"transactions\": 0,") != std::string::npos;
+  };
+  if (!wait_until(log_is_empty, kWaitMs)) {
+    throw std::runtime_error("the log of transactions did not empty: " +
+                             proxy_->http("/status").body);
+  }
+}
+
+void Stack::settle_catalog() {
+  // A table made after all that the test did: once pgcache knows it, it knows the rest.
+  static int number = 0;
+  const std::string name = "catalog_mark_" + std::to_string(++number);
+  direct_->must("CREATE TABLE " + name + " (id int PRIMARY KEY)");
+  Connection session = client();
+  query_until(session, "SELECT id FROM " + name + " WHERE id = 1", "miss");
+  settle();
+}
+
+void Stack::settle_session(Connection& session) {
+  settle();
+  const auto served = [&] {
+    const std::string route =
+        routes_of([&] { session.must("SELECT id FROM stack_probe WHERE id = 1"); });
+    return route == "hit" || route == "miss";
+  };
+  if (!wait_until(served, kWaitMs)) throw std::runtime_error("the session's reads stay uncached");
+}
+
+std::string Stack::routes_of(const std::function<void()>& work) {
+  const Routes before = proxy_->routes();
+  work();
+  return route_text(proxy_->routes() - before);
+}
+
+void Stack::expect_route(const std::string& route, const std::function<void()>& work) {
+  EXPECT_EQ(routes_of(work), route);
+}
+
+QueryResult Stack::query(Connection& session, const std::string& sql, const std::string& route) {
+  QueryResult result;
+  EXPECT_EQ(routes_of([&] { result = session.query(sql); }), route) << sql;
+  return result;
+}
+
+QueryResult Stack::params(Connection& session, const std::string& sql,
+                          const std::vector<std::optional<std::string>>& values,
+                          const std::string& route, bool binary) {
+  QueryResult result;
+  EXPECT_EQ(routes_of([&] { result = session.exec_params(sql, values, binary); }), route) << sql;
+  return result;
+}
+
+std::vector<Row> Stack::load(Connection& session, const std::string& sql) {
+  const QueryResult first = query(session, sql, "miss");
+  const QueryResult second = query(session, sql, "hit");
+  EXPECT_EQ(first.error, "") << sql;
+  EXPECT_EQ(rows_text(first.rows), rows_text(second.rows)) << sql;
+  EXPECT_EQ(first.columns, second.columns) << sql;
+  EXPECT_EQ(first.command_tag, second.command_tag) << sql;
+  return second.rows;
+}
+
+QueryResult Stack::query_until(Connection& session, const std::string& sql,
+                               const std::string& route) {
+  QueryResult result;
+  std::string last;
+  const auto done = [&] {
+    last = routes_of([&] { result = session.query(sql); });
+    return last == route;
+  };
+  if (!wait_until(done, kWaitMs)) {
+    ADD_FAILURE() << sql << "\nnever took the route " << route << ", last " << last << " "
+                  << result.error;
+  }
+  return result;
+}
+
+std::string route_text(const Routes& routes) {
+  std::string text;
+  for (const auto& [reason, count] : routes.bypass) add(text, "bypass:" + reason, count);
+  for (const auto& [reason, count] : routes.fallback) add(text, "fallback:" + reason, count);
+  add(text, "hit", routes.hit);
+  add(text, "miss", routes.miss);
+  return text.empty() ? "none" : text;
+}
+
+std::string rows_text(const std::vector<Row>& rows) {
+  std::string text;
+  for (const Row& row : rows) {
+    if (&row != rows.data()) text += '|';
+    for (const auto& value : row) {
+      if (&value != row.data()) text += ',';
+      text += value.value_or("NULL");
+    }
+  }
+  return text;
+}
+
+std::string value_of(const QueryResult& result) {
+  if (!result.ok() || result.rows.size() != 1 || result.rows[0].size() != 1) {
+    ADD_FAILURE() << "no single value: " << result.sqlstate << " " << result.error << " "
+                  << rows_text(result.rows);
+    return "?";
+  }
+  return result.rows[0][0].value_or("NULL");
+}
+
+long calls(Connection& direct, const std::string& pattern) {
+  return std::stol(direct
+                       .must("SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements "
+                             "WHERE query LIKE '" +
+                             pattern + "' AND query NOT LIKE '%pg_stat_statements%'")
+                       .value());
+}
+
+}  // namespace pgcache::testing

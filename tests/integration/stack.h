@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an integration test stands on: a private PostgreSQL server, pgcache in front of it, and
+// checks that look at the route a query took as well as at its rows. A right answer that came by
+// another way than the test says is a failure.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "support/cluster.h"
+#include "support/pgcache_process.h"
+#include "support/pq.h"
+#include "support/raw_client.h"
+
+namespace pgcache::testing {
+
+struct StackOptions {
+  std::vector<std::string> conf;         // lines of the origin's postgresql.conf
+  std::vector<std::string> hba;          // lines in front of its pg_hba.conf
+  std::string schema;                    // SQL run at the origin before pgcache starts
+  std::vector<std::string> arguments;    // of pgcache
+  std::vector<std::string> environment;  // of pgcache
+  std::string origin_user = "postgres";  // whom pgcache's own links connect as
+  bool wait_ready = true;
+};
+
+class Stack {
+ public:
+  explicit Stack(const StackOptions& options = {});
+
+  Cluster& origin() { return *origin_; }
+  PgcacheProcess& proxy() { return *proxy_; }
+
+  // A connection straight to the origin, kept open.
+  Connection& direct() { return *direct_; }
+  Connection client(const std::string& extra = {}, const std::string& user = "postgres") const;
+  RawClient raw(std::vector<std::pair<std::string, std::string>> parameters = {}) const;
+  std::string dsn(const std::string& extra = {}, const std::string& user = "postgres") const;
+
+  // Everything committed at the origin so far is applied to the cache, and snapshots are recent
+  // enough that what is loaded from now on may be published.
+  void settle();
+  // The catalog's present state has reached pgcache. Every test that changed it calls this.
+  void settle_catalog();
+  // As settle(), and the session's reads are no longer held off by its own writes.
+  void settle_session(Connection& session);
+
+  // Runs one statement and compares the route with e.g. "hit", "miss", "bypass:now",
+  // "fallback:load_wait"; "none" when nothing is counted.
+  QueryResult query(Connection& session, const std::string& sql, const std::string& route);
+  QueryResult params(Connection& session, const std::string& sql,
+                     const std::vector<std::optional<std::string>>& values,
+                     const std::string& route, bool binary = false);
+  // The routes that were taken while `work` ran, in order of the names: "bypass:now*2 hit miss*3".
+  std::string routes_of(const std::function<void()>& work);
+  void expect_route(const std::string& route, const std::function<void()>& work);
+  // A miss, and then a hit with the same rows; yields these.
+  std::vector<Row> load(Connection& session, const std::string& sql);
+  // The statement, run until the route is this one (within 10 s), since what it waits for happens
+  // in its own time.
+  QueryResult query_until(Connection& session, const std::string& sql, const std::string& route);
+
+ private:
+  std::unique_ptr<Cluster> origin_;
+  std::unique_ptr<Connection> direct_;
+  std::unique_ptr<PgcacheProcess> proxy_;
+};
+
+std::string route_text(const Routes& routes);
+std::string rows_text(const std::vector<Row>& rows);  // "1,a|2,NULL"
+// The single value of a result that must have one; a failed check otherwise.
+std::string value_of(const QueryResult& result);
+// Makes a pg_stat_statements count of calls of statements LIKE the pattern.
+long calls(Connection& direct, const std::string& pattern);
+
+// A suite whose tests share one stack. Derive, and define options().
+template <typename Suite>
+class SharedStack : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { stack_ = std::make_unique<Stack>(Suite::options()); }
+  static void TearDownTestSuite() { stack_.reset(); }
+
+  void TearDown() override {
+    if (HasFailure() && stack_) std::cerr << stack_->proxy().log_tail() << "\n";
+  }
+  static Stack& stack() { return *stack_; }
+
+ private:
+  static inline std::unique_ptr<Stack> stack_;
+};
+
+}  // namespace pgcache::testing

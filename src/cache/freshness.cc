@@ -84,14 +84,15 @@ void Freshness::on_position(pg::Lsn position) {
 void Freshness::on_heartbeat(pg::Lsn position, TimePoint taken_at) {
   const std::lock_guard lock(mutex_);
   if (!connected_) return;
-  if (pending_.size() >= kPendingMax) {
-    // Thin out instead of dropping one end: however far the stream lags, some proof comes due.
-    std::vector<Pending> thinned;
-    for (std::size_t i = 0; i < pending_.size(); i += 2) thinned.push_back(pending_[i]);
-    pending_ = std::move(thinned);
+  const pg::Lsn applied{applied_.load(std::memory_order_relaxed)};
+  if (position > applied && !pending_.empty() &&
+      taken_at - pending_.back().taken_at < max_staleness_ / 32) {
+    return;  // the one before will prove nearly as much
   }
+  // With one every thirty-second part, the queue spans twice max_staleness; what leaves is useless.
+  if (pending_.size() >= kPendingMax) pending_.erase(pending_.begin());
   pending_.push_back({position, taken_at});
-  prove_up_to({applied_.load(std::memory_order_relaxed)});
+  prove_up_to(applied);
 }
 
 void Freshness::prove_up_to(pg::Lsn applied) {

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Row images, relevance, and the index: by example, and against testing every entry.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "cache/cache_test_support.h"
+#include "cache/relevance.h"
+
+namespace pgcache::cache {
+namespace {
+
+using namespace testing;  // NOLINT: this module's own
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+using State = sql::Operand::State;
+
+class DependencyIndexTest : public ::testing::Test {
+ protected:
+  Entry* add(const ShapePtr& shape, std::string key, std::vector<sql::Operand> operands) {
+    auto entry = std::make_unique<Entry>();
+    entry->key = std::move(key);
+    entry->shape = shape;
+    entry->operands = std::move(operands);
+    entry->operands.resize(shape->analysis.cacheable()->operands.size());
+    index_.add(*entry);
+    entries_.push_back(std::move(entry));
+    return entries_.back().get();
+  }
+
+  std::vector<std::string> affected(const cdc::RowChange& change) {
+    const ChangeImages images(change, forms_.form_of(change.relation));
+    std::vector<std::string> keys;
+    for (Entry* entry : index_.affected_by(images)) {
+      entry->doomed = false;
+      keys.push_back(entry->key);
+    }
+    return keys;
+  }
+
+  DependencyIndex index_;
+  FormCache forms_;
+  std::vector<std::unique_ptr<Entry>> entries_;
+  std::shared_ptr<const cdc::StreamRelation> keyed_ = stream_relation(kUsers, 'd');
+  std::shared_ptr<const cdc::StreamRelation> full_ = stream_relation(kUsers, 'f');
+  TransactionBuilder t_{1, 1};
+};
+
+TEST_F(DependencyIndexTest, AnEqualityFindsItsKeyOnly) {
+  const ShapePtr by_id = make_shape(1, {where_equal(kUsers, "id")});
+  add(by_id, "one", {number(1)});
+  add(by_id, "two", {number(2)});
+  add(by_id, "unknown", {unknown()});
+  add(by_id, "null", {null()});
+  EXPECT_THAT(affected(t_.insert(keyed_, {"1", "a", "3", "n"}).last_change()),
+              UnorderedElementsAre("one", "unknown"));
+  EXPECT_THAT(affected(t_.remove(keyed_, {"2", "a", "3", "n"}).last_change()),
+              UnorderedElementsAre("two", "unknown"));
+  EXPECT_THAT(affected(t_.truncate(keyed_).last_change()),
+              UnorderedElementsAre("one", "two", "unknown", "null"));
+  EXPECT_THAT(affected(t_.insert(stream_relation(kOrders), {"1", "a", "3", "n"}).last_change()),
+              IsEmpty());
+}
+
+TEST_F(DependencyIndexTest, AnUpdateCountsForBothItsImages) {
+  const ShapePtr by_id = make_shape(1, {where_equal(kUsers, "id")});
+  add(by_id, "one", {number(1)});
+  add(by_id, "two", {number(2)});
+  add(by_id, "three", {number(3)});
+  EXPECT_THAT(affected(t_.update(keyed_, {"1", "a", "3", "n"}).last_change()), ElementsAre("one"))
+      << "without an old row the key is the same as before";
+  EXPECT_THAT(affected(t_.update(keyed_, {"1", "", "", ""}, {"2", "a", "3", "n"}).last_change()),
+              UnorderedElementsAre("one", "two"));
+}
+
+TEST_F(DependencyIndexTest, AnUnknownOldColumnMayHaveBeenAnything) {
+  const ShapePtr by_age = make_shape(1, {where_equal(kUsers, "age")});
+  add(by_age, "five", {number(5)});
+  add(by_age, "six", {number(6)});
+  EXPECT_THAT(affected(t_.update(keyed_, {"1", "a", "5", "n"}).last_change()),
+              UnorderedElementsAre("five", "six"));
+  EXPECT_THAT(affected(t_.remove(keyed_, {"1", "", "", ""}).last_change()),
+              UnorderedElementsAre("five", "six"));
+  EXPECT_THAT(affected(t_.insert(keyed_, {"1", "a", "5", "n"}).last_change()), ElementsAre("five"));
+  EXPECT_THAT(affected(t_.update(full_, {"1", "a", "6", "n"}, {"1", "a", "7", "n"}).last_change()),
+              ElementsAre("six"));
+}
+
+TEST_F(DependencyIndexTest, AFullUpdateOfOtherColumnsIsInvisible) {
+  sql::Dependency d = where_equal(kUsers, "id");
+  d.reads_all_columns = false;
+  d.columns_read = {"id", "name"};
+  add(make_shape(1, {d}), "name of one", {number(1)});
+  add(make_shape(2, {where_equal(kUsers, "id")}), "all of one", {number(1)});
+  EXPECT_THAT(affected(t_.update(full_, {"1", "a", "6", "n"}, {"1", "a", "7", "m"}).last_change()),
+              ElementsAre("all of one"));
+  EXPECT_THAT(affected(t_.update(full_, {"1", "a", "6", "n"}, {"1", "b", "6", "n"}).last_change()),
+              UnorderedElementsAre("name of one", "all of one"));
+  EXPECT_THAT(affected(t_.update(keyed_, {"1", "a", "7", "m"}).last_change()),
+              UnorderedElementsAre("name of one", "all of one"))
+      << "the old name is not known";
+}
+
+TEST_F(DependencyIndexTest, ACountHeedsNoUpdateThatKeepsItsColumns) {
+  sql::Dependency d = whole(kUsers);
+  d.reads_all_columns = false;
+  add(make_shape(1, {d}), "count", {});
+  EXPECT_THAT(affected(t_.update(keyed_, {"1", "a", "7", "m"}).last_change()), IsEmpty());
+  EXPECT_THAT(affected(t_.insert(keyed_, {"1", "a", "7", "m"}).last_change()),
+              ElementsAre("count"));
+}
+
+TEST_F(DependencyIndexTest, AnUnchangedToastValueIsUnknownButUnchanged) {
+  sql::Dependency d = where_equal(kUsers, "name");
+  add(make_shape(1, {d}), "a", {text("a")});
+  d.reads_all_columns = false;
+  d.columns_read = {"note"};
+  d.equalities.clear();
+  d.residual = {};
+  add(make_shape(2, {d}), "notes", {});
+  std::vector<cdc::Cell> row = t_.cells({"1", "x", "3", "n"});
+  row[1] = {cdc::CellKind::kUnchangedToast, {}};
+  row[3] = {cdc::CellKind::kUnchangedToast, {}};
+  t_.add(cdc::ChangeKind::kUpdate, keyed_, {}, row);
+  EXPECT_THAT(affected(t_.last_change()), ElementsAre("a"));
+}
+
+TEST_F(DependencyIndexTest, AListAndARangeFindTheirOwn) {
+  const ShapePtr in_list = make_shape(1, {where_in(kUsers, "age", {0, 1})});
+  add(in_list, "1,2", {number(1), number(2)});
+  add(in_list, "2,3", {number(2), number(3)});
+  add(in_list, "2,2", {number(2), number(2)});
+  add(in_list, "3,null", {number(3), null()});
+  EXPECT_THAT(affected(t_.insert(keyed_, {"1", "a", "2", "n"}).last_change()),
+              UnorderedElementsAre("1,2", "2,3", "2,2"));
+  EXPECT_THAT(affected(t_.insert(keyed_, {"1", "a", "3", "n"}).last_change()),
+              UnorderedElementsAre("2,3", "3,null"));
+  const ShapePtr in_range = make_shape(2, {where_between(kOrders, "age")});
+  const auto orders = stream_relation(kOrders);
+  add(in_range, "0..10", {number(0), number(10)});
+  add(in_range, "10..20", {number(10), number(20)});
+  EXPECT_THAT(affected(t_.insert(orders, {"1", "a", "10", "n"}).last_change()),
+              ElementsAre("10..20"));
+  EXPECT_THAT(affected(t_.insert(orders, {"1", "a", std::nullopt, "n"}).last_change()), IsEmpty());
+  EXPECT_THAT(affected(t_.insert(orders, {"1", "a", "20", "n"}).last_change()), IsEmpty());
+}
+
+TEST_F(DependencyIndexTest, MembersCountAsTheRelation) {
+  sql::Dependency d = where_equal(kUsers, "id");
+  d.members = {kUsers, kOrders, kUsers};
+  Entry* entry = add(make_shape(1, {d}), "one", {number(1)});
+  EXPECT_THAT(affected(t_.insert(stream_relation(kOrders), {"1", "a", "3", "n"}).last_change()),
+              ElementsAre("one"));
+  index_.remove(*entry);
+  EXPECT_FALSE(index_.knows(kUsers));
+  EXPECT_FALSE(index_.knows(kOrders));
+  EXPECT_EQ(index_.node_count(), 0u);
+}
+
+TEST_F(DependencyIndexTest, ColumnsThatTheStreamDoesNotShowAsExpectedAreUnknown) {
+  auto other = std::make_shared<cdc::StreamRelation>(*keyed_);
+  other->columns[0].type = pg::type::kInt8;
+  other->columns[2].name = "years";
+  add(make_shape(1, {where_equal(kUsers, "id")}), "id", {number(9)});
+  add(make_shape(2, {where_equal(kUsers, "age")}), "age", {number(9)});
+  add(make_shape(3, {where_equal(kUsers, "name")}), "name", {text("z")});
+  EXPECT_THAT(affected(t_.insert(other, {"1", "a", "3", "n"}).last_change()),
+              UnorderedElementsAre("id", "age"));
+}
+
+// The index finds exactly the entries that testing each one finds, through additions and removals.
+TEST_F(DependencyIndexTest, FindsWhatTestingEveryEntryFinds) {
+  std::mt19937 random(7);
+  const auto pick = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  sql::Dependency two = where_equal(kUsers, "age", 0);
+  two.equalities.push_back({column("name"), {1}});
+  two.residual = both(two.residual, compare("name", sql::CompareOp::kEq, 1));
+  sql::Dependency mixed = where_equal(kUsers, "id", 0);
+  mixed.residual = both(mixed.residual, compare("age", sql::CompareOp::kNe, 1));
+  sql::Dependency narrow = where_between(kUsers, "age");
+  narrow.reads_all_columns = false;
+  narrow.columns_read = {"age", "name"};
+  const std::vector<ShapePtr> shapes = {make_shape(1, {where_equal(kUsers, "id")}),
+                                        make_shape(2, {two}),
+                                        make_shape(3, {mixed}),
+                                        make_shape(4, {where_in(kUsers, "age", {0, 1})}),
+                                        make_shape(5, {narrow}),
+                                        make_shape(6, {whole(kUsers)}),
+                                        make_shape(7, {where_equal(kUsers, "id"), narrow})};
+  const auto operand = [&](bool is_text) {
+    switch (pick(12)) {
+      case 0:
+        return null();
+      case 1:
+        return unknown();
+      case 2:
+        return text("1");
+      default:
+        return is_text ? text(std::to_string(pick(6))) : number(pick(6));
+    }
+  };
+  const auto cell = [&]() -> std::optional<std::string> {
+    if (pick(10) == 0) return std::nullopt;
+    return std::to_string(pick(6));
+  };
+  for (int step = 0; step < 3000; ++step) {
+    if (entries_.size() < 60 || pick(2) == 0) {
+      const ShapePtr& shape = shapes[static_cast<std::size_t>(pick(7))];
+      add(shape, "e" + std::to_string(step), {operand(false), operand(shape->id.value == 2)});
+    } else {
+      const auto at = entries_.begin() + pick(static_cast<int>(entries_.size()));
+      index_.remove(**at);
+      entries_.erase(at);
+    }
+    TransactionBuilder t(1, 1);
+    const auto& form = pick(2) ? keyed_ : full_;
+    const Row old_row = {std::to_string(pick(6)), cell(), cell(), cell()};
+    const Row new_row = {std::to_string(pick(6)), cell(), cell(), cell()};
+    const int kind = pick(4);
+    if (kind == 0) t.insert(form, new_row);
+    if (kind == 1) t.remove(form, old_row);
+    if (kind == 2) t.update(form, old_row, new_row);
+    if (kind == 3) t.update(form, new_row);
+    const ChangeImages images(t.last_change(), forms_.form_of(form));
+    std::vector<std::string> expected;
+    for (const auto& entry : entries_) {
+      for (const sql::Dependency& d : entry->shape->analysis.cacheable()->dependencies) {
+        if (is_invisible_update(d, images) || !change_may_matter(d, images, entry->operands))
+          continue;
+        expected.push_back(entry->key);
+        break;
+      }
+    }
+    ASSERT_THAT(affected(t.last_change()), ::testing::UnorderedElementsAreArray(expected))
+        << "step " << step;
+  }
+  for (const auto& entry : entries_) index_.remove(*entry);
+  EXPECT_EQ(index_.node_count(), 0u);
+}
+
+}  // namespace
+}  // namespace pgcache::cache

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stack.h"
 
-#include <chrono>
+#include <fstream>
 #include <stdexcept>
-#include <thread>
 
 namespace pgcache::testing {
 namespace {
@@ -138,6 +137,19 @@ QueryResult Stack::query_until(Connection& session, const std::string& sql,
                   << result.error;
   }
   return result;
+}
+
+long Stack::memory_kib(const std::string& field) const {
+  std::ifstream in("/proc/" + std::to_string(proxy_->pid()) + "/status");
+  std::string line;
+  while (std::getline(in, line)) {
+    if (line.starts_with(field + ":")) return std::stol(line.substr(field.size() + 1));
+  }
+  throw std::runtime_error("no " + field + " of the pgcache process");
+}
+
+void Stack::reset_memory_peak() const {
+  std::ofstream("/proc/" + std::to_string(proxy_->pid()) + "/clear_refs") << "5";
 }
 
 std::string route_text(const Routes& routes) {

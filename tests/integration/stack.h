@@ -65,6 +65,10 @@ class Stack {
   // in its own time.
   QueryResult query_until(Connection& session, const std::string& sql, const std::string& route);
 
+  // Of the pgcache process: "VmRSS" now, "VmHWM" the most since the start or the last reset.
+  long memory_kib(const std::string& field) const;
+  void reset_memory_peak() const;
+
  private:
   std::unique_ptr<Cluster> origin_;
   std::unique_ptr<Connection> direct_;

@@ -78,7 +78,10 @@ class Bench:
         self.ports = {}
 
     def run(self, command, **kwargs):
-        return subprocess.run(command, check=True, capture_output=True, text=True, **kwargs).stdout
+        done = subprocess.run(command, capture_output=True, text=True, **kwargs)
+        if done.returncode != 0:
+            raise OSError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()[-1500:]}")
+        return done.stdout
 
     def spawn(self, name, command):
         log = open(self.folder / f"{name}.log", "wb")
@@ -101,8 +104,9 @@ class Bench:
         self.run([str(self.bin / "pgbench"), "-q", "-i", "-s", "1", *self.target("direct")])
         filler = ROW_BYTES - 5 - 2 - 4 - 6 - 4  # header, column count, two lengths, six digits
         self.psql("direct", "CREATE TABLE large AS SELECT 100000 + i AS id, repeat('x', %d) AS filler "
-                  "FROM generate_series(1, %d) i; ALTER TABLE large ADD PRIMARY KEY (id); VACUUM ANALYZE"
+                  "FROM generate_series(1, %d) i; ALTER TABLE large ADD PRIMARY KEY (id)"
                   % (filler, ROWS))
+        self.psql("direct", "VACUUM ANALYZE")
 
     def start_pgbouncer(self):
         port = self.ports["pgbouncer"] = free_port()
@@ -130,7 +134,7 @@ class Bench:
         while True:
             try:
                 return probe()
-            except (subprocess.CalledProcessError, OSError) as error:
+            except OSError as error:
                 if time.time() > deadline:
                     logs = "\n".join(p.read_text(errors="replace")[-2000:] for p in self.folder.glob("*.log"))
                     raise SystemExit(f"bench: {what} did not start: {error}\n{logs}")

@@ -65,6 +65,7 @@ void Cache::set_snapshot(pg::Snapshot snapshot) {
 
 void Cache::set_tracked(pg::Oid relation, pg::Xid fence) {
   CacheImpl& c = *impl_;
+  if (c.fault(&CacheImpl::Faults::ignore_fences)) fence = {};
   Waiters woken;
   {
     const std::lock_guard apply_lock(c.apply_mutex);

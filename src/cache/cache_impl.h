@@ -99,7 +99,6 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
     bool trim_all = false;
     bool forget_silently = false;
     bool ignore_fences = false;
-    bool ignore_epoch = false;
   };
 #ifdef PGCACHE_FAULTS
   Faults faults;

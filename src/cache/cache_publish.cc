@@ -77,14 +77,11 @@ PublishOutcome CacheImpl::verdict_on(const LoadState& load) {
   const pg::Snapshot& snapshot = *load.lease.snapshot;
   {
     const std::lock_guard front(front_mutex);
-    if (!fault(&Faults::ignore_epoch)) {
-      if (load.epoch != epoch) return PublishOutcome::kObsolete;
-      if (load.shape->generation < shape_generation_min) return PublishOutcome::kObsolete;
-    }
+    if (load.epoch != epoch) return PublishOutcome::kObsolete;
+    if (load.shape->generation < shape_generation_min) return PublishOutcome::kObsolete;
     // That the snapshot sees all of the exported one is ensured by SnapshotBook, within an epoch.
     const auto& relations = load.shape->analysis.cacheable()->relations;
-    if (!fault(&Faults::ignore_fences) &&
-        tracking.judge(relations, snapshot).verdict != Tracking::Verdict::kReady) {
+    if (tracking.judge(relations, snapshot).verdict != Tracking::Verdict::kReady) {
       return PublishOutcome::kSnapshotTooOld;
     }
   }

@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cache against a small model of PostgreSQL, driven at random from a seed.
+//
+// The model has two tables, transactions that change rows under row locks, a write-ahead log in
+// commit order, and visibility that comes after the commit record and in any order. The driver
+// interleaves transactions, the stream, snapshots delivered late, loads whose queries run at any
+// moment, tracking, disconnects, cold starts, evictions and resets.
+//
+// Checked after every step, for every entry in the store: its rows are what the query gives on the
+// transactions that its load saw together with all that have been applied. So an entry never misses
+// an applied transaction, visible or not. And for every hit: whatever was acknowledged more than
+// max_staleness ago has been applied.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include "cache/cache_test_support.h"
+
+namespace pgcache::cache {
+namespace {
+
+using namespace testing;  // NOLINT: this module's own
+
+constexpr int kIds = 6;
+constexpr int kAges = 4;
+constexpr int kStalenessMs = 150;
+
+enum class Table { kUsers, kOrders };
+using Rows = std::map<int, int>;  // id → age
+using Tables = std::map<Table, Rows>;
+
+struct ModelChange {
+  Table table{};
+  cdc::ChangeKind kind{};
+  int id = 0;  // the key before
+  int old_age = 0;
+  int new_id = 0;
+  int new_age = 0;
+  bool streamed = false;  // the table was published when it was made
+};
+
+struct ModelTransaction {
+  std::uint64_t xid = 0;
+  std::vector<ModelChange> changes;
+  std::uint64_t end_lsn = 0;  // 0: not committed
+  bool visible = false;
+  bool over = false;     // visible or rolled back
+  bool applied = false;  // by the stream, or before it began
+  int visible_at_ms = 0;
+};
+
+void play(const ModelTransaction& t, Tables& tables) {
+  for (const ModelChange& change : t.changes) {
+    Rows& rows = tables[change.table];
+    if (change.kind == cdc::ChangeKind::kTruncate) {
+      rows.clear();
+      continue;
+    }
+    if (change.kind != cdc::ChangeKind::kInsert) rows.erase(change.id);
+    if (change.kind != cdc::ChangeKind::kDelete) rows[change.new_id] = change.new_age;
+  }
+}
+
+struct Query {
+  enum Kind { kById, kByAge, kCount, kBetween, kAgeInTwo, kJoin };
+  Kind kind{};
+  Table table{};
+  int a = 0;
+  int b = 0;
+
+  std::string key() const {
+    std::ostringstream s;
+    s << kind << '/' << static_cast<int>(table) << '/' << a << '/' << b;
+    return s.str();
+  }
+  std::vector<sql::Operand> operands() const { return {number(a), number(b)}; }
+
+  bool picks(int id, int age) const {
+    switch (kind) {
+      case kById:
+        return id == a;
+      case kByAge:
+      case kJoin:
+        return age == a;
+      case kCount:
+        return true;
+      case kBetween:
+        return a <= age && age < b;
+      case kAgeInTwo:
+        return age == a || age == b;
+    }
+    return false;
+  }
+
+  std::string answer(const Tables& tables) const {
+    std::ostringstream s;
+    const auto rows = [&](Table t) -> Rows {
+      const auto it = tables.find(t);
+      return it == tables.end() ? Rows{} : it->second;
+    };
+    const Rows mine = rows(table);
+    if (kind == kCount) {
+      s << mine.size();
+      return s.str();
+    }
+    const Rows other = rows(Table::kOrders);
+    for (const auto& [id, age] : mine) {
+      if (!picks(id, age)) continue;
+      s << id << ':' << age;
+      if (kind == kJoin && other.contains(id)) s << '=' << other.at(id);
+      s << ' ';
+    }
+    return s.str();
+  }
+};
+
+// One shape for each kind and table; joins (a LEFT JOIN on id) read both tables.
+ShapePtr shape_of(const Query& query) {
+  static std::map<std::pair<int, int>, ShapePtr> shapes;
+  ShapePtr& shape = shapes[{query.kind, static_cast<int>(query.table)}];
+  if (shape) return shape;
+  const pg::Oid oid = query.table == Table::kUsers ? kUsers : kOrders;
+  std::vector<sql::Dependency> dependencies;
+  switch (query.kind) {
+    case Query::kById:
+      dependencies = {where_equal(oid, "id")};
+      break;
+    case Query::kByAge:
+      dependencies = {where_equal(oid, "age")};
+      break;
+    case Query::kCount:
+      dependencies = {whole(oid)};
+      dependencies[0].reads_all_columns = false;
+      break;
+    case Query::kBetween:
+      dependencies = {where_between(oid, "age")};
+      break;
+    case Query::kAgeInTwo:
+      dependencies = {where_in(oid, "age", {0, 1})};
+      break;
+    case Query::kJoin:
+      dependencies = {where_equal(oid, "age"), whole(kOrders)};
+      break;
+  }
+  const auto id = static_cast<std::uint64_t>(shapes.size());
+  shape = make_shape(id, std::move(dependencies));
+  return shape;
+}
+
+struct Counts {
+  std::uint64_t published = 0;
+  std::uint64_t affected = 0;
+  std::uint64_t too_old = 0;
+  std::uint64_t obsolete = 0;
+  std::uint64_t hits = 0;
+  std::uint64_t evicted = 0;
+};
+
+class Model {
+ public:
+  Model(unsigned seed, CacheImpl::Faults faults)
+      : random_(seed), cache_(limits(), [this](auto oids) {
+          for (const pg::Oid oid : oids) asked_.push_back(oid);
+        }) {
+#ifdef PGCACHE_FAULTS
+    CacheTestAccess::impl(cache_).faults = faults;
+#else
+    (void)faults;
+#endif
+    for (int id = 0; id < kIds; id += 2) base_[Table::kUsers][id] = pick(kAges);
+    for (int id = 0; id < kIds; id += 3) base_[Table::kOrders][id] = pick(kAges);
+    cold_start();
+  }
+
+  // The first broken promise, or empty.
+  std::string run(int steps, Counts& counts) {
+    for (int step = 0; step < steps && failure_.empty(); ++step) {
+      now_ms_ += pick(4);
+      act();
+      check_entries();
+      if (!failure_.empty()) failure_ += " at step " + std::to_string(step);
+    }
+    loads_.clear();
+    const CacheStatus status = cache_.status(now());
+    counts.published += status.publish_outcomes[static_cast<int>(PublishOutcome::kPublished)];
+    counts.affected += status.publish_outcomes[static_cast<int>(PublishOutcome::kAffected)];
+    counts.too_old += status.publish_outcomes[static_cast<int>(PublishOutcome::kSnapshotTooOld)];
+    counts.obsolete += status.publish_outcomes[static_cast<int>(PublishOutcome::kObsolete)];
+    counts.evicted += status.invalidations[static_cast<int>(InvalidationCause::kEvict)];
+    counts.hits += hits_;
+    return failure_;
+  }
+
+ private:
+  struct Loading {
+    Query query;
+    std::unique_ptr<Load> load;
+    std::optional<std::set<std::uint64_t>> saw;  // xids, once its query has run
+  };
+
+  int pick(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
+  TimePoint now() const { return at_ms(now_ms_); }
+
+  CacheLimits limits() {
+    CacheLimits l;
+    l.max_staleness = std::chrono::milliseconds(kStalenessMs);
+    if (pick(3) == 0) l.transaction_log_bytes_max = 700;
+    if (pick(3) == 0) l.bytes_max = 4000;
+    return l;
+  }
+
+  // --- the origin
+
+  Tables tables_of(const std::set<std::uint64_t>& xids, bool and_applied) const {
+    Tables tables = base_;
+    for (const ModelTransaction* t : wal_) {
+      if (xids.contains(t->xid) || (and_applied && t->applied)) play(*t, tables);
+    }
+    return tables;
+  }
+
+  std::set<std::uint64_t> visible_xids() const {
+    std::set<std::uint64_t> xids;
+    for (const ModelTransaction* t : wal_) {
+      if (t->visible) xids.insert(t->xid);
+    }
+    return xids;
+  }
+
+  // `by_wal`: as slot creation sees it, by commit records; else as sessions do.
+  pg::Snapshot take_snapshot(bool by_wal) const {
+    pg::Snapshot s{{next_xid_}, {next_xid_}, {}};
+    for (const ModelTransaction& t : transactions_) {
+      if (t.over || (by_wal && t.end_lsn != 0)) continue;
+      s.xip.push_back({t.xid});
+    }
+    if (!s.xip.empty()) s.xmin = s.xip.front();
+    return s;
+  }
+
+  std::vector<ModelTransaction*> in_state(bool committed) {
+    std::vector<ModelTransaction*> found;
+    for (ModelTransaction& t : transactions_) {
+      if (!t.over && (t.end_lsn != 0) == committed) found.push_back(&t);
+    }
+    return found;
+  }
+  ModelTransaction* any(bool committed) {
+    const auto found = in_state(committed);
+    return found.empty() ? nullptr
+                         : found[static_cast<std::size_t>(pick(static_cast<int>(found.size())))];
+  }
+
+  bool locked(Table table, int id, const ModelTransaction& by) const {
+    for (const ModelTransaction& t : transactions_) {
+      if (t.over || &t == &by) continue;
+      for (const ModelChange& c : t.changes) {
+        if (c.table != table) continue;
+        if (c.kind == cdc::ChangeKind::kTruncate || c.id == id || c.new_id == id) return true;
+      }
+    }
+    return false;
+  }
+
+  void change_something(ModelTransaction& t) {
+    const Table table = pick(2) ? Table::kUsers : Table::kOrders;
+    const int id = pick(kIds);
+    const int new_id = pick(4) == 0 ? pick(kIds) : id;
+    Tables tables = tables_of(visible_xids(), false);
+    play(t, tables);
+    const Rows& rows = tables[table];
+    ModelChange c;
+    c.table = table;
+    c.id = id;
+    c.new_age = pick(kAges);
+    c.new_id = new_id;
+    c.streamed = published_.contains(table);
+    if (pick(25) == 0) {
+      for (int i = 0; i < kIds; ++i) {
+        if (locked(table, i, t)) return;
+      }
+      c.kind = cdc::ChangeKind::kTruncate;
+      t.changes.push_back(c);
+      return;
+    }
+    if (locked(table, id, t) || locked(table, new_id, t)) return;
+    const auto it = rows.find(id);
+    if (it == rows.end()) {
+      c.kind = cdc::ChangeKind::kInsert;
+      c.new_id = id;
+    } else {
+      c.old_age = it->second;
+      c.kind = pick(3) ? cdc::ChangeKind::kUpdate : cdc::ChangeKind::kDelete;
+      if (c.kind == cdc::ChangeKind::kDelete) c.new_id = id;
+      if (new_id != id && rows.contains(new_id)) return;
+    }
+    t.changes.push_back(c);
+  }
+
+  TransactionPtr streamed(const ModelTransaction& t) {
+    TransactionBuilder builder(static_cast<std::uint32_t>(t.xid), t.end_lsn);
+    for (const ModelChange& c : t.changes) {
+      if (!c.streamed) continue;
+      const auto& form = c.table == Table::kUsers ? users_ : orders_;
+      const Row before = {std::to_string(c.id), "n", std::to_string(c.old_age), "x"};
+      const Row after = {std::to_string(c.new_id), "n", std::to_string(c.new_age), "x"};
+      switch (c.kind) {
+        case cdc::ChangeKind::kInsert:
+          builder.insert(form, after);
+          break;
+        case cdc::ChangeKind::kUpdate:
+          if (form->replica_identity == 'f' || c.id != c.new_id) {
+            builder.update(form, before, after);
+          } else {
+            builder.update(form, after);
+          }
+          break;
+        case cdc::ChangeKind::kDelete:
+          builder.remove(form, before);
+          break;
+        case cdc::ChangeKind::kTruncate:
+          builder.truncate(form);
+          break;
+      }
+    }
+    return builder.build();
+  }
+
+  // --- the links
+
+  void cold_start() {
+    for (ModelTransaction* t : wal_) t->applied = true;
+    stream_.clear();
+    answers_.clear();
+    cache_.on_cold_start(take_snapshot(true), {lsn_});
+    cache_.on_stream_connected();
+    connected_ = true;
+  }
+
+  void apply_next() {
+    if (!connected_ || stream_.empty()) return;
+    ModelTransaction* t = stream_.front();
+    stream_.pop_front();
+    cache_.apply(streamed(*t));
+    t->applied = true;
+    if (stream_.empty()) cache_.on_position({lsn_});
+  }
+
+  void control_round() {
+    // The control thread does its work in order: what it took, it delivers before it takes again.
+    if (taken_) {
+      cache_.set_snapshot(taken_->snapshot);
+      cache_.on_heartbeat({taken_->position}, taken_->at);
+      taken_.reset();
+      return;
+    }
+    if (!answers_.empty()) {
+      cache_.set_tracked(answers_.front().first, {answers_.front().second});
+      answers_.pop_front();
+      return;
+    }
+    if (!asked_.empty() && pick(2)) {
+      const pg::Oid oid = asked_.front();
+      asked_.pop_front();
+      published_.insert(oid == kUsers ? Table::kUsers : Table::kOrders);
+      answers_.push_back({oid, next_xid_});
+      return;
+    }
+    taken_ = Taken{take_snapshot(false), lsn_, now()};
+  }
+
+  // --- clients
+
+  void look_up() {
+    Query query;
+    query.kind = static_cast<Query::Kind>(pick(6));
+    query.table = query.kind == Query::kJoin || pick(2) ? Table::kUsers : Table::kOrders;
+    if (query.kind != Query::kCount) query.a = pick(query.kind == Query::kById ? kIds : kAges);
+    if (query.kind == Query::kBetween) query.b = query.a + pick(3);
+    if (query.kind == Query::kAgeInTwo) query.b = pick(kAges);
+    const std::vector<sql::Operand> operands = query.operands();
+    const std::string key = query.key();
+    LookupRequest request;
+    request.key = key;
+    request.shape = shape_of(query);
+    request.operands = &operands;
+    request.may_wait = false;
+    LookupOutcome outcome = cache_.lookup(request, now());
+    if (auto* start = std::get_if<StartLoad>(&outcome)) {
+      loads_.push_back({query, std::move(start->load), std::nullopt});
+    } else if (std::holds_alternative<Hit>(outcome)) {
+      ++hits_;
+      check_hit();
+    }
+  }
+
+  void advance_a_load() {
+    if (loads_.empty()) return;
+    const auto at = loads_.begin() + pick(static_cast<int>(loads_.size()));
+    if (!at->saw) {
+      at->saw = visible_xids();
+      return;
+    }
+    const std::string rows = at->query.answer(tables_of(*at->saw, false));
+    const std::string key = at->query.key();
+    if (cache_.publish(std::move(at->load), result_of(rows)) == PublishOutcome::kPublished) {
+      entries_[key] = {at->query, *at->saw};
+    }
+    loads_.erase(at);
+  }
+
+  // --- the driver
+
+  void act() {
+    // Chances in a hundred.
+    int chance = pick(100);
+    const auto with_chance = [&chance](int percent) { return (chance -= percent) < 0; };
+    if (with_chance(5)) {
+      if (in_state(false).size() < 4) begin();
+    } else if (with_chance(8)) {
+      if (ModelTransaction* t = any(false)) change_something(*t);
+    } else if (with_chance(6)) {
+      if (ModelTransaction* t = any(false)) commit(*t);
+    } else if (with_chance(7)) {
+      if (ModelTransaction* t = any(true)) {
+        t->visible = t->over = true;
+        t->visible_at_ms = now_ms_;
+      }
+    } else if (with_chance(10)) {
+      apply_next();
+    } else if (with_chance(16)) {
+      control_round();
+    } else if (with_chance(22)) {
+      look_up();
+    } else if (with_chance(24)) {
+      advance_a_load();
+    } else {
+      act_rarely();
+    }
+  }
+
+  void act_rarely() {
+    switch (pick(10)) {
+      case 0:
+        if (ModelTransaction* t = any(false)) t->over = true;  // rolls back
+        return;
+      case 1:
+        connected_ = false;
+        cache_.on_stream_disconnected();
+        return;
+      case 2:
+      case 3:
+      case 8:
+      case 9:
+        if (!connected_) cache_.on_stream_connected();
+        connected_ = true;
+        return;
+      case 4:
+        if (pick(4) == 0) cold_start();
+        return;
+      case 5:
+        if (pick(4) == 0) cache_.drop_all(InvalidationCause::kDdl);
+        return;
+      case 6:
+        if (pick(4) == 0) cache_.on_catalog_changed(0, nullptr);
+        return;
+      default:
+        if (!loads_.empty()) loads_.pop_back();  // a client goes away
+    }
+  }
+
+  void begin() { transactions_.emplace_back().xid = next_xid_++; }
+
+  void commit(ModelTransaction& t) {
+    lsn_ += 100;
+    t.end_lsn = lsn_;
+    wal_.push_back(&t);
+    stream_.push_back(&t);
+  }
+
+  void check_entries() {
+    for (const auto& [key, entry] : entries_) {
+      const CachedResultPtr held = CacheTestAccess::impl(cache_).store.find(hashed(key), false);
+      if (!held) continue;
+      const std::string expected = entry.query.answer(tables_of(entry.saw, true));
+      if (held->rows == expected) continue;
+      failure_ = "entry " + key + " holds '" + held->rows + "', should be '" + expected + "'";
+      return;
+    }
+  }
+
+  void check_hit() {
+    for (const ModelTransaction& t : transactions_) {
+      if (t.visible && !t.applied && t.visible_at_ms + kStalenessMs < now_ms_) {
+        failure_ = "a hit while transaction " + std::to_string(t.xid) + " is not applied";
+      }
+    }
+  }
+
+  struct Taken {
+    pg::Snapshot snapshot;
+    std::uint64_t position = 0;
+    TimePoint at;
+  };
+  struct Known {
+    Query query;
+    std::set<std::uint64_t> saw;
+  };
+
+  std::mt19937 random_;
+  std::deque<pg::Oid> asked_;
+  Cache cache_;
+  std::string failure_;
+  int now_ms_ = 0;
+  std::uint64_t hits_ = 0;
+
+  Tables base_;
+  std::uint64_t next_xid_ = (3ull << 32) + 0xfffffff0;  // the 32-bit ids wrap on the way
+  std::uint64_t lsn_ = 1000;
+  std::deque<ModelTransaction> transactions_;  // ascending xid; elements do not move
+  std::vector<ModelTransaction*> wal_;         // in commit order
+  std::deque<ModelTransaction*> stream_;       // committed, not applied
+  std::set<Table> published_;
+  std::shared_ptr<const cdc::StreamRelation> users_ = stream_relation(kUsers, 'd');
+  std::shared_ptr<const cdc::StreamRelation> orders_ = stream_relation(kOrders, 'f');
+  bool connected_ = false;
+  std::optional<Taken> taken_;
+  std::deque<std::pair<pg::Oid, std::uint64_t>> answers_;
+  std::vector<Loading> loads_;
+  std::map<std::string, Known> entries_;
+};
+
+constexpr int kSteps = 800;
+
+// How many seeds are tried; PGCACHE_MODEL_SEEDS asks for more.
+unsigned seeds() {
+  const char* asked = std::getenv("PGCACHE_MODEL_SEEDS");
+  return asked ? static_cast<unsigned>(std::atoi(asked)) : 250;
+}
+
+TEST(CacheModelTest, NoEntryMissesAnAppliedTransaction) {
+  Counts counts;
+  for (unsigned seed = 1; seed <= seeds(); ++seed) {
+    Model model(seed, {});
+    ASSERT_EQ(model.run(kSteps, counts), "") << "seed " << seed;
+  }
+  // The model must have been there.
+  EXPECT_GT(counts.published, 2000u);
+  EXPECT_GT(counts.hits, 500u);
+  EXPECT_GT(counts.affected, 200u);
+  EXPECT_GT(counts.too_old, 50u);
+  EXPECT_GT(counts.obsolete, 50u);
+  EXPECT_GT(counts.evicted, 50u);
+}
+
+#ifdef PGCACHE_FAULTS
+
+// Breaks one part and expects the model to notice.
+void expect_noticed(bool CacheImpl::Faults::*fault) {
+  CacheImpl::Faults faults;
+  faults.*fault = true;
+  Counts counts;
+  for (unsigned seed = 1; seed <= 250; ++seed) {
+    Model model(seed, faults);
+    if (!model.run(kSteps, counts).empty()) return;
+  }
+  FAIL() << "the model did not notice";
+}
+
+TEST(CacheModelTest, NoticesPublishingWithoutTheLog) {
+  expect_noticed(&CacheImpl::Faults::skip_log_check);
+}
+TEST(CacheModelTest, NoticesTrimmingTheLogTooEarly) {
+  expect_noticed(&CacheImpl::Faults::trim_all);
+}
+TEST(CacheModelTest, NoticesForgettingWithoutRemembering) {
+  expect_noticed(&CacheImpl::Faults::forget_silently);
+}
+TEST(CacheModelTest, NoticesIgnoringTheFences) {
+  expect_noticed(&CacheImpl::Faults::ignore_fences);
+}
+
+#endif  // PGCACHE_FAULTS
+
+}  // namespace
+}  // namespace pgcache::cache

@@ -131,6 +131,8 @@ class Catalog {
   // All relations from which `relation` descends, in any number of steps; without itself, ascending.
   std::vector<Oid> ancestors_of(Oid relation) const;
   const std::unordered_map<Oid, Relation>& relations() const { return relations_; }
+  // All casts, by an internal key.
+  const std::unordered_map<std::uint64_t, Cast>& casts() const { return casts_; }
 
  private:
   template <typename T>

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// analyze(): parse, classify, resolve, derive.
+#include "sql/analysis.h"
+
+#include "sql/dependencies.h"
+#include "sql/parse_tree.h"
+#include "sql/resolver.h"
+#include "sql/statement_kind.h"
+
+namespace pgcache::sql {
+namespace {
+
+constexpr std::size_t kLiteralsMax = 20'000;
+
+Analysis refuse(StatementKind kind, BypassReason reason, std::string detail) {
+  Analysis analysis;
+  analysis.kind = kind;
+  analysis.outcome = NotCacheable{reason, std::move(detail)};
+  return analysis;
+}
+
+Analysis analyze_read(std::string_view text, const PgQuery__SelectStmt& select,
+                      const StatementShape& shape, const AnalysisContext& context) {
+  if (shape.literals.size() > kLiteralsMax) {
+    return refuse(StatementKind::kRead, BypassReason::kTooComplex, "literals");
+  }
+  if (context.catalog == nullptr) {
+    return refuse(StatementKind::kRead, BypassReason::kStarting, "");
+  }
+  CacheableQuery query;
+  Resolver resolver(context, text, shape);
+  Analysis analysis;
+  analysis.kind = StatementKind::kRead;
+  if (!resolver.run(select, query)) {
+    analysis.outcome = resolver.failure();
+  } else if (!derive_dependencies(resolver.query(), *context.catalog, query)) {
+    analysis.outcome = NotCacheable{BypassReason::kTooComplex, "operands"};
+  } else {
+    analysis.outcome = std::move(query);
+  }
+  return analysis;
+}
+
+}  // namespace
+
+Analysis analyze(std::string_view text, const StatementShape& shape,
+                 const AnalysisContext& context) {
+  // The parser reads strings by the standard. Where the session does not, a backslash may end up
+  // inside or outside of a string otherwise than here.
+  if (!context.standard_conforming_strings && text.find('\\') != std::string_view::npos) {
+    return refuse(StatementKind::kOther, BypassReason::kUnsupported, "backslash");
+  }
+  const auto parsed = ParseTree::parse(text);
+  if (const BypassReason* reason = std::get_if<BypassReason>(&parsed)) {
+    return refuse(StatementKind::kOther, *reason, "");
+  }
+  const ParseTree& tree = std::get<ParseTree>(parsed);
+  if (tree.statement_count() == 0) {
+    return refuse(StatementKind::kOther, BypassReason::kEmptyQuery, "");
+  }
+  if (tree.statement_count() > 1) {
+    return refuse(StatementKind::kOther, BypassReason::kMultiStatement, "");
+  }
+  const PgQuery__Node* const statement = tree.statement(0);
+  if (statement == nullptr) return refuse(StatementKind::kOther, BypassReason::kUnsupported, "");
+  StatementEffect effect = effect_of(*statement);
+  Analysis analysis;
+  if (statement->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
+    analysis = refuse(effect.kind, BypassReason::kNotRead, "");
+  } else if (shape.pgcache_off) {
+    analysis = refuse(effect.kind, BypassReason::kComment, "");
+  } else {
+    analysis = analyze_read(text, *statement->select_stmt, shape, context);
+    analysis.kind = effect.kind;
+  }
+  analysis.statement_name = std::move(effect.name);
+  return analysis;
+}
+
+}  // namespace pgcache::sql

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// ResolvedQuery → the dependencies of a CacheableQuery.
+//
+// For each table the conditions are collected that hold for every combination of rows in which one
+// of its rows can matter:
+//   - the WHERE of a block holds for all of its FROM items; whatever lies above (aggregates,
+//   DISTINCT,
+//     windows, LIMIT, an enclosing query) only ever sees rows that pass it;
+//   - INNER JOIN: ON holds for both sides, besides what holds for the join;
+//   - LEFT JOIN: the left side gets what holds for the join. A row of the right side matters by
+//     matching, or by suppressing the row that is extended with NULLs; both need ON, and what holds
+//     for the join as far as it mentions no column of the right side. RIGHT JOIN is the mirror
+//     image;
+//   - FULL JOIN: nothing holds for either side.
+// Columns that are certainly equal under these conditions share the conditions on each other.
+#pragma once
+
+#include "sql/resolved_query.h"
+
+namespace pgcache::sql {
+
+// Fills out.dependencies, out.operands and out.relations. out.parameter_types must be final. False:
+// too many operands to number.
+[[nodiscard]] bool derive_dependencies(const ResolvedQuery& query, const pg::Catalog& catalog,
+                                       CacheableQuery& out);
+
+}  // namespace pgcache::sql

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+// SELECT, VALUES, set operations, WITH, and the clauses around FROM.
+#include <algorithm>
+
+#include "sql/resolver.h"
+#include "sql/safety.h"
+
+namespace pgcache::sql {
+namespace {
+
+constexpr int kDepthMax = 150;
+constexpr std::size_t kStepsMax = 50'000;
+
+const PgQuery__SelectStmt* as_select(const PgQuery__Node* node) {
+  if (node == nullptr || node->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) return nullptr;
+  return node->select_stmt;
+}
+
+bool is_integer_constant(const PgQuery__Node* node) {
+  return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+         node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
+}
+
+// A column that a query computes: only its type is known outside.
+ScopeColumn computed(const ScopeColumn& column) {
+  ScopeColumn out{column.name, {}};
+  out.expr.type = column.expr.type == pg::type::kUnknown ? pg::type::kText : column.expr.type;
+  return out;
+}
+
+}  // namespace
+
+Resolver::Resolver(const AnalysisContext& context, std::string_view text,
+                   const StatementShape& shape)
+    : context_(context), catalog_(*context.catalog) {
+  source_.text = text;
+  source_.shape = &shape;
+  source_.search_path = context.search_path;
+}
+
+bool Resolver::run(const PgQuery__SelectStmt& select, CacheableQuery& out) {
+  resolve_select(select, nullptr);
+  if (!failed()) finish_casts();
+  if (!failed()) finish_notes(out);
+  return !failed();
+}
+
+void Resolver::fail(BypassReason reason, std::string_view detail) {
+  if (!failure_) failure_ = NotCacheable{reason, std::string(detail)};
+}
+
+bool Resolver::enter() {
+  ++depth_;
+  if (depth_ > kDepthMax || ++steps_ > kStepsMax) fail(BypassReason::kTooComplex, "nesting");
+  return !failed();
+}
+
+Resolver::SelectResult Resolver::resolve_subselect(const Node* node, const Scope* outer) {
+  const PgQuery__SelectStmt* const select = as_select(node);
+  if (select == nullptr) {
+    fail(BypassReason::kUnsupported, "subquery");
+    return {};
+  }
+  return resolve_select(*select, outer);
+}
+
+Resolver::SelectResult Resolver::resolve_select(const PgQuery__SelectStmt& select,
+                                                const Scope* outer) {
+  SelectResult result;
+  if (enter()) {
+    CteFrame frame;
+    frame.outer = frame_;
+    const CteFrame* const saved = frame_;
+    frame_ = &frame;
+    if (select.with_clause != nullptr) resolve_with(*select.with_clause, frame, outer);
+    if (!failed()) result = resolve_select_body(select, outer);
+    frame_ = saved;
+    if (select.with_clause != nullptr) result.mergeable = false;
+  }
+  leave();
+  return result;
+}
+
+Resolver::SelectResult Resolver::resolve_select_body(const PgQuery__SelectStmt& select,
+                                                     const Scope* outer) {
+  if (select.into_clause != nullptr) {
+    fail(BypassReason::kSelectInto, "INTO");
+    return {};
+  }
+  if (select.n_locking_clause > 0) {
+    fail(BypassReason::kLocking, "FOR UPDATE or SHARE");
+    return {};
+  }
+  if (select.op != PG_QUERY__SET_OPERATION__SETOP_NONE) return resolve_set_operation(select, outer);
+  if (select.n_values_lists > 0) return resolve_values(select, outer);
+  return resolve_plain(select, outer);
+}
+
+// ---------------------------------------------------------------- WITH
+
+void Resolver::resolve_with(const PgQuery__WithClause& with, CteFrame& frame, const Scope* outer) {
+  const auto ctes = list_of(with.n_ctes, with.ctes);
+  for (const Node* node : ctes) {
+    if (node->node_case != PG_QUERY__NODE__NODE_COMMON_TABLE_EXPR) {
+      return fail(BypassReason::kUnsupported, "WITH");
+    }
+    // In a recursive list every name is visible in every query of it.
+    if (with.recursive) frame.ctes.push_back({node->common_table_expr->ctename, false, {}, true});
+  }
+  for (const Node* node : ctes) {
+    if (failed()) return;
+    resolve_cte(*node->common_table_expr, frame, outer, with.recursive);
+  }
+}
+
+void Resolver::resolve_cte(const PgQuery__CommonTableExpr& cte, CteFrame& frame, const Scope* outer,
+                           bool recursive) {
+  const PgQuery__SelectStmt* const select = as_select(cte.ctequery);
+  if (select == nullptr) return fail(BypassReason::kModifyingCte, cte.ctename);
+  if (cte.search_clause != nullptr || cte.cycle_clause != nullptr) {
+    return fail(BypassReason::kUnsupported, "SEARCH or CYCLE");
+  }
+  SelectResult result = resolve_select(*select, outer);
+  Cte done{cte.ctename, true, {}, result.opaque};
+  for (const ScopeColumn& column : result.columns) done.columns.push_back(computed(column));
+  for (std::size_t i = 0; i < cte.n_aliascolnames && i < done.columns.size(); ++i) {
+    done.columns[i].name = std::string(string_of(cte.aliascolnames[i]));
+  }
+  if (!recursive) {
+    frame.ctes.push_back(std::move(done));
+    return;
+  }
+  // The type of a recursive column comes from its first branch, which may be unlike what we saw.
+  const auto it = std::find_if(frame.ctes.begin(), frame.ctes.end(),
+                               [&](const Cte& other) { return other.name == cte.ctename; });
+  if (it != frame.ctes.end()) *it = std::move(done);
+}
+
+// ---------------------------------------------------------------- bodies
+
+Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt& select,
+                                                       const Scope* outer) {
+  if (select.larg == nullptr || select.rarg == nullptr) {
+    fail(BypassReason::kUnsupported, "set operation");
+    return {};
+  }
+  const SelectResult left = resolve_select(*select.larg, outer);
+  const SelectResult right = resolve_select(*select.rarg, outer);
+  SelectResult result;
+  result.opaque = left.opaque || right.opaque;
+  for (std::size_t i = 0; i < left.columns.size(); ++i) {
+    ScopeColumn& column = result.columns.emplace_back(ScopeColumn{left.columns[i].name, {}});
+    const bool same = i < right.columns.size() &&
+                      left.columns[i].expr.type == right.columns[i].expr.type &&
+                      left.columns[i].expr.type != pg::type::kUnknown;
+    if (same && !result.opaque) column.expr.type = left.columns[i].expr.type;
+  }
+  const FromScope none;
+  const Scope scope{&none, outer, nullptr};
+  for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
+    if (failed()) return {};
+    if (node->node_case != PG_QUERY__NODE__NODE_SORT_BY) {
+      fail(BypassReason::kUnsupported, "ORDER BY");
+      return {};
+    }
+    check_sort_operator(list_of(node->sort_by->n_use_op, node->sort_by->use_op));
+    const Node* const key = node->sort_by->node;
+    if (!is_integer_constant(key) && !names_output(key, result) &&
+        !(result.opaque && key->node_case == PG_QUERY__NODE__NODE_COLUMN_REF)) {
+      fail(BypassReason::kUnsupported, "ORDER BY of a set operation");
+    }
+  }
+  resolve_limits(select, scope);
+  return result;
+}
+
+Resolver::SelectResult Resolver::resolve_values(const PgQuery__SelectStmt& select,
+                                                const Scope* outer) {
+  SelectResult result;
+  const FromScope none;
+  const Scope scope{&none, outer, nullptr};
+  std::vector<std::vector<Expr>> columns;
+  for (const Node* row : list_of(select.n_values_lists, select.values_lists)) {
+    if (failed() || row->node_case != PG_QUERY__NODE__NODE_LIST) {
+      fail(BypassReason::kUnsupported, "VALUES");
+      return {};
+    }
+    std::vector<Expr> exprs = resolve_all(list_of(row->list->n_items, row->list->items), scope);
+    if (columns.size() < exprs.size()) columns.resize(exprs.size());
+    for (std::size_t i = 0; i < exprs.size(); ++i) columns[i].push_back(std::move(exprs[i]));
+  }
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    ScopeColumn column{"column" + std::to_string(i + 1), {}};
+    column.expr.type = columns[i].size() == select.n_values_lists ? unify(columns[i]) : pg::Oid{};
+    result.columns.push_back(std::move(column));
+  }
+  for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
+    resolve_sort(node, scope, &result);
+  }
+  resolve_limits(select, scope);
+  return result;
+}
+
+Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select,
+                                               const Scope* outer) {
+  Block block;
+  FromScope from;
+  for (const Node* node : list_of(select.n_from_clause, select.from_clause)) {
+    FromResult item = resolve_from(node, outer, from);
+    if (failed()) return {};
+    block.from.push_back(std::move(item.node));
+    from.append(item.scope);
+  }
+  bool aggregates = false;
+  const Scope scope{&from, outer, &aggregates};
+  SelectResult result;
+  for (const Node* node : list_of(select.n_target_list, select.target_list)) {
+    if (failed()) return {};
+    if (node->node_case != PG_QUERY__NODE__NODE_RES_TARGET) {
+      fail(BypassReason::kUnsupported, "select list");
+      return {};
+    }
+    resolve_target(*node->res_target, scope, result);
+  }
+  if (select.where_clause != nullptr) block.where = resolve_condition(select.where_clause, scope);
+  if (select.having_clause != nullptr) resolve_condition(select.having_clause, scope);
+  for (const Node* node : list_of(select.n_group_clause, select.group_clause)) {
+    resolve_grouping(node, scope, result);
+  }
+  for (const Node* node : list_of(select.n_distinct_clause, select.distinct_clause)) {
+    // A plain DISTINCT is a list with one empty node.
+    if (node != nullptr && node->node_case != PG_QUERY__NODE__NODE__NOT_SET) {
+      resolve_grouping(node, scope, result);
+    }
+  }
+  for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
+    resolve_sort(node, scope, &result);
+  }
+  for (const Node* node : list_of(select.n_window_clause, select.window_clause)) {
+    if (node->node_case == PG_QUERY__NODE__NODE_WINDOW_DEF) {
+      resolve_windows(*node->window_def, scope);
+    } else {
+      fail(BypassReason::kUnsupported, "WINDOW");
+    }
+  }
+  resolve_limits(select, scope);
+  result.mergeable = !aggregates && select.n_group_clause == 0 && select.having_clause == nullptr &&
+                     select.n_distinct_clause == 0 && select.n_window_clause == 0 &&
+                     select.limit_count == nullptr && select.limit_offset == nullptr;
+  result.block = static_cast<std::uint32_t>(query_.blocks.size());
+  query_.blocks.push_back(std::move(block));
+  return result;
+}
+
+// ---------------------------------------------------------------- clauses
+
+void Resolver::expand_star(const PgQuery__ColumnRef& ref, const Scope& scope,
+                           SelectResult& result) {
+  if (ref.n_fields == 1) {
+    for (const ScopeColumn& column : scope.from->columns) {
+      mark(column.expr);
+      result.columns.push_back(column);
+    }
+    result.opaque = result.opaque || scope.from->opaque;
+    return;
+  }
+  const std::string_view relation = string_of(ref.fields[ref.n_fields - 2]);
+  const std::string_view schema = ref.n_fields == 3 ? string_of(ref.fields[0]) : std::string_view();
+  const ScopeRelation* const found =
+      ref.n_fields <= 3 ? find_scope_relation(schema, relation, scope) : nullptr;
+  if (found == nullptr) return fail(BypassReason::kUnknownColumn, std::string(relation) + ".*");
+  mark_all(*found);
+  result.columns.insert(result.columns.end(), found->columns.begin(), found->columns.end());
+  result.opaque = result.opaque || found->opaque;
+}
+
+void Resolver::resolve_target(const PgQuery__ResTarget& target, const Scope& scope,
+                              SelectResult& result) {
+  const Node* const value = target.val;
+  if (value == nullptr) return fail(BypassReason::kUnsupported, "select list");
+  if (value->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
+    const PgQuery__ColumnRef& ref = *value->column_ref;
+    if (ref.n_fields > 0 && is_star(ref.fields[ref.n_fields - 1])) {
+      return expand_star(ref, scope, result);
+    }
+  }
+  if (value->node_case == PG_QUERY__NODE__NODE_A_INDIRECTION) {
+    const PgQuery__AIndirection& expr = *value->a_indirection;
+    if (expr.n_indirection > 0 && is_star(expr.indirection[expr.n_indirection - 1])) {
+      result.opaque = true;  // (composite).*
+    }
+  }
+  Expr expr = resolve_expr(value, scope);
+  result.columns.push_back(
+      {target.name[0] != '\0' ? std::string(target.name) : output_name(value), std::move(expr)});
+}
+
+bool Resolver::names_output(const Node* node, const SelectResult& result) const {
+  if (node == nullptr || node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF) return false;
+  if (node->column_ref->n_fields != 1) return false;
+  const std::string_view name = string_of(node->column_ref->fields[0]);
+  return std::any_of(result.columns.begin(), result.columns.end(),
+                     [&](const ScopeColumn& column) { return column.name == name; });
+}
+
+// An element of GROUP BY or DISTINCT ON: an output column by place or name, or an expression. When
+// a name could be either, both are the select list's business already or get marked here.
+void Resolver::resolve_grouping(const Node* node, const Scope& scope, const SelectResult& result) {
+  if (failed()) return;
+  if (node->node_case == PG_QUERY__NODE__NODE_GROUPING_SET) {
+    if (enter()) {
+      for (const Node* item : list_of(node->grouping_set->n_content, node->grouping_set->content)) {
+        resolve_grouping(item, scope, result);
+      }
+    }
+    leave();
+    return;
+  }
+  if (is_integer_constant(node)) return;
+  if (names_output(node, result)) {
+    mark_outer(string_of(node->column_ref->fields[0]), &scope);
+    return;
+  }
+  resolve_expr(node, scope);
+}
+
+void Resolver::resolve_sort(const Node* node, const Scope& scope, const SelectResult* result) {
+  if (failed()) return;
+  if (node->node_case != PG_QUERY__NODE__NODE_SORT_BY) {
+    return fail(BypassReason::kUnsupported, "ORDER BY");
+  }
+  const PgQuery__SortBy& sort = *node->sort_by;
+  check_sort_operator(list_of(sort.n_use_op, sort.use_op));
+  if (result != nullptr && (is_integer_constant(sort.node) || names_output(sort.node, *result))) {
+    return;
+  }
+  resolve_expr(sort.node, scope);
+}
+
+void Resolver::resolve_windows(const PgQuery__WindowDef& window, const Scope& scope) {
+  for (const Node* node : list_of(window.n_partition_clause, window.partition_clause)) {
+    resolve_expr(node, scope);
+  }
+  for (const Node* node : list_of(window.n_order_clause, window.order_clause)) {
+    resolve_sort(node, scope, nullptr);
+  }
+  for (const Node* offset : {window.start_offset, window.end_offset}) {
+    if (offset != nullptr) resolve_expr(offset, scope);
+  }
+}
+
+void Resolver::resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope) {
+  for (const Node* node : {select.limit_count, select.limit_offset}) {
+    if (node != nullptr && !failed()) settle(resolve_expr(node, scope), pg::type::kInt8);
+  }
+}
+
+}  // namespace pgcache::sql

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which functions and types let a result be cached: whether what they yield depends only on
+// arguments, on rows and on settings that are part of the result key. Pure look-ups in the catalog
+// snapshot.
+#pragma once
+
+#include "pg/catalog.h"
+
+namespace pgcache::sql {
+
+// Created by initdb, hence with a meaning that is known (FirstNormalObjectId).
+inline bool is_builtin(pg::Oid oid) { return pg::to_u32(oid) < 16384; }
+
+// pg_catalog has the same oid everywhere.
+inline constexpr pg::Oid kPgCatalog{11};
+
+// IMMUTABLE; or STABLE, built in, and known to depend on nothing but arguments and settings of the
+// key. Aggregates of users are not safe: their own declaration always says IMMUTABLE, whatever
+// their transition functions do.
+bool is_safe_function(const pg::Function& function);
+
+// The same for the function behind an operator.
+bool is_safe_operator_function(const pg::Function& function);
+
+// True when text input of the type certainly does not read words such as 'now' as the current time,
+// neither itself nor in its elements.
+bool reads_no_time(const pg::Catalog& catalog, pg::Oid type);
+
+// True for the built-in dates, times and intervals: converting from them reads no text.
+bool is_time_value(const pg::Catalog& catalog, pg::Oid type);
+
+enum class TypeVerdict : std::uint8_t {
+  kFine,
+  kNotFound,
+  // Its text or binary form depends on more than the value: catalog names (regclass ...), or
+  // functions declared VOLATILE.
+  kUnsteady,
+};
+TypeVerdict judge_type(const pg::Catalog& catalog, pg::Oid type);
+
+// A domain's base type, through all levels; any other type itself.
+pg::Oid base_type(const pg::Catalog& catalog, pg::Oid type);
+
+// Whether an argument of type `from` might be passed where `to` is declared, by a coercion that
+// needs no cast to be written. Errs on the side of yes.
+bool may_coerce(const pg::Catalog& catalog, pg::Oid from, pg::Oid to);
+
+}  // namespace pgcache::sql

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What names mean at one place of a query: the columns and relations of FROM items, the enclosing
+// queries, and the WITH lists. Used by the resolver while it walks; nothing here outlives the walk.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sql/resolved_query.h"
+
+namespace pgcache::sql {
+
+struct ScopeColumn {
+  std::string name;
+  Expr expr;
+};
+
+// A relation that can be named in front of a column.
+struct ScopeRelation {
+  std::string alias;
+  const pg::Relation* table =
+      nullptr;  // a table that stands under its own name (schema.table.column)
+  bool has_system_columns = false;
+  std::vector<ScopeColumn> columns;
+  bool opaque = false;  // may have columns that we do not know
+};
+
+// The namespace of one FROM item, or of several side by side.
+struct FromScope {
+  std::vector<ScopeRelation> relations;
+  std::vector<ScopeColumn> columns;  // those found without a qualifier, in the order of *
+  bool opaque = false;
+  bool has_system_columns = false;
+
+  void append(const FromScope& other);
+};
+
+// One query level; the chain goes to the enclosing ones. Lives on the stack.
+struct Scope {
+  const FromScope* from = nullptr;
+  const Scope* outer = nullptr;
+  bool* aggregates = nullptr;  // set when the level computes aggregates or windows
+};
+
+struct Cte {
+  std::string name;
+  bool ready = false;  // false: a reference from inside a recursive list
+  std::vector<ScopeColumn> columns;
+  bool opaque = false;
+};
+
+// The WITH list of one query; the chain goes to the enclosing ones.
+struct CteFrame {
+  std::deque<Cte> ctes;
+  const CteFrame* outer = nullptr;
+};
+
+inline void FromScope::append(const FromScope& other) {
+  relations.insert(relations.end(), other.relations.begin(), other.relations.end());
+  columns.insert(columns.end(), other.columns.begin(), other.columns.end());
+  opaque = opaque || other.opaque;
+  has_system_columns = has_system_columns || other.has_system_columns;
+}
+
+}  // namespace pgcache::sql

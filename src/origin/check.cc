@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include "origin/link.h"
 #include "origin/problems.h"
@@ -220,7 +221,12 @@ Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {
   if (!connected.ok()) return connected.error();
   Link& link = **connected;
   std::vector<std::string> removed;
-  const Result<SlotState> slot = read_slot(link, config.slot);
+  Result<SlotState> slot = read_slot(link, config.slot);
+  // A pgcache that has just ended leaves its slot in use for a moment.
+  for (int i = 0; i < 10 && slot.ok() && slot->active_pid != 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    slot = read_slot(link, config.slot);
+  }
   if (!slot.ok()) return slot.error();
   if (slot->exists && !slot->ours) {
     return Error{"replication slot " + config.slot + " is not one of pgcache's: left alone"};

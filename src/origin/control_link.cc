@@ -41,6 +41,7 @@ constexpr Duration kWantedSnapshotMin = milliseconds(3);
 constexpr Duration kWantedSnapshotMax = milliseconds(50);
 constexpr Duration kRetryMin = milliseconds(500);
 constexpr Duration kRetryMax = std::chrono::seconds(30);
+constexpr Duration kNudgeAfter = milliseconds(50);
 constexpr Duration kPartialCatalogRetry = std::chrono::seconds(3);
 constexpr Duration kPublicationRetry = std::chrono::seconds(3);
 
@@ -98,6 +99,8 @@ struct ControlLink::Impl {
   std::set<pg::Oid> tracked;
   std::map<pg::Oid, PendingTracking> pending;
   bool snapshot_asked = false;
+  pg::Lsn unflushed;  // a position that somebody waits for; zero: none
+  TimePoint unflushed_since;
   TimePoint next_heartbeat, next_catalog_check, next_publication_attempt, last_snapshot;
   Duration wanted_spacing = kWantedSnapshotMin;
   int wanted_rounds = 0;
@@ -112,6 +115,7 @@ struct ControlLink::Impl {
   Requests take_requests();
   void fail_positions();
   bool measure(PositionWaiters positions);
+  void nudge_wal_writer(const Measurement& m, TimePoint taken_at, bool waited_for);
   void answer_tracking(const std::vector<pg::Oid>& asked);
   void deliver(const TrackingOutcome& outcome);
   void check_catalog();
@@ -143,6 +147,7 @@ void ControlLink::Impl::run() {
       if (link != nullptr && link->lost()) disconnect("the connection was lost");
     } catch (const std::exception& e) {
       log_error("control link: {}; it begins anew", e.what());
+      set_identity("");
       link.reset();
       catalog.reset();  // so that it is handed on again
       stop.wait_for(backoff);
@@ -190,10 +195,12 @@ bool ControlLink::Impl::begin_session() {
                       "see the origin's log for the reason", true}});
     return false;
   }
-  const std::optional<std::string> server = read_origin_identity(*link);
-  if (!server) return false;
+  // An origin that does not tell who it is can still be served; then only the replication
+  // connection notices when it has become another one.
+  std::optional<std::string> server = read_origin_identity(*link);
+  if (link->lost()) return false;
   geometry = *read;
-  set_identity(*server);
+  set_identity(std::move(server).value_or(""));
   publication_problem.reset();
   next_heartbeat = next_catalog_check = next_publication_attempt = Clock::now();
   check_catalog();
@@ -280,6 +287,7 @@ bool ControlLink::Impl::measure(PositionWaiters positions) {
   std::optional<Measurement> m;
   if (reply.ok()) m = parse_measurement(reply, geometry);
   for (const auto& done : positions) done(m ? m->insert : pg::Lsn{});
+  if (m) nudge_wal_writer(*m, taken_at, !positions.empty());
   if (!m) {
     last_snapshot = taken_at;
     next_heartbeat = taken_at + config->heartbeat_interval;
@@ -298,6 +306,23 @@ bool ControlLink::Impl::measure(PositionWaiters positions) {
   last_snapshot = taken_at;
   next_heartbeat = taken_at + config->heartbeat_interval;
   return true;
+}
+
+// The stream ends where the WAL is flushed. What an open transaction wrote is flushed when the WAL
+// writer comes by, which on a quiet server may take many seconds: too long for those who wait for a
+// position behind it. A commit without WAL of its own wakes the WAL writer.
+void ControlLink::Impl::nudge_wal_writer(const Measurement& m, TimePoint taken_at,
+                                         bool waited_for) {
+  if (unflushed <= m.flush) unflushed = {};
+  if (waited_for && unflushed.value == 0 && m.insert > m.flush) {
+    unflushed = m.insert;
+    unflushed_since = taken_at;
+  }
+  if (unflushed.value == 0 || taken_at < unflushed_since + kNudgeAfter) return;
+  unflushed = {};
+  if (!link->query("SELECT pg_current_xact_id()").ok()) {
+    log_debug("control link: the WAL writer cannot be woken");
+  }
 }
 
 void ControlLink::Impl::answer_tracking(const std::vector<pg::Oid>& asked) {
@@ -476,7 +501,7 @@ void ControlLink::Impl::set_identity(std::string now) {
 
 bool ControlLink::Impl::streams_from_here() {
   const std::lock_guard lock(identity_mutex);
-  return identity == stream_identity;
+  return identity.empty() || identity == stream_identity;
 }
 
 void ControlLink::Impl::report_problems() {

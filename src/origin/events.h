@@ -51,6 +51,8 @@ class ControlEvents {
   virtual ~ControlEvents() = default;
   virtual void on_catalog(std::shared_ptr<const pg::Catalog> catalog) = 0;  // first, and on change
   virtual void on_snapshot(pg::Snapshot snapshot) = 0;
+  // `position` is as far as the WAL was flushed: a commit that its session did not wait for
+  // (synchronous_commit = off) may lie behind it for up to three times wal_writer_delay.
   virtual void on_heartbeat(pg::Lsn position, TimePoint taken_at) = 0;
   virtual void on_tracked(pg::Oid relation, pg::Xid fence) = 0;
   virtual void on_untrackable(pg::Oid relation, Untrackable why, const std::string& detail) = 0;

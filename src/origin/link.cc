@@ -26,6 +26,13 @@ constexpr const char* kSessionSettings =
     " pg_catalog.set_config('standard_conforming_strings', 'on', false),"
     " pg_catalog.set_config('lc_monetary', 'C', false),"
     " pg_catalog.set_config('xmloption', 'content', false),"
+    // Whatever the role's or the database's defaults are, they are not meant for these connections.
+    " pg_catalog.set_config('statement_timeout', '0', false),"
+    " pg_catalog.set_config('lock_timeout', '0', false),"
+    " pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),"
+    " pg_catalog.set_config('idle_session_timeout', '0', false),"
+    " pg_catalog.set_config('default_transaction_read_only', 'off', false),"
+    " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
     // Our own statements must never wait for a synchronous standby: that may be ourselves.
     " pg_catalog.set_config('synchronous_commit', 'local', false)";
 
@@ -45,6 +52,20 @@ std::string trimmed(std::string text) {
 std::string field(const PGresult* result, int code) {
   const char* value = PQresultErrorField(result, code);
   return value == nullptr ? std::string() : std::string(value);
+}
+
+// libpq breaks its messages into lines.
+std::string on_one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c != '\n' && c != '\t') {
+      out += c;
+    } else if (!out.empty() && out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  while (!out.empty() && (out.back() == ' ' || out.back() == '.')) out.pop_back();
+  return out;
 }
 
 Failure failure_of(const PGresult* result) {
@@ -169,7 +190,7 @@ Link::Ready Link::wait(bool for_write, TimePoint deadline) const {
 }
 
 Failure Link::last_failure() const {
-  return Failure{"", without_secrets(trimmed(PQerrorMessage(connection_))), false};
+  return Failure{"", without_secrets(on_one_line(PQerrorMessage(connection_))), false};
 }
 
 Reply Link::query(const std::string& sql, Duration timeout) {

@@ -188,7 +188,7 @@ class Session {
   cache::ShapePtr shape_of(Statement& statement) const;
   cache::ShapePtr find_shape(std::string_view sql, const sql::StatementShape& shape,
                              const std::vector<pg::Oid>& types) const;
-  cache::ShapeScope scope() const;
+  const cache::ShapeScope& scope() const;
   bool needs_conforming() const;
   void count(const Verdict& verdict, const cache::Shape* shape);
   void observe(Route route, TimePoint started);
@@ -252,6 +252,10 @@ class Session {
   SettingsPtr settings_;       // null: unknown
   SettingsPtr last_settings_;  // the last ones known, for early decisions only
   std::uint64_t settings_epoch_ = 0;
+  // Memo of scope(), and what it was made of.
+  mutable cache::ShapeScope scope_;
+  mutable std::uint32_t scope_settings_ = 0;
+  mutable std::uint64_t scope_generation_ = ~std::uint64_t{0};
   bool settings_asked_ = false;
   bool settings_failed_ = false;
   std::vector<std::optional<std::string>> settings_row_;

@@ -90,18 +90,23 @@ void Session::observe(Route route, TimePoint started) {
 
 // --- names and shapes
 
-cache::ShapeScope Session::scope() const {
+const cache::ShapeScope& Session::scope() const {
   const SettingsPtr& settings = settings_ ? settings_ : last_settings_;
-  cache::ShapeScope scope;
-  if (!settings) return scope;
-  scope.standard_conforming_strings = settings->standard_conforming_strings;
+  const std::uint32_t settings_id = settings ? settings->id : 0;
+  const std::uint64_t generation = env_.shapes->generation();
+  if (scope_settings_ == settings_id && scope_generation_ == generation) return scope_;
+  scope_ = {};
+  scope_settings_ = settings_id;
+  scope_generation_ = generation;
+  if (!settings) return scope_;
+  scope_.standard_conforming_strings = settings->standard_conforming_strings;
   const std::shared_ptr<const pg::Catalog> catalog = env_.shapes->catalog();
   for (const std::string& schema : settings->search_path) {
     const pg::Oid oid = catalog ? catalog->find_schema(schema) : pg::Oid::kInvalid;
-    scope.search_path_oids.push_back(oid);
-    append_be32(scope.search_path, pg::to_u32(oid));
+    scope_.search_path_oids.push_back(oid);
+    append_be32(scope_.search_path, pg::to_u32(oid));
   }
-  return scope;
+  return scope_;
 }
 
 bool Session::needs_conforming() const {

@@ -81,7 +81,9 @@ TEST_F(LargeMessages, AMillionRows) {
   for (;;) {
     const RawFrame frame = client.read_frame(60000);
     if (frame.tag == 'D') ++rows;
-    if (frame.tag == 'C') EXPECT_EQ(frame.body, std::string("SELECT 1000000\0", 15));
+    if (frame.tag == 'C') {
+      EXPECT_EQ(frame.body, std::string("SELECT 1000000\0", 15));
+    }
     if (frame.tag == 'Z') break;
   }
   EXPECT_EQ(rows, 1000000);

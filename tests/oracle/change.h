@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generator of statements that change rows.
+#pragma once
+
+#include <string>
+
+#include "oracle/random.h"
+#include "oracle/schema.h"
+
+namespace pgcache::oracle {
+
+struct Change {
+  std::string sql;
+  std::string copy_data;  // what follows a COPY ... FROM STDIN
+  bool exclusive =
+      false;  // takes a lock that readers wait for: never inside a block that stays open
+};
+
+Change make_change(const Schema& schema, Random& random);
+Change make_insert(const Relation& relation, int rows, Random& random);
+
+}  // namespace pgcache::oracle

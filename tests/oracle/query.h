@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// A query and how it is sent, and the generator of queries. The structure comes from one source of
+// randomness and the values from another, so that the same statement is made again with other
+// values near the first ones.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "oracle/random.h"
+#include "oracle/schema.h"
+
+namespace pgcache::oracle {
+
+struct Parameter {
+  std::optional<std::string> bytes;  // empty: NULL
+  Oid type = 0;                      // 0: PostgreSQL infers it
+  bool binary = false;
+};
+
+struct Query {
+  std::string sql;
+  std::vector<Parameter> parameters;
+  std::string feature;  // what it is made of, for the statistics
+  Caching caching = Caching::kYes;
+  bool ordered = false;  // the order of the rows is determined
+  enum class Protocol { kSimple, kExtended, kPrepared } protocol = Protocol::kSimple;
+  bool binary_results = false;
+
+  std::string text() const;  // for a person: the statement, its parameters, the protocol
+};
+
+Query make_query(const Schema& schema, std::uint64_t structure_seed, std::uint64_t value_seed);
+
+}  // namespace pgcache::oracle

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oracle/settled.h"
+
+#include "oracle/change.h"
+
+namespace pgcache::oracle {
+namespace {
+
+constexpr int kRounds = 60;
+constexpr int kQueriesInRound = 22;
+constexpr std::size_t kPool = 90;
+constexpr int kInitialRows = 24;
+constexpr int kWarmUpTimeoutMs = 15000;
+
+Query off(Query query) {
+  query.sql = "/* pgcache: off */ " + query.sql;
+  return query;
+}
+
+}  // namespace
+
+Settled::Settled(Stage& stage, std::uint64_t seed, Trace& trace, Counts& counts)
+    : stage_(stage), seed_(seed), trace_(trace), counts_(counts) {}
+
+void Settled::make_tables(Random& random) {
+  schema_ = make_schema(random);
+  for (const std::string& sql : schema_.statements) {
+    stage_.admin().must(sql);
+    trace_.add("origin", sql, "set up");
+  }
+  Client filler("origin", stage_.origin_dsn());
+  filler.run("SET search_path = oracle, alt");
+  for (const Relation& relation : schema_.relations) {
+    if (!relation.writable) continue;
+    for (int i = 0; i < kInitialRows; ++i) {
+      const Change change = make_insert(relation, 1, random);
+      const Answer answer = filler.run(change.sql);
+      trace_.add("origin", change.sql, answer.sqlstate.empty() ? answer.tag : answer.sqlstate);
+    }
+  }
+}
+
+// Every table that can be cached is tracked from here on: with blocks open, tracking would begin at
+// some later time.
+void Settled::warm_up() {
+  stage_.wait_for_catalog();
+  Client client("warm-up", stage_.proxy_dsn());
+  for (const Relation& relation : schema_.relations) {
+    if (relation.caching != Caching::kYes) continue;
+    const std::string sql = "SELECT * FROM " + relation.qualified() + " WHERE v = 1";
+    testing::Routes routes;
+    const bool hit = testing::wait_until(
+        [&] {
+          const testing::Routes before = stage_.pgcache().routes();
+          client.run(sql);
+          routes = stage_.pgcache().routes() - before;
+          return routes.hit == 1;
+        },
+        kWarmUpTimeoutMs);
+    if (!hit) throw WrongAnswer("never answered from the cache: " + sql + "\n" + routes.text());
+  }
+}
+
+void Settled::make_readers() {
+  readers_.clear();
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = std::to_string(i);
+    readers_.push_back(
+        std::make_unique<Reader>(Reader{Client("pgcache r" + name, stage_.proxy_dsn()),
+                                        Client("origin r" + name, stage_.origin_dsn())}));
+  }
+  own_ = std::make_unique<Client>("pgcache own", stage_.proxy_dsn());
+  own_->run("SET search_path = oracle, alt; SET lock_timeout = '40ms'");
+  for (const auto& reader : readers_) {
+    for (Client* client : {&reader->proxy, &reader->origin}) {
+      client->run("SET search_path = oracle, alt; SET lock_timeout = '40ms'");
+    }
+  }
+  for (Client* client : {&readers_[1]->proxy, &readers_[1]->origin}) {
+    client->run("SET TimeZone = 'America/New_York'; SET DateStyle = 'German'");
+  }
+}
+
+void Settled::epoch(std::uint64_t number, Clock::time_point deadline) {
+  trace_.clear();
+  ++counts_.epochs;
+  Random random(mix(seed_, number));
+  readers_.clear();
+  writers_.reset();
+  own_.reset();
+  make_tables(random);
+  warm_up();
+  make_readers();
+  writers_ = std::make_unique<Writers>(stage_.proxy_dsn(), stage_.origin_dsn(), trace_, counts_);
+  pool_.clear();
+  for (std::size_t i = 0; i < kPool; ++i) pool_.push_back({random.next(), random.next()});
+  for (int i = 0; i < kRounds && Clock::now() < deadline; ++i) round(random);
+  writers_->finish(random);
+  stage_.settle();
+  for (const PooledQuery& pooled : pool_) {
+    if (Clock::now() >= deadline) break;
+    check(*readers_[0], make_query(schema_, pooled.structure, pooled.values));
+  }
+}
+
+void Settled::round(Random& random) {
+  ++counts_.rounds;
+  const int steps = random.between(1, 6);
+  for (int i = 0; i < steps; ++i) writers_->step(schema_, random);
+  if (random.chance(3)) alter(random);
+  if (random.chance(12)) change_settings(random);
+  for (int i = 0; i < 3; ++i) {
+    if (random.chance(30)) check_own_write(random);
+  }
+  if (random.chance(30)) check_block(random);
+  stage_.settle();
+  for (int i = 0; i < kQueriesInRound; ++i) {
+    const Query query = choose_query(random);
+    check(random.chance(60) ? *readers_[0] : *random.pick(readers_), query);
+  }
+}
+
+void Settled::alter(Random& random) {
+  writers_->finish(random);
+  const std::string sql = random.pick(schema_.alterations);
+  Client client("origin", random.chance(50) ? stage_.proxy_dsn() : stage_.origin_dsn());
+  const Answer answer = client.run(sql);
+  trace_.add("origin", sql, answer.sqlstate.empty() ? answer.tag : answer.sqlstate);
+  ++counts_.alterations;
+  for (const auto& reader : readers_) {
+    reader->proxy.forget_statements();
+    reader->origin.forget_statements();
+  }
+  own_->forget_statements();
+  stage_.wait_for_catalog();
+}
+
+void Settled::change_settings(Random& random) {
+  static const std::vector<std::string> choices = {
+      "SET search_path = alt, oracle",
+      "SET search_path = oracle, alt",
+      "SET TimeZone = 'Asia/Tokyo'",
+      "SET TimeZone = 'UTC'",
+      "SET DateStyle = 'SQL, DMY'",
+      "SET DateStyle = 'ISO, MDY'",
+      "SET extra_float_digits = 0",
+      "SET extra_float_digits = 1",
+      "SET bytea_output = 'escape'",
+      "SET bytea_output = 'hex'",
+      "SET client_encoding = 'LATIN1'",
+      "SET client_encoding = 'UTF8'",
+      "SET ROLE oracle_reader",
+      "RESET ROLE",
+      "SET standard_conforming_strings = off",
+      "SET standard_conforming_strings = on",
+      "SET transform_null_equals = on",
+      "SET transform_null_equals = off",
+      "SELECT set_config('search_path', 'alt, oracle', false)",
+      "SELECT set_config('TimeZone', 'Europe/Berlin', false)",
+      "BEGIN; SET LOCAL search_path = alt; COMMIT",
+      "BEGIN; SET DateStyle = 'Postgres'; ROLLBACK",
+  };
+  const std::string& sql = random.pick(choices);
+  Reader& reader = *random.pick(readers_);
+  for (Client* client : {&reader.proxy, &reader.origin}) {
+    const Answer answer = client->run(sql);
+    trace_.add(client->name(), sql, answer.sqlstate.empty() ? answer.tag : answer.sqlstate);
+  }
+}
+
+Query Settled::choose_query(Random& random) {
+  PooledQuery& pooled = pool_[static_cast<std::size_t>(random.below(static_cast<int>(kPool)))];
+  const int choice = random.below(100);
+  if (choice < 4) pooled = {random.next(), random.next()};
+  const std::uint64_t values = choice < 25 ? random.next() : pooled.values;
+  return make_query(schema_, pooled.structure, values);
+}
+
+void Settled::compare(const Query& query, const Answer& pgcache, const Answer& origin,
+                      const std::string& when) {
+  ++counts_.queries;
+  const std::string what = difference(pgcache, origin, query.ordered);
+  if (what.empty()) return;
+  throw WrongAnswer("wrong answer (" + when + "): " + what + "\n" + query.text() + "\npgcache:\n" +
+                    pgcache.text() + "origin:\n" + origin.text());
+}
+
+void Settled::check(Reader& reader, const Query& query) {
+  const std::string once = reader.proxy.name();
+  const testing::Routes before = stage_.pgcache().routes();
+  const Answer first = reader.proxy.run(query);
+  const testing::Routes middle = stage_.pgcache().routes();
+  const Answer origin = reader.origin.run(query);
+  compare(query, first, origin, once + ", " + (middle - before).text());
+  const Answer second = reader.proxy.run(query);
+  const testing::Routes routes = stage_.pgcache().routes() - middle;
+  compare(query, second, origin, once + ", repeated, " + routes.text());
+  if (query.caching == Caching::kNo && routes.hit + (middle - before).hit > 0) {
+    throw WrongAnswer("must never be answered from the cache:\n" + query.text());
+  }
+  if (query.caching == Caching::kYes && origin.sqlstate.empty()) count_repeat(query, routes);
+}
+
+void Settled::count_repeat(const Query& query, const testing::Routes& routes) {
+  Share& share = counts_.shares[query.feature];
+  ++share.repeats;
+  if (routes.hit == 1) {
+    ++share.hits;
+    return;
+  }
+  ++counts_.missed_reasons[routes.text()];
+  counts_.missed[routes.text()] = query.sql.substr(0, 400);
+}
+
+// The session's state of the origin, now, is what the same statement says when pgcache must not
+// look into its cache.
+void Settled::check_against_bypass(Client& client, const Query& query, const std::string& when) {
+  const testing::Routes before = stage_.pgcache().routes();
+  const Answer answer = client.run(query);
+  const testing::Routes routes = stage_.pgcache().routes() - before;
+  const Answer right = client.run(off(query));
+  compare(query, answer, right, when + ", " + routes.text());
+}
+
+void Settled::check_own_write(Random& random) {
+  Change change = make_change(schema_, random);
+  while (change.exclusive) change = make_change(schema_, random);
+  const Query query = choose_query(random);
+  check_against_bypass(*own_, query, "before a write");
+  writers_->apply(*own_, change);
+  check_against_bypass(*own_, query, "after the session's own write");
+  ++counts_.own_writes;
+}
+
+void Settled::check_block(Random& random) {
+  const Query query = choose_query(random);
+  const std::string begin =
+      random.pick({"BEGIN", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN READ WRITE"});
+  const std::string end = random.pick({"COMMIT", "ROLLBACK"});
+  const auto send = [&](const std::string& sql) {
+    const Answer answer = own_->run(sql);
+    trace_.add(own_->name(), sql, answer.sqlstate.empty() ? answer.tag : answer.sqlstate);
+    return answer;
+  };
+  send(begin);
+  check_against_bypass(*own_, query, "in a block");
+  if (own_->in_block() && random.chance(70)) {
+    Change change = make_change(schema_, random);
+    while (change.exclusive) change = make_change(schema_, random);
+    writers_->apply(*own_, change);
+    check_against_bypass(*own_, query, "in a block after a change");
+    check_against_bypass(*own_, choose_query(random), "in a block after a change");
+  }
+  send(end);
+  check_against_bypass(*own_, query, "after a block");
+  ++counts_.in_blocks;
+}
+
+}  // namespace pgcache::oracle

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The settled phase: change rows, wait until pgcache has applied the changes, then compare what it
+// answers with what the origin answers. One thread; everything follows from the seed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "oracle/answer.h"
+#include "oracle/report.h"
+#include "oracle/stage.h"
+#include "oracle/writers.h"
+
+namespace pgcache::oracle {
+
+class Settled {
+ public:
+  Settled(Stage& stage, std::uint64_t seed, Trace& trace, Counts& counts);
+
+  // One epoch: a new schema, then rounds until they are all done or the time is over. Throws
+  // WrongAnswer.
+  void epoch(std::uint64_t number, Clock::time_point deadline);
+
+ private:
+  // The same session twice: through pgcache and at the origin, with the same settings.
+  struct Reader {
+    Client proxy;
+    Client origin;
+  };
+  struct PooledQuery {
+    std::uint64_t structure;
+    std::uint64_t values;
+  };
+
+  void make_tables(Random& random);
+  void warm_up();
+  void make_readers();
+  void round(Random& random);
+  void alter(Random& random);
+  void change_settings(Random& random);
+  Query choose_query(Random& random);
+  void check(Reader& reader, const Query& query);
+  void compare(const Query& query, const Answer& pgcache, const Answer& origin,
+               const std::string& when);
+  void check_own_write(Random& random);
+  void check_block(Random& random);
+  void check_against_bypass(Client& client, const Query& query, const std::string& when);
+  void count_repeat(const Query& query, const testing::Routes& routes);
+
+  Stage& stage_;
+  std::uint64_t seed_;
+  Trace& trace_;
+  Counts& counts_;
+  Schema schema_;
+  std::vector<PooledQuery> pool_;
+  std::vector<std::unique_ptr<Reader>> readers_;
+  std::unique_ptr<Client> own_;
+  std::unique_ptr<Writers> writers_;
+};
+
+}  // namespace pgcache::oracle

@@ -41,8 +41,8 @@ ONLY_IN = {
     re.compile(r"boost/beast"): {"admin"},
     re.compile(r"pg_query"): {"sql"},
 }
-# Programs that start servers may use what their module may not.
-TEST_FILE = re.compile(r"_(test|pgtest|fuzz|bench)\.cc$")
+# Test programs, and headers that only they include, may use what their module may not.
+TEST_FILE = re.compile(r"(_(test|pgtest|fuzz|bench)\.cc|test_support\.h)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
@@ -54,6 +54,8 @@ def module_errors(source_root, module, opener, header, is_test):
             return
         if target not in ALLOWED:
             yield f'"{header}" is in no known module'
+        elif not is_test and TEST_FILE.search(header):
+            yield f'"{header}" is for tests'
         elif not (source_root / header).exists():
             yield f'"{header}" does not exist'
         elif not is_test and target != module and target not in ALLOWED[module]:
@@ -105,6 +107,8 @@ def self_test():
         ("origin/a.cc", "#include <libpq-fe.h>\n", 0),
         ("cache/a_pgtest.cc", '#include "support/cluster.h"\n#include <thread>\n', 0),
         ("cache/d.cc", '#include "support/cluster.h"\n', 1),
+        ("cache/pgtest_support.h", '#include "support/pq.h"\n', 0),
+        ("cache/e.cc", '#include "cache/pgtest_support.h"\n', 1),
         ("strange/a.cc", "#include <vector>\n", 1),
         ("net/deep/a.cc", "#include <vector>\n", 1),
     ]

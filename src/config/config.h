@@ -23,7 +23,7 @@ struct Config {
   HostPort listen{"127.0.0.1", 6432};
   HostPort admin{"127.0.0.1", 6433};           // port 0: any free one (printed)
   Consistency consistency = Consistency::kSession;
-  int workers = 0;                             // 0: one for each processor
+  int workers = 0;                             // 0: one for every two processors
   std::uint64_t cache_size = 1ull << 30;       // bytes
   std::uint64_t max_result_size = 8ull << 20;  // bytes
   std::uint32_t max_shapes = 10000;

@@ -36,7 +36,7 @@ constexpr std::array kOptions = std::to_array<Option>({
      "eventual: as fresh as the replication stream; session: a session also sees its own writes; "
      "strict: no read is older than any acknowledged commit."},
     {"workers", &Config::workers, OptionType::kCount, 0, 1024, "",
-     "Threads that serve clients; 0: one for each processor."},
+     "Threads that serve clients; 0: one for every two processors."},
     {"cache_size", &Config::cache_size, OptionType::kSize, kMiB, 64 * kTiB, "",
      "Memory for cached results; the least recently used leave first."},
     {"max_result_size", &Config::max_result_size, OptionType::kSize, kKiB, kGiB, "",

@@ -145,7 +145,7 @@ class Deriver {
     }
     const FromNode& left = node.children[0];
     const FromNode& right = node.children[1];
-    switch (node.join) {
+    switch (reduced(node, context)) {
       case JoinKind::kInner: {
         Conjuncts both = context;
         if (node.on) flatten(*node.on, both);
@@ -156,12 +156,44 @@ class Deriver {
         visit(left, context);
         return visit(right, nullable_context(node, right, context));
       case JoinKind::kRight:
-        visit(right, context);
-        return visit(left, nullable_context(node, left, context));
+        visit(left, nullable_context(node, left, context));
+        return visit(right, context);
       case JoinKind::kFull:
         visit(left, {});
         return visit(right, {});
     }
+  }
+
+  // An outer join whose rows with NULLs on one side never pass is one that makes no such rows.
+  JoinKind reduced(const FromNode& join, const Conjuncts& context) const {
+    const bool left = rejects_nulls(join.children[0], context);
+    const bool right = rejects_nulls(join.children[1], context);
+    switch (join.join) {
+      case JoinKind::kInner:
+        break;
+      case JoinKind::kLeft:
+        return right ? JoinKind::kInner : JoinKind::kLeft;
+      case JoinKind::kRight:
+        return left ? JoinKind::kInner : JoinKind::kRight;
+      case JoinKind::kFull:
+        if (left && right) return JoinKind::kInner;
+        if (left) return JoinKind::kLeft;
+        return right ? JoinKind::kRight : JoinKind::kFull;
+    }
+    return JoinKind::kInner;
+  }
+
+  // Whether some condition is certainly not true of a row whose columns of `side` are all NULL.
+  bool rejects_nulls(const FromNode& side, const Conjuncts& context) const {
+    std::set<std::uint32_t> uses;
+    collect_uses(side, uses);
+    return std::any_of(context.begin(), context.end(), [&](const Expr* conjunct) {
+      if (conjunct->kind == Expr::Kind::kIn) return mentions(conjunct->children[0], uses);
+      if (conjunct->kind == Expr::Kind::kCompare) return mentions(*conjunct, uses);
+      return conjunct->kind == Expr::Kind::kNot &&
+             conjunct->children[0].kind == Expr::Kind::kIsNull &&
+             mentions(conjunct->children[0], uses);
+    });
   }
 
   Conjuncts nullable_context(const FromNode& join, const FromNode& side,

@@ -11,7 +11,8 @@
 //     matching, or by suppressing the row that is extended with NULLs; both need ON, and what holds
 //     for the join as far as it mentions no column of the right side. RIGHT JOIN is the mirror
 //     image;
-//   - FULL JOIN: nothing holds for either side.
+//   - FULL JOIN: nothing holds for either side;
+//   - an outer join above which a condition rejects its rows with NULLs counts as the narrower join.
 // Columns that are certainly equal under these conditions share the conditions on each other.
 #pragma once
 

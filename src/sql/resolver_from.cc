@@ -11,7 +11,7 @@ namespace {
 using pg::Oid;
 
 constexpr int kViewDepthMax = 16;
-constexpr std::size_t kUsesMax = 200;
+constexpr std::size_t kUsesMax = 100;
 
 std::string_view alias_name(const PgQuery__Alias* alias) {
   return alias == nullptr ? std::string_view() : std::string_view(alias->aliasname);

@@ -142,8 +142,8 @@ bool Resolver::is_builtin_comparison(std::string_view schema, std::string_view n
   if (schema.empty() ? !in_path(kPgCatalog) : schema != "pg_catalog") return false;
   const std::vector<pg::Operator>& operators = catalog_.operators_named(name);
   return std::none_of(operators.begin(), operators.end(), [&](const pg::Operator& op) {
-    return op.schema != kPgCatalog && visible(op.schema, schema) && is_builtin(op.left) &&
-           is_builtin(op.right);
+    return op.schema != kPgCatalog && visible(op.schema, schema) &&
+           (is_builtin(op.left) || is_builtin(op.right));
   });
 }
 

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which rows of which tables a query depends on.
+#include <gtest/gtest.h>
+
+#include "sql/analysis_support.h"
+
+namespace pgcache::sql {
+namespace {
+
+using testing::dependencies;
+using testing::with_columns;
+
+struct Case {
+  const char* text;
+  const char* expected;
+};
+
+void check(std::initializer_list<Case> cases) {
+  for (const Case& c : cases) EXPECT_EQ(dependencies(c.text), c.expected) << c.text;
+}
+
+TEST(Dependencies, ComparisonsWithOperands) {
+  check({
+      {"SELECT * FROM users WHERE id = 1", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE 1 = id", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE id = $1", "users KEY id = $1"},
+      {"SELECT * FROM users WHERE id = '5'", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE id = -1", "users KEY id = -?1"},
+      {"SELECT * FROM users WHERE id = - - 5", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE id = -(-(5))", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE id = -/* - */5", "users"},
+      {"SELECT * FROM users WHERE id = $1::int", "users KEY id = $1"},
+      {"SELECT * FROM users WHERE id = 1.5", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE id = 1.5::int", "users"},
+      {"SELECT * FROM users WHERE score = 1.50 AND team_id = 3000000000",
+       "users KEY score = ?1, team_id = ?2"},
+      {"SELECT * FROM users WHERE email = 'x' AND active", "users KEY email = ?1, active = 'true'"},
+      {"SELECT * FROM users WHERE NOT active", "users WHERE NOT (active = 'true')"},
+      {"SELECT * FROM users WHERE code = 'ab'", "users KEY code = ?1"},
+      {"SELECT * FROM users WHERE code = 'ab'::text", "users"},
+      {"SELECT * FROM users WHERE born = '2024-01-01'::date", "users KEY born = ?1"},
+      {"SELECT * FROM users WHERE born = date '2024-01-01'", "users KEY born = ?1"},
+      {"SELECT * FROM users WHERE born > '2024-01-01'::timestamp", "users"},
+      {"SELECT * FROM users WHERE id > 5 AND id <= 9 AND id < 100",
+       "users RANGE id > ?1 <= ?2 WHERE id < ?3"},
+      {"SELECT * FROM users WHERE 5 < id", "users RANGE id > ?1"},
+      {"SELECT * FROM users WHERE id BETWEEN 1 AND 10", "users RANGE id >= ?1 <= ?2"},
+      {"SELECT * FROM users WHERE id NOT BETWEEN 1 AND 10", "users WHERE id < ?1 OR id > ?2"},
+      {"SELECT * FROM users WHERE id BETWEEN SYMMETRIC 1 AND 10", "users"},
+      {"SELECT * FROM users WHERE id <> 1", "users WHERE id <> ?1"},
+      {"SELECT * FROM users WHERE id != 1", "users WHERE id <> ?1"},
+      {"SELECT * FROM users WHERE id = 1 AND id = 2", "users KEY id = ?1 WHERE id = ?2"},
+      {"SELECT * FROM users WHERE id OPERATOR(pg_catalog.=) 3", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE (id, team_id) = (1, 2)", "users KEY id = ?1, team_id = ?2"},
+      {"SELECT * FROM products WHERE weight = 1.5", "products"},
+      {"SELECT * FROM products WHERE weight = '1.5'", "products KEY weight = ?1"},
+      {"SELECT * FROM products WHERE uid = '11111111-1111-1111-1111-111111111111'",
+       "products KEY uid = ?1"},
+  });
+}
+
+TEST(Dependencies, Lists) {
+  check({
+      {"SELECT * FROM users WHERE id IN (1, 2, 3)", "users KEY id IN (?1, ?2, ?3)"},
+      {"SELECT * FROM users WHERE id IN (1)", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE id IN ($1, $2, 3)", "users KEY id IN ($1, $2, ?1)"},
+      {"SELECT * FROM users WHERE id NOT IN (1, 2)", "users WHERE NOT (id IN (?1, ?2))"},
+      {"SELECT * FROM users WHERE id IN (1, NULL)", "users"},
+      {"SELECT * FROM users WHERE id IN (1, team_id)", "users WHERE id = ?1 OR id = team_id"},
+      {"SELECT * FROM users WHERE id = ANY (ARRAY[1, 2])", "users KEY id IN (?1, ?2)"},
+      {"SELECT * FROM users WHERE name = ANY (ARRAY['a', 'b'])", "users KEY name IN (?1, ?2)"},
+      {"SELECT * FROM users WHERE code = ANY (ARRAY['a', 'b'])", "users"},
+      {"SELECT * FROM users WHERE id <> ALL (ARRAY[1, 2])", "users WHERE id <> ?1 AND id <> ?2"},
+      {"SELECT * FROM users WHERE id = ANY ($1)", "users"},
+      {"SELECT * FROM users WHERE id = ANY ('{1,2}')", "users"},
+      {"SELECT * FROM users WHERE id IN (1, 2) AND active IS TRUE",
+       "users KEY active = 'true', id IN (?1, ?2) WHERE NOT (active IS NULL)"},
+  });
+}
+
+TEST(Dependencies, Connectives) {
+  check({
+      {"SELECT * FROM users WHERE id = 1 OR name = 'x'", "users WHERE id = ?1 OR name = ?2"},
+      {"SELECT * FROM users WHERE id = 1 OR lower(name) = 'x'", "users"},
+      {"SELECT * FROM users WHERE id = 1 AND lower(name) = 'x'", "users KEY id = ?1"},
+      {"SELECT * FROM users WHERE NOT (id = 1 OR lower(name) = 'x')", "users WHERE NOT (id = ?1)"},
+      {"SELECT * FROM users WHERE NOT (id = 1 AND lower(name) = 'x')", "users"},
+      {"SELECT * FROM users WHERE name IS NULL", "users WHERE name IS NULL"},
+      {"SELECT * FROM users WHERE name IS NOT NULL", "users WHERE NOT (name IS NULL)"},
+      {"SELECT * FROM users WHERE active IS NOT TRUE",
+       "users WHERE NOT ((active = 'true' AND NOT (active IS NULL)))"},
+      {"SELECT * FROM users WHERE active IS UNKNOWN", "users WHERE active IS NULL"},
+      {"SELECT * FROM users WHERE id = team_id", "users WHERE id = team_id"},
+      {"SELECT * FROM users WHERE false", "users"},
+      {"SELECT * FROM users WHERE name = NULL", "users"},
+      {"SELECT * FROM users WHERE ($1 IS NULL OR name = $1) AND id = $2", "users KEY id = $2"},
+  });
+}
+
+// Where equality or order is not certainly that of the bytes, nothing is derived.
+TEST(Dependencies, Collations) {
+  check({
+      {"SELECT * FROM users WHERE tag > 'm'", "users RANGE tag > ?1"},
+      {"SELECT * FROM users WHERE name > 'm'", "users WHERE name > ?1"},  // evaluates to unknown
+      {"SELECT * FROM users WHERE nick = 'm'", "users"},
+      {"SELECT * FROM users WHERE name = 'm' COLLATE \"C\"", "users"},
+      {"SELECT * FROM users WHERE name COLLATE \"C\" = 'm'", "users"},
+      {"SELECT * FROM users WHERE name = tag AND tag = 'x'", "users KEY tag = ?1"},
+      {"SELECT * FROM users WHERE name LIKE 'm%'", "users"},
+  });
+  const Analysis analysis =
+      testing::analyze_with(testing::shop(), "SELECT 1 FROM users WHERE name > 'm'");
+  ASSERT_NE(analysis.cacheable(), nullptr);
+  EXPECT_FALSE(analysis.cacheable()->dependencies[0].residual.column.ordered);
+}
+
+TEST(Dependencies, TypesWithoutCanonicalForm) {
+  check({
+      {"SELECT id FROM feelings WHERE id = 3", "feelings"},  // a domain
+      {"SELECT id FROM feelings WHERE m = 'sad'", "feelings"},
+      {"SELECT 1 FROM users WHERE settings = '{}'", "users"},
+      {"SELECT 1 FROM users WHERE tags = '{a}'", "users"},
+  });
+}
+
+TEST(Dependencies, InnerJoins) {
+  check({
+      {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = $1",
+       "users KEY id = $1; orders KEY user_id = $1"},
+      {"SELECT * FROM users u, orders o WHERE o.user_id = u.id AND u.id = 5",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id IN (1, 2)",
+       "users KEY id IN (?1, ?2); orders KEY user_id IN (?1, ?2)"},
+      {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id > 7",
+       "users RANGE id > ?1; orders RANGE user_id > ?1"},
+      {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id JOIN order_items i ON i.order_id = "
+       "o.id WHERE o.id = 3",
+       "users; orders KEY id = ?1; order_items KEY order_id = ?1"},
+      {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id AND o.status = 'paid'",
+       "users; orders KEY status = ?1"},
+      {"SELECT * FROM users a JOIN users b ON a.team_id = b.team_id WHERE b.id = 1",
+       "users; users KEY id = ?1"},
+      {"SELECT * FROM users u CROSS JOIN orders o WHERE u.id = 1", "users KEY id = ?1; orders"},
+      // A transitive chain through a third table.
+      {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id JOIN products p ON p.id = "
+       "o.user_id "
+       "WHERE p.id = 9",
+       "users KEY id = ?1; orders KEY user_id = ?1; products KEY id = ?1"},
+      // Different types are not chained, other operators neither.
+      {"SELECT * FROM users u JOIN products p ON p.weight = u.id WHERE u.id = 9",
+       "users KEY id = ?1; products"},
+      {"SELECT * FROM users u JOIN orders o ON o.user_id >= u.id WHERE u.id = 9",
+       "users KEY id = ?1; orders"},
+      {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id OR o.id = 4 WHERE u.id = 9",
+       "users KEY id = ?2; orders"},
+  });
+}
+
+TEST(Dependencies, OuterJoins) {
+  check({
+      {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE u.id = $1",
+       "users KEY id = $1; orders KEY user_id = $1"},
+      // ON does not restrict the left side.
+      {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id AND u.id = 5",
+       "users; orders KEY user_id = ?1"},
+      // A row of the right side that fails a condition above the join still suppresses the row with
+      // NULLs, unless the condition rejects that one too: then the join is an inner one.
+      {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE o.id IS NULL",
+       "users; orders"},
+      {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE o.id = 3 OR o.id IS "
+       "NULL",
+       "users; orders"},
+      {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE o.total > 5",
+       "users; orders RANGE total > ?1"},
+      {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id AND u.active WHERE o.total IS "
+       "NOT "
+       "NULL AND o.user_id = 3",
+       "users KEY id = ?1, active = 'true'; orders KEY user_id = ?1 WHERE NOT (total IS NULL)"},
+      {"SELECT * FROM users u LEFT JOIN orders o ON o.id = 3 WHERE o.user_id = u.id AND o.user_id "
+       "= 4",
+       "users KEY id = ?2; orders KEY user_id = ?2, id = ?1"},
+      {"SELECT * FROM users u RIGHT JOIN orders o ON o.user_id = u.id WHERE o.user_id = 3",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT * FROM users u RIGHT JOIN orders o ON o.user_id = u.id WHERE u.id = 3",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT * FROM users u FULL JOIN orders o ON o.user_id = u.id WHERE u.id = 3 AND o.id = 4",
+       "users KEY id = ?1; orders KEY user_id = ?1, id = ?2"},
+      {"SELECT * FROM users u FULL JOIN orders o ON o.user_id = u.id WHERE u.id = 3",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT * FROM users u FULL JOIN orders o ON o.user_id = u.id AND u.id = 3",
+       "users; orders"},
+      {"SELECT * FROM users u FULL JOIN orders o ON o.user_id = u.id WHERE u.id = 3 OR o.id = 4",
+       "users; orders"},
+      // Below a FULL JOIN inner conditions still hold.
+      {"SELECT * FROM users u FULL JOIN (SELECT * FROM orders WHERE status = 'x') o ON o.user_id = "
+       "u.id WHERE u.id = 3 OR u.id IS NULL",
+       "users; orders KEY status = ?1"},
+  });
+}
+
+TEST(Dependencies, NestedOuterJoins) {
+  check({
+      {"SELECT * FROM users u LEFT JOIN (orders o JOIN order_items i ON i.order_id = o.id) ON "
+       "o.user_id = u.id WHERE u.id = 1 AND i.qty > 3",
+       "users KEY id = ?1; orders KEY user_id = ?1; order_items RANGE qty > ?2"},
+      {"SELECT * FROM users u LEFT JOIN (orders o JOIN order_items i ON i.order_id = o.id) ON "
+       "o.user_id = u.id WHERE u.id = 1 AND i.qty IS NULL",
+       "users KEY id = ?1; orders KEY user_id = ?1; order_items"},
+      {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id LEFT JOIN order_items i ON "
+       "i.order_id = o.id WHERE u.id = 1 AND o.id = 2",
+       "users KEY id = ?1; orders KEY user_id = ?1, id = ?2; order_items KEY order_id = ?2"},
+      {"SELECT * FROM (users u LEFT JOIN orders o ON o.user_id = u.id) JOIN products p ON p.id = "
+       "o.id "
+       "WHERE p.id = 2 AND u.id = 1",
+       "users KEY id = ?2; orders KEY id = ?1, user_id = ?2; products KEY id = ?1"},
+      {"SELECT * FROM users u LEFT JOIN (orders o LEFT JOIN order_items i ON i.order_id = o.id AND "
+       "o.id = 7) ON o.user_id = u.id WHERE u.id = 1",
+       "users KEY id = ?2; orders KEY user_id = ?2; order_items KEY order_id = ?1"},
+      {"SELECT * FROM users u FULL JOIN orders o ON o.user_id = u.id LEFT JOIN products p ON p.id "
+       "= "
+       "u.id WHERE u.id = 5",
+       "users KEY id = ?1; orders KEY user_id = ?1; products KEY id = ?1"},
+  });
+}
+
+TEST(Dependencies, UsingAndNatural) {
+  check({
+      {"SELECT * FROM users a JOIN users b USING (id) WHERE id = 3",
+       "users KEY id = ?1; users KEY id = ?1"},
+      {"SELECT * FROM users a LEFT JOIN users b USING (id) WHERE id = 3",
+       "users KEY id = ?1; users KEY id = ?1"},
+      {"SELECT * FROM users a LEFT JOIN users b USING (id) WHERE b.id = 3",
+       "users KEY id = ?1; users KEY id = ?1"},
+      {"SELECT * FROM users a RIGHT JOIN users b USING (id) WHERE id = 3",
+       "users KEY id = ?1; users KEY id = ?1"},
+      {"SELECT * FROM users a FULL JOIN users b USING (id) WHERE id = 3", "users; users"},
+      {"SELECT * FROM users a JOIN users b USING (id) AS j WHERE j.id = 3",
+       "users KEY id = ?1; users KEY id = ?1"},
+      {"SELECT * FROM animals NATURAL JOIN cats WHERE id = 3",
+       "animals KEY id = ?1; cats KEY id = ?1"},
+  });
+}
+
+TEST(Dependencies, WhatStandsAboveTheRowsDoesNotMatter) {
+  check({
+      {"SELECT count(*) FROM users WHERE team_id = 7", "users KEY team_id = ?1"},
+      {"SELECT team_id, max(score) FROM users WHERE active GROUP BY team_id HAVING max(score) > 3",
+       "users KEY active = 'true'"},
+      {"SELECT DISTINCT name FROM users WHERE id > 3 ORDER BY name LIMIT 5", "users RANGE id > ?1"},
+      {"SELECT id, rank() OVER (ORDER BY score) FROM users WHERE team_id = 1",
+       "users KEY team_id = ?1"},
+      {"SELECT id FROM users WHERE id = 1 UNION SELECT user_id FROM orders WHERE id = 2 ORDER BY "
+       "id",
+       "users KEY id = ?1; orders KEY id = ?2"},
+  });
+}
+
+TEST(Dependencies, SubqueriesAndCtes) {
+  check({
+      {"SELECT * FROM users WHERE id IN (SELECT user_id FROM orders WHERE status = 'paid')",
+       "orders KEY status = ?1; users"},
+      {"SELECT * FROM users u WHERE id = 1 AND EXISTS (SELECT 1 FROM orders o WHERE o.user_id = "
+       "u.id)",
+       "orders; users KEY id = ?1"},
+      {"SELECT (SELECT max(total) FROM orders o WHERE o.user_id = u.id) FROM users u WHERE u.id = "
+       "$1",
+       "orders; users KEY id = $1"},
+      {"SELECT * FROM (SELECT id AS x FROM users) s WHERE s.x = 3", "users KEY id = ?1"},
+      {"SELECT * FROM (SELECT id AS x FROM users LIMIT 5) s WHERE s.x = 3", "users"},
+      {"SELECT * FROM (SELECT id AS x FROM users OFFSET 5) s WHERE s.x = 3", "users"},
+      {"SELECT * FROM (SELECT id AS x, rank() OVER (ORDER BY id) FROM users) s WHERE s.x = 3",
+       "users"},
+      {"SELECT * FROM (SELECT max(id) AS id FROM users) s WHERE s.id = 3", "users"},
+      {"SELECT * FROM (SELECT DISTINCT id FROM users) s WHERE s.id = 3", "users"},
+      {"SELECT * FROM users u LEFT JOIN (SELECT * FROM orders WHERE status = 'x') o ON o.user_id = "
+       "u.id WHERE u.id = 3",
+       "users KEY id = ?2; orders KEY user_id = ?2, status = ?1"},
+      {"WITH t AS (SELECT id FROM users WHERE team_id = 1) SELECT * FROM t WHERE id = 3",
+       "users KEY team_id = ?1"},
+      // Two references to one CTE are two different rows.
+      {"WITH t AS (SELECT id FROM users) SELECT * FROM t a, t b, orders o WHERE a.id = 5 AND "
+       "o.user_id = b.id",
+       "users; orders"},
+      {"WITH RECURSIVE t AS (SELECT id FROM users WHERE id = 1 UNION ALL SELECT o.user_id FROM "
+       "orders "
+       "o JOIN t ON o.id = t.id WHERE o.status = 'x') SELECT * FROM t",
+       "users KEY id = ?1; orders KEY status = ?2"},
+      // A WITH name hides the table; inside its own query it does not.
+      {"WITH users AS (SELECT id FROM products WHERE kind = 'k') SELECT * FROM users WHERE id = 2",
+       "products KEY kind = ?1"},
+      {"WITH users AS (SELECT * FROM users WHERE id = 1) SELECT * FROM users", "users KEY id = ?1"},
+      {"WITH users AS (SELECT 1) SELECT * FROM public.users", "users"},
+      {"SELECT * FROM users u, LATERAL (SELECT * FROM orders o WHERE o.user_id = u.id) x WHERE "
+       "u.id "
+       "= 4",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT * FROM users u, LATERAL (SELECT * FROM orders o WHERE o.user_id = u.id LIMIT 1) x "
+       "WHERE u.id = 4",
+       "orders; users KEY id = ?2"},
+      // A name that the subquery lacks belongs to the query around it.
+      {"SELECT * FROM users WHERE id = 1 AND EXISTS (SELECT 1 FROM orders WHERE team_id = 3)",
+       "orders; users KEY id = ?1"},
+  });
+}
+
+TEST(Dependencies, Views) {
+  check({
+      {"SELECT * FROM active_users WHERE id = 5",
+       "users KEY id = ?1, active = 'true' RANGE score > '1'"},
+      {"SELECT * FROM user_totals WHERE id = 5", "users; orders"},
+      {"SELECT * FROM nested_view WHERE uid = 5",
+       "users KEY id = ?1, name = 'x', active = 'true' RANGE score > '1'"},
+      {"SELECT * FROM active_users a JOIN active_users b ON a.id = b.id WHERE a.id = 1",
+       "users KEY id = ?1, active = 'true' RANGE score > '1'; "
+       "users KEY id = ?1, active = 'true' RANGE score > '1'"},
+  });
+}
+
+TEST(Dependencies, FunctionsInFrom) {
+  check({
+      {"SELECT * FROM generate_series(1, 3)", ""},
+      {"SELECT g.n, u.name FROM generate_series(1, 3) AS g(n) JOIN users u ON u.id = g.n", "users"},
+      {"SELECT * FROM users u CROSS JOIN LATERAL unnest(u.tags) AS t WHERE id = 7",
+       "users KEY id = ?1"},
+      {"SELECT u.id FROM users u, ROWS FROM (generate_series(1, 2), unnest(u.tags)) WITH "
+       "ORDINALITY "
+       "AS t(a, b, o) WHERE u.id = 7 AND t.a = 3",
+       "users KEY id = ?3"},
+  });
+}
+
+TEST(Dependencies, ColumnsRead) {
+  EXPECT_EQ(with_columns("SELECT count(*) FROM animals"), "animals []");
+  EXPECT_EQ(with_columns("SELECT name FROM users WHERE id = 1"), "users KEY id = ?1 [id name]");
+  EXPECT_EQ(with_columns("SELECT * FROM animals"), "animals");
+  EXPECT_EQ(with_columns("SELECT a FROM animals a"), "animals");
+  EXPECT_EQ(with_columns("SELECT a.* FROM animals a, users u"), "animals; users []");
+  EXPECT_EQ(with_columns("SELECT b FROM users AS u(a, b) WHERE a = 3"),
+            "users KEY id = ?1 [id name]");
+  EXPECT_EQ(with_columns("SELECT 1 FROM animals JOIN cats USING (id)"), "animals [id]; cats [id]");
+  EXPECT_EQ(with_columns("SELECT 1 FROM animals NATURAL JOIN cats"), "animals; cats");
+  EXPECT_EQ(with_columns("SELECT x FROM (SELECT name AS x FROM animals) s"), "animals [name]");
+  EXPECT_EQ(with_columns("SELECT max(id) FROM users ORDER BY max(score)"), "users [id score]");
+  EXPECT_EQ(with_columns("SELECT 1 AS team_id FROM users GROUP BY team_id"), "users [team_id]");
+  EXPECT_EQ(with_columns("SELECT array_agg(id ORDER BY name) FILTER (WHERE active) FROM users"),
+            "users [id name active]");
+  EXPECT_EQ(with_columns("SELECT sum(id) OVER w FROM users WINDOW w AS (PARTITION BY team_id)"),
+            "users [id team_id]");
+  EXPECT_EQ(with_columns("SELECT DISTINCT ON (team_id) name FROM users"), "users [name team_id]");
+  // Any of these may be a column of the function, or the outer one.
+  EXPECT_EQ(with_columns("SELECT (SELECT name FROM jsonb_array_elements('[]') j) FROM users"),
+            "users [name]");
+}
+
+TEST(Dependencies, Partitions) {
+  const Analysis root = testing::analyze_with(testing::shop(), "SELECT * FROM parts WHERE k = 1");
+  ASSERT_NE(root.cacheable(), nullptr);
+  const Dependency& r = root.cacheable()->dependencies[0];
+  EXPECT_EQ(r.members, (std::vector{testing::kParts, testing::kParts1, testing::kParts2}));
+  EXPECT_EQ(root.cacheable()->relations, r.members);
+  const Analysis part = testing::analyze_with(testing::shop(), "SELECT * FROM parts_1");
+  ASSERT_NE(part.cacheable(), nullptr);
+  EXPECT_EQ(part.cacheable()->dependencies[0].members,
+            (std::vector{testing::kParts1, testing::kParts}));
+  EXPECT_EQ(part.cacheable()->relations, (std::vector{testing::kParts1}));
+  const Analysis parent = testing::analyze_with(testing::shop(), "SELECT * FROM animals");
+  ASSERT_NE(parent.cacheable(), nullptr);
+  EXPECT_EQ(parent.cacheable()->relations, (std::vector{testing::kAnimals, testing::kCats}));
+  const Analysis only = testing::analyze_with(testing::shop(), "SELECT * FROM ONLY animals");
+  ASSERT_NE(only.cacheable(), nullptr);
+  EXPECT_EQ(only.cacheable()->dependencies[0].members, (std::vector{testing::kAnimals}));
+}
+
+TEST(Dependencies, DeclaredParameterTypes) {
+  using namespace pg::type;  // NOLINT
+  const char* by_id = "SELECT * FROM users WHERE id = $1";
+  EXPECT_EQ(dependencies(by_id, {kInt8}), "users KEY id = $1");
+  EXPECT_EQ(dependencies(by_id, {kNumeric}), "users KEY id = $1");
+  EXPECT_EQ(dependencies(by_id, {kFloat8}), "users");
+  EXPECT_EQ(dependencies("SELECT * FROM users WHERE email = $1", {kText}), "users KEY email = $1");
+  EXPECT_EQ(dependencies("SELECT * FROM users WHERE name = $1", {kVarchar}), "users KEY name = $1");
+  EXPECT_EQ(dependencies("SELECT * FROM users WHERE code = $1", {kText}), "users");
+  EXPECT_EQ(dependencies("SELECT * FROM users WHERE code = $1", {kBpchar}), "users KEY code = $1");
+  EXPECT_EQ(dependencies("SELECT * FROM users WHERE created_at = $1", {kDate}), "users");
+  EXPECT_EQ(dependencies("SELECT * FROM users WHERE id = $1::int", {kText}), "users KEY id = $1");
+  EXPECT_EQ(dependencies("SELECT * FROM users WHERE id = $1::int", {kFloat8}), "users");
+}
+
+TEST(Dependencies, InferredParameterTypes) {
+  const auto types = [](const char* text) {
+    const Analysis analysis = testing::analyze_with(testing::shop(), text);
+    return analysis.cacheable() == nullptr ? std::vector<pg::Oid>{}
+                                           : analysis.cacheable()->parameter_types;
+  };
+  using namespace pg::type;  // NOLINT
+  EXPECT_EQ(types("SELECT 1 FROM users WHERE email = $1 AND id = $2 LIMIT $3"),
+            (std::vector{kText, kInt4, kInt8}));
+  EXPECT_EQ(types("SELECT 1 FROM users WHERE id = $1 AND team_id = $1"),
+            (std::vector{pg::Oid::kInvalid}));
+  EXPECT_EQ(dependencies("SELECT 1 FROM users WHERE id = $1 AND team_id = $1"), "users");
+  EXPECT_EQ(types("SELECT $1::date, $2 FROM users WHERE born = $1"),
+            (std::vector{kDate, pg::Oid::kInvalid}));
+}
+
+}  // namespace
+}  // namespace pgcache::sql

@@ -114,9 +114,9 @@ TEST_F(ExtendedMessages, StatementNames) {
   const std::string use = bind("", "s", {"11"}) + execute("") + sync();
   const std::string unknown = bind("", "nothing", {"1"}) + execute("") + sync();
   const std::string dropped = close('S', "s") + close('S', "never") + close('P', "never") + sync();
-  expect_same_answers(stack(),
-                      {{prepare}, {other}, {use}, {unknown}, {dropped}, {use}, {prepare}, {use}},
-                      {"bypass:unknown_statement*2 hit miss", "bypass:unknown_statement*2 hit*2"});
+  expect_same_answers(
+      stack(), {{prepare}, {other}, {use}, {unknown}, {dropped}, {use}, {prepare}, {use}},
+      {"bypass:unknown_statement*3 miss", "bypass:after_write bypass:unknown_statement*3"});
 }
 
 TEST_F(ExtendedMessages, SqlLevelStatementsShareTheNames) {
@@ -192,7 +192,10 @@ TEST_F(ExtendedMessages, NamedPortalInABlock) {
   const std::string more = execute("p", 1) + sync();
   const std::string closed = close('P', "p") + execute("p") + sync();
   expect_same_answers(stack(), {{query("BEGIN")}, {open}, {more}, {closed}, {query("ROLLBACK")}},
-                      {"bypass:not_read*2 bypass:row_limit bypass:unknown_statement*2"});
+                      {"bypass:not_read*2 bypass:unknown_statement*2 miss"});
+  // Nothing of the suspended portal was kept.
+  expect_same_answers(stack(), {{one_shot("SELECT id FROM items WHERE id < 5 ORDER BY id")}},
+                      {"miss", "hit"});
 }
 
 TEST_F(ExtendedMessages, PipelineOfHits) {
@@ -259,8 +262,7 @@ TEST_F(ExtendedMessages, FlushIsNoBoundaryOfTheTransaction) {
 }
 
 TEST_F(ExtendedMessages, BytesOneByOne) {
-  Connection session = stack().client();
-  stack().params(session, by_id("name"), {"39"}, "miss");
+  expect_same_answers(stack(), {{one_shot(by_id("name"), {"39"})}}, {"miss"});
   RawClient client = stack().raw();
   stack().expect_route("hit", [&] {
     const std::string bytes = one_shot(by_id("name"), {"39"});
@@ -280,11 +282,13 @@ TEST_F(ExtendedMessages, WriteInAPipelineIsSeenByTheReadBehindIt) {
   const std::string read = one_shot(by_id("name"), {"41"});
   expect_same_answers(stack(), {{read}}, {"miss", "hit"});
   RawClient client = stack().raw();
-  stack().expect_route("bypass:after_write bypass:not_read", [&] {
+  const std::string taken = stack().routes_of([&] {
     client.send(one_shot("UPDATE items SET name = 'written' WHERE id = 41") + read);
     client.read_until('Z');
     EXPECT_EQ(first_columns(client.read_until('Z')), "written");
   });
+  EXPECT_TRUE(taken == "bypass:after_write bypass:not_read" || taken == "bypass:not_read miss")
+      << taken;
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ class LargeMessages : public SharedStack<LargeMessages> {
       CREATE TABLE big (id int PRIMARY KEY, v text);
       INSERT INTO big SELECT i, repeat('x', 40) FROM generate_series(1, 1000000) i;
       CREATE TABLE wide (id int PRIMARY KEY, v text);
-      INSERT INTO wide SELECT i, repeat('y', 1000000) FROM generate_series(1, 40) i;)";
+      INSERT INTO wide SELECT i, repeat('y', 100000) FROM generate_series(1, 400) i;)";
     options.arguments = {"--max-result-size", "4MiB"};
     return options;
   }
@@ -94,17 +94,17 @@ TEST_F(LargeMessages, ResultBeyondTheLimitIsRelayedUncached) {
   Connection session = stack().client();
   session.must("SELECT v FROM wide WHERE id = 1");
   stack().settle();
-  const std::string large = "SELECT id, v FROM wide WHERE id <= 10";
+  const std::string large = "SELECT id, v FROM wide WHERE id <= 100";
   for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(stack().query(session, large, "miss").rows.size(), 10u);
+    EXPECT_EQ(stack().query(session, large, "miss").rows.size(), 100u);
   }
-  EXPECT_EQ(stack().load(session, "SELECT id, v FROM wide WHERE id <= 2").size(), 2u);
+  EXPECT_EQ(stack().load(session, "SELECT id, v FROM wide WHERE id <= 20").size(), 20u);
 }
 
 TEST_F(LargeMessages, SlowReaderHoldsTheOriginBack) {
   RawClient client = stack().raw();
   client.set_receive_buffer(16 * 1024);
-  client.send(query("SELECT v FROM wide CROSS JOIN generate_series(1, 5) AS again"));
+  client.send(query("SELECT v FROM wide CROSS JOIN generate_series(1, 3) AS again"));
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
   EXPECT_LT(memory_grown(), kExtraKib);
   // Others are not held up by it.
@@ -116,13 +116,13 @@ TEST_F(LargeMessages, SlowReaderHoldsTheOriginBack) {
     if (frame.tag == 'D') ++rows;
     if (frame.tag == 'Z') break;
   }
-  EXPECT_EQ(rows, 200);
+  EXPECT_EQ(rows, 1200);
   EXPECT_LT(memory_grown(), kExtraKib);
 }
 
 TEST_F(LargeMessages, SlowReaderOfHits) {
   Connection session = stack().client();
-  const std::string sql = "SELECT v FROM wide WHERE id <= 3";
+  const std::string sql = "SELECT v FROM wide WHERE id <= 30";
   session.must(sql);
   stack().query_until(session, sql, "hit");
   RawClient client = stack().raw();
@@ -134,9 +134,25 @@ TEST_F(LargeMessages, SlowReaderOfHits) {
   for (int i = 0; i < 60; ++i) {
     std::size_t rows = 0;
     for (const RawFrame& frame : client.read_until('Z')) rows += frame.tag == 'D' ? 1 : 0;
-    EXPECT_EQ(rows, 3u);
+    EXPECT_EQ(rows, 30u);
   }
   EXPECT_LT(memory_grown(), kExtraKib);
+}
+
+TEST_F(LargeMessages, PipelinedHitsBeyondTheBuffer) {
+  Connection session = stack().client();
+  const std::string sql = "SELECT v FROM wide WHERE id BETWEEN 101 AND 105";
+  session.must(sql);
+  stack().query_until(session, sql, "hit");
+  RawClient client = stack().raw();
+  stack().expect_route("hit*4", [&] {
+    client.send(query(sql) + query(sql) + query(sql) + query(sql));
+    for (int i = 0; i < 4; ++i) {
+      std::size_t rows = 0;
+      for (const RawFrame& frame : client.read_until('Z', 3000)) rows += frame.tag == 'D' ? 1 : 0;
+      EXPECT_EQ(rows, 5u);
+    }
+  });
 }
 
 TEST_F(LargeMessages, ClientThatWritesEverythingBeforeItReads) {

@@ -28,8 +28,7 @@ class StartupAndCancel : public SharedStack<StartupAndCancel> {
       CREATE ROLE rejected LOGIN;
       SET password_encryption = 'md5'; CREATE ROLE digest LOGIN PASSWORD 'secret';
       RESET password_encryption;
-      GRANT SELECT ON t TO clear, digest, scram;
-      CREATE DATABASE elsewhere;)";
+      GRANT SELECT ON t TO clear, digest, scram;)";
     return options;
   }
 
@@ -148,8 +147,8 @@ TEST_F(StartupAndCancel, ReplicationSessionIsRelayed) {
 TEST_F(StartupAndCancel, PasswordMethods) {
   for (const char* user : {"clear", "digest", "scram"}) {
     Connection session = stack().client("password=secret", user);
-    EXPECT_EQ(session.query("SELECT current_user").value(), user);
     EXPECT_EQ(rows_text(stack().load(session, "SELECT v FROM t WHERE id = 1")), "one") << user;
+    EXPECT_EQ(session.query("SELECT current_user").value(), user);
     try {
       stack().client("password=wrong", user);
       FAIL() << user;
@@ -178,6 +177,7 @@ TEST_F(StartupAndCancel, RefusalsAreTheOrigins) {
 }
 
 TEST_F(StartupAndCancel, OtherDatabaseIsServedUncached) {
+  stack().direct().must("CREATE DATABASE elsewhere");
   Connection session("host=127.0.0.1 port=" + std::to_string(stack().proxy().port()) +
                      " dbname=elsewhere user=postgres sslmode=disable gssencmode=disable");
   session.must("CREATE TABLE t (id int PRIMARY KEY, v text)");

@@ -108,7 +108,7 @@ TEST_F(TransactionBlocks, OlderSnapshotsAreNeverServed) {
     EXPECT_EQ(read("bypass:in_transaction"), "v1") << level;
     run("COMMIT");
     stack().direct().must("UPDATE t SET v = 'v1' WHERE id = 1");
-    stack().settle();
+    stack().settle_session(session());
     stack().load(session(), kRead);
   }
 }
@@ -129,6 +129,7 @@ TEST_F(TransactionBlocks, SetTransactionInTheBlock) {
   run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   EXPECT_EQ(read("bypass:in_transaction"), "v1");
   run("COMMIT");
+  stack().settle_session(session());
   EXPECT_EQ(read("hit"), "v1");
 }
 

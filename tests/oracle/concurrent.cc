@@ -101,8 +101,9 @@ void make_tables(testing::Connection& admin) {
 
 class Writer {
  public:
-  Writer(Run& run, const std::string& name, const std::string& dsn, std::uint64_t seed, int reg)
-      : run_(run), random_(seed), client_(name, dsn), reg_(reg) {
+  Writer(Run& run, const std::string& name, const std::string& dsn, std::uint64_t seed, int reg,
+         int pause_us)
+      : run_(run), random_(seed), client_(name, dsn), reg_(reg), pause_us_(pause_us) {
     client_.run("SET lock_timeout = '2s'; SET deadlock_timeout = '50ms'");
   }
 
@@ -119,9 +120,7 @@ class Writer {
         grow();
       }
       ++run_.writes;
-      if (random_.chance(30)) {
-        std::this_thread::sleep_for(std::chrono::microseconds(random_.below(4000)));
-      }
+      std::this_thread::sleep_for(std::chrono::microseconds(random_.below(2 * pause_us_)));
     }
   }
 
@@ -185,6 +184,7 @@ class Writer {
   Random random_;
   Client client_;
   int reg_;
+  int pause_us_;  // on average
   int version_ = 0;
 };
 
@@ -292,12 +292,15 @@ class Checker {
 };
 
 // A session that writes through pgcache and reads its own writes (consistency = session).
-void read_own_writes(Run& run, const std::string& dsn, std::uint64_t seed, int reg) {
-  Writer writer(run, "pgcache self", dsn, seed, reg);
+void read_own_writes(Run& run, const std::string& dsn, std::uint64_t seed, int reg, int pause_us) {
+  Writer writer(run, "pgcache self", dsn, seed, reg, pause_us);
   Random random(seed);
   const std::string sql = "SELECT version FROM conc.reg WHERE id = " + number(reg);
   while (!run.over()) {
     const bool grown = random.chance(40) && writer.grow();
+    if (random.chance(50)) {
+      std::this_thread::sleep_for(std::chrono::microseconds(random.below(2 * pause_us)));
+    }
     const Answer answer = writer.client().run(sql);
     if (answer.sqlstate.empty() && first_number(answer) != writer.version()) {
       run.fail("not the session's own write, version " + number(writer.version()) +
@@ -307,7 +310,7 @@ void read_own_writes(Run& run, const std::string& dsn, std::uint64_t seed, int r
   }
 }
 
-void compare_at_rest(Stage& stage, testing::PgcacheProcess& process) {
+void compare_at_rest(Stage& stage, const testing::PgcacheProcess& process) {
   stage.settle(process);
   Client proxy("pgcache", process.dsn());
   Client origin("origin", stage.origin_dsn());
@@ -329,79 +332,99 @@ void compare_at_rest(Stage& stage, testing::PgcacheProcess& process) {
   }
 }
 
-// The threads of one act: writers at the origin and through pgcache, readers through pgcache.
-void act(Stage& stage, testing::PgcacheProcess& process, bool own_writes,
-         std::chrono::milliseconds staleness, std::uint64_t seed, Clock::time_point deadline,
-         Counts& counts) {
-  make_tables(stage.admin());
-  stage.wait_for_catalog();
-  Run run;
-  run.deadline = deadline;
-  std::vector<std::thread> threads;
-  const auto start = [&](auto work) {
-    threads.emplace_back([work, &run] {
+// One act: writers at the origin and through pgcache, readers through pgcache.
+struct Act {
+  const char* consistency;
+  int writers;
+  int pause_us;  // between two transactions of a writer, on average
+  std::vector<std::string> environment;
+
+  bool own_writes() const { return std::string(consistency) == "session"; }
+};
+
+class Threads {
+ public:
+  explicit Threads(Run& run) : run_(run) {}
+  template <typename Work>
+  void start(Work work) {
+    threads_.emplace_back([work, this] {
       try {
         work();
       } catch (const std::exception& error) {
-        run.fail(error.what());
+        run_.fail(error.what());
       }
     });
-  };
-  for (int reg = 1; reg < kRegisters; ++reg) {
-    const std::string dsn = reg <= 3 ? stage.origin_dsn() : process.dsn();
-    start([&run, dsn, seed, reg] {
-      Writer(run, "writer " + number(reg), dsn, mix(seed, static_cast<std::uint64_t>(reg)), reg)
+  }
+  void join() {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  Run& run_;
+  std::vector<std::thread> threads_;
+};
+
+void play(Stage& stage, const Act& act, const testing::PgcacheProcess& process, std::uint64_t seed,
+          Clock::time_point deadline, Counts& counts) {
+  Run run;
+  run.deadline = deadline;
+  Threads threads(run);
+  for (int reg = 1; reg <= act.writers; ++reg) {
+    const std::string dsn = reg % 2 == 1 ? stage.origin_dsn() : process.dsn();
+    threads.start([&run, &act, dsn, seed, reg] {
+      Writer(run, "writer " + number(reg), dsn, mix(seed, static_cast<std::uint64_t>(reg)), reg,
+             act.pause_us)
           .work();
     });
   }
   for (int i = 0; i < 4; ++i) {
-    start([&run, &process, seed, i, staleness] {
+    threads.start([&run, &process, seed, i] {
       Checker(run, "pgcache reader " + number(i), process.dsn(),
-              mix(seed, 100 + static_cast<std::uint64_t>(i)), staleness)
+              mix(seed, 100 + static_cast<std::uint64_t>(i)), kStaleness)
           .work();
     });
   }
-  if (own_writes) {
-    start([&run, &process, seed] { read_own_writes(run, process.dsn(), seed, kRegisters); });
+  if (act.own_writes()) {
+    threads.start([&run, &act, &process, seed] {
+      read_own_writes(run, process.dsn(), seed, kRegisters, act.pause_us);
+    });
   }
   while (!run.over()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     run.history.forget_before(Clock::now() - std::chrono::seconds(10));
   }
-  for (std::thread& thread : threads) thread.join();
+  threads.join();
   counts.concurrent_reads += run.reads;
   counts.concurrent_writes += run.writes;
   if (run.failed) throw WrongAnswer(run.failure + "\nlog:\n" + process.log_tail(2000));
-  compare_at_rest(stage, process);
 }
 
 }  // namespace
 
 void run_concurrent(Stage& stage, std::uint64_t seed, Clock::time_point deadline, Counts& counts) {
-  struct Act {
-    const char* consistency;
-    std::vector<std::string> environment;
-  };
+  // With delays, transactions must come more slowly than pgcache applies them.
   const std::vector<Act> acts = {
-      {"session", {}},
-      {"eventual", {}},
-      {"session", {"PGCACHE_FAULT_APPLY_DELAY_MS=15", "PGCACHE_FAULT_LOAD_DELAY_MS=5"}}};
+      {"session", 5, 1000, {}},
+      {"eventual", 5, 1000, {}},
+      {"session", 2, 60000, {"PGCACHE_FAULT_APPLY_DELAY_MS=10", "PGCACHE_FAULT_LOAD_DELAY_MS=5"}}};
   int remaining = static_cast<int>(acts.size());
-  for (const Act& next : acts) {
+  for (const Act& act : acts) {
     const auto until = Clock::now() + (deadline - Clock::now()) / remaining;
     --remaining;
     // Its own slot and publication: the settled phase's process goes on beside it.
     const std::string name = std::string("concurrent_") + number(remaining);
-    const auto process = stage.start({"--consistency", next.consistency, "--max-staleness",
+    const auto process = stage.start({"--consistency", act.consistency, "--max-staleness",
                                       number(static_cast<int>(kStaleness.count())) + "ms", "--slot",
                                       name, "--publication", name},
-                                     next.environment);
+                                     act.environment);
+    make_tables(stage.admin());
+    stage.wait_for_catalog();
     const testing::Routes before = process->routes();
-    act(stage, *process, std::string(next.consistency) == "session", kStaleness,
-        mix(seed, static_cast<std::uint64_t>(remaining)), until, counts);
+    play(stage, act, *process, mix(seed, static_cast<std::uint64_t>(remaining)), until, counts);
+    compare_at_rest(stage, *process);
     const testing::Routes routes = process->routes() - before;
-    std::printf("concurrent, %s%s: %s\n", next.consistency,
-                next.environment.empty() ? "" : ", delays", routes.text().c_str());
+    std::printf("concurrent, %s%s: %s\n", act.consistency,
+                act.environment.empty() ? "" : ", delays", routes.text().c_str());
     if (routes.hit < 50) throw WrongAnswer("hardly any hits: " + routes.text());
   }
 }

@@ -323,6 +323,7 @@ Query small_ones(QueryBuilder& b) {
   const Source s = b.source();
   switch (b.structure().below(4)) {
     case 0:
+      b.note(s.relation->caching);
       return b.finish("TABLE " + s.relation->qualified(), "table", false);
     case 1:
       b.note(Caching::kMaybe);

@@ -64,18 +64,12 @@ Source QueryBuilder::source() {
   if (relation->caching != Caching::kYes && structure_.chance(70)) {
     relation = &structure_.pick(schema_.relations);
   }
-  note(relation->caching);
-  return {"a" + std::to_string(aliases_++), relation};
-}
-
-Source QueryBuilder::source_named(const std::string& name) {
-  const Relation* relation = schema_.find(name);
-  note(relation->caching);
   return {"a" + std::to_string(aliases_++), relation};
 }
 
 std::string QueryBuilder::from_item(const Source& source) {
   const Relation& relation = *source.relation;
+  note(relation.caching);
   std::string sql;
   if (relation.name == "inh" && structure_.chance(30)) sql = "ONLY ";
   sql += structure_.chance(75) ? relation.name : relation.qualified();

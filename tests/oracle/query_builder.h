@@ -30,9 +30,9 @@ class QueryBuilder {
   Random& values() { return values_; }
   const Schema& schema() const { return schema_; }
 
-  // A relation to read, in FROM with an alias of its own. What it says about caching is noted.
+  // A relation to read, under an alias of its own.
   Source source();
-  Source source_named(const std::string& name);
+  // How it stands in FROM. What the relation says about caching is noted for the query.
   std::string from_item(const Source& source);
 
   // A literal, or a parameter where this query has them (the type must follow from the context).

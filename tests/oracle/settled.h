@@ -54,6 +54,7 @@ class Settled {
   Counts& counts_;
   Schema schema_;
   std::vector<PooledQuery> pool_;
+  // The last one alone sends what is never cached: pgcache cannot know what that does to a session.
   std::vector<std::unique_ptr<Reader>> readers_;
   std::unique_ptr<Client> own_;
   std::unique_ptr<Writers> writers_;

@@ -35,7 +35,9 @@ std::unique_ptr<testing::PgcacheProcess> Stage::start(
 
 void Stage::settle() { settle(*pgcache_); }
 
+// A commit of our own makes sure that what was committed before is flushed with whole records.
 void Stage::settle(const testing::PgcacheProcess& process) {
+  admin_->must("SELECT pg_logical_emit_message(true, 'oracle', 'settle')");
   process.wait_applied(
       testing::parse_lsn(admin_->query("SELECT pg_current_wal_flush_lsn()").value()));
 }

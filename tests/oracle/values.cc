@@ -54,17 +54,7 @@ std::string time_text(Random& random) {
   }
 }
 
-std::string big_text(Random& random) {
-  const std::string unit = random.pick({"alpha", "beta", "gamma"});
-  std::string text = unit;
-  const int length = random.chance(70) ? 2600 : 40;
-  std::uint64_t state = 1;
-  while (static_cast<int>(text.size()) < length) {  // does not compress well
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    text += static_cast<char>('a' + (state >> 59) % 26);
-  }
-  return text;
-}
+constexpr int kBigLength = 2600;  // more than a row keeps to itself
 
 std::string short_text(Random& random) {
   static const std::vector<std::string> pool = {"",
@@ -88,6 +78,13 @@ std::string short_text(Random& random) {
                                                 "c",
                                                 "d"};
   return random.pick(pool);
+}
+
+// As an expression, to be read by people.
+std::string big_literal(Random& random) {
+  const std::string start = quote(random.pick({"alpha", "beta", "gamma"}));
+  if (random.chance(30)) return start;
+  return start + " || repeat('y', " + std::to_string(kBigLength) + ")";
 }
 
 }  // namespace
@@ -139,13 +136,15 @@ std::string value_text(Kind kind, Random& random) {
     case Kind::kIntArray:
       return random.pick({"{}", "{1,2}", "{1, 2}", "{2,1}", "{NULL,1}", "{07}"});
     case Kind::kBig:
-      return big_text(random);
+      return random.pick({"alpha", "beta", "gamma"}) +
+             (random.chance(70) ? std::string(kBigLength, 'y') : "");
   }
   return "";
 }
 
 std::string literal(Kind kind, Random& random) {
   if (random.chance(2)) return "NULL";
+  if (kind == Kind::kBig) return big_literal(random);
   const std::string text = value_text(kind, random);
   if (is_integer(kind)) {
     const int choice = random.below(20);
@@ -172,6 +171,7 @@ std::string literal(Kind kind, Random& random) {
 }
 
 std::string literal_for_type(Kind kind, Random& random) {
+  if (kind == Kind::kBig) return big_literal(random);
   const std::string text = quote(value_text(kind, random));
   return random.chance(70) ? text : text + "::" + type_name(kind);
 }

@@ -415,6 +415,9 @@ bool ControlLink::Impl::reload_catalog() {
   catalog = loaded->catalog;
   catalog_state = std::move(loaded->state);
   events.on_catalog(catalog);
+  // A definition that changed may have hidden row changes for a while (a partition that was
+  // detached): what is tracked gets new fences.
+  for (const pg::Oid oid : tracked) pending[oid] = {Clock::now(), kRetryMin};
   return true;
 }
 
@@ -449,8 +452,9 @@ bool ControlLink::Impl::ensure_publication() {
     return true;
   }
   log_info("control link: publication {} created", config->publication);
-  publication = {};
-  publication.exists = publication.all_actions = true;
+  Result<PublicationState> made = read_publication(*link, config->publication);
+  if (!made.ok()) return false;
+  publication = std::move(*made);
   return true;
 }
 

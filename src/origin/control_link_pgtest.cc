@@ -216,6 +216,34 @@ TEST_F(ControlLinkTest, NoticesAPublicationAlteredBySomebodyElse) {
   EXPECT_TRUE(is_tracked("users"));
 }
 
+TEST_F(ControlLinkTest, NoticesATableThatWasTakenOutAndPutBack) {
+  config->catalog_poll_interval = std::chrono::hours(1);
+  start();
+  track({"users"});
+  const int answers = events.answer_count(oid("users"));
+  sql.must("ALTER PUBLICATION pgcache DROP TABLE users; ALTER PUBLICATION pgcache ADD TABLE users");
+  link->request_catalog_check();
+  EXPECT_TRUE(wait_until([&] { return events.answer_count(oid("users")) > answers; }));
+  EXPECT_TRUE(wait_until([&] { return events.catalog_count() == 2; }));
+  EXPECT_FALSE(is_tracked("users"));
+}
+
+TEST_F(ControlLinkTest, DefinitionsThatChangeRenewTheFences) {
+  start();
+  track({"parts", "parts_1"});
+  const auto fence = [&] { return events.with([&] { return events.tracked.at(oid("parts_1")); }); };
+  const pg::Xid before = fence();
+  sql.must(
+      "ALTER TABLE parts DETACH PARTITION parts_1; INSERT INTO parts_1 VALUES (1, 1);"
+      "ALTER TABLE parts ATTACH PARTITION parts_1 FOR VALUES FROM (0) TO (10)");
+  EXPECT_TRUE(wait_until([&] { return events.catalog_count() >= 2; }));
+  EXPECT_TRUE(wait_until([&] { return fence() > before; }));
+  sql.must("ALTER TABLE parts DETACH PARTITION parts_1");
+  track({"users"});
+  EXPECT_TRUE(wait_until([&] { return members() == "parts_1 users"; }));  // by itself now
+  EXPECT_TRUE(is_tracked("parts_1"));
+}
+
 TEST_F(ControlLinkTest, LetsGoOfATableThatLosesItsIdentity) {
   start();
   track({"users"});

@@ -132,7 +132,7 @@ Plan make_plan(const config::Config& config, const pg::Catalog& catalog,
   }
   // Roots first: a leaf whose root is being added is covered by that.
   PublicationState after = state;
-  after.members.insert(plan.additions.begin(), plan.additions.end());
+  for (const Oid oid : plan.additions) after.members.emplace(oid, "");
   for (const Oid oid : plain) {
     if (covers(after, catalog, oid)) {
       plan.partitions.push_back(oid);
@@ -156,18 +156,45 @@ std::string addition_statement(const config::Config& config, const pg::Catalog& 
     }
     list += std::string(list.empty() ? "" : ", ") + "ONLY " + name;
   }
-  return sql + "ALTER PUBLICATION " + quote_identifier(config.publication) + " ADD TABLE " + list +
-         "; COMMIT";
+  return sql + "ALTER PUBLICATION " + quote_identifier(config.publication) + " ADD TABLE " + list;
 }
 
 TrackingAnswer answer_for_failure(Oid oid, const Failure& failure) {
-  // lock_not_available, deadlock_detected, query_canceled, serialization_failure
-  for (const char* passing : {"55P03", "40P01", "57014", "40001", "XX000"}) {
+  // lock_not_available, deadlock_detected, query_canceled, serialization_failure, duplicate_object
+  // (somebody else has just added it), internal_error (a row changed under the statement)
+  for (const char* passing : {"55P03", "40P01", "57014", "40001", "42710", "XX000"}) {
     if (failure.sqlstate == passing) return {oid, Kind::kRetry, pg::Xid{}, Untrackable::kOther, ""};
   }
   const bool privilege = failure.sqlstate == "42501";
   return untrackable(oid, privilege ? Untrackable::kNoPrivilege : Untrackable::kOther,
                      failure.message);
+}
+
+// The version of a row: another when the row was replaced or written again.
+constexpr const char* kRowVersion = "r.oid || '/' || r.xmin::text";
+
+std::map<Oid, std::string> to_members(const Reply& reply) {
+  std::map<Oid, std::string> out;
+  for (int i = 0; i < reply.rows(); ++i) out.emplace(reply.oid(i, 0), reply.text(i, 1));
+  return out;
+}
+
+// Within the transaction that added them, and by oid: a name may have come to mean another table.
+std::map<Oid, std::string> read_additions(Link& link, const config::Config& config,
+                                          const std::vector<Oid>& relations) {
+  std::string list;
+  for (const Oid oid : relations) list += (list.empty() ? "" : ", ") + std::to_string(to_u32(oid));
+  const Reply reply = link.query(
+      std::string("SELECT r.prrelid, ") + kRowVersion +
+      " FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = " +
+      quote_literal(config.publication) + " AND r.prrelid IN (" + list + ")");
+  return reply.ok() ? to_members(reply) : std::map<Oid, std::string>();
+}
+
+void retry_all(const std::vector<Oid>& relations, TrackingOutcome& outcome) {
+  for (const Oid oid : relations) {
+    outcome.answers.push_back({oid, Kind::kRetry, pg::Xid{}, Untrackable::kOther, ""});
+  }
 }
 
 // Adds them, together or, if that fails, one by one.
@@ -178,19 +205,18 @@ void add_tables(Link& link, const config::Config& config, const pg::Catalog& cat
   const bool lock = addition_needs_lock(link.server_version());
   const Reply reply = link.query(addition_statement(config, catalog, relations, lock));
   if (reply.ok()) {
-    outcome.added.insert(relations.begin(), relations.end());
+    const std::map<Oid, std::string> added = read_additions(link, config, relations);
+    const bool right = added.size() == relations.size();
+    if (!link.query(right ? "COMMIT" : "ROLLBACK").ok() || !right) {
+      return retry_all(relations, outcome);
+    }
+    outcome.added.insert(added.begin(), added.end());
     covered.insert(covered.end(), relations.begin(), relations.end());
     return;
   }
-  if (link.lost()) return;
-  if (!link.query("ROLLBACK").ok()) return;
+  if (link.lost() || !link.query("ROLLBACK").ok()) return;
   if (relations.size() > 1) {
     for (const Oid oid : relations) add_tables(link, config, catalog, {oid}, outcome, covered);
-    return;
-  }
-  if (reply.failure().sqlstate == "42710") {  // duplicate_object: a member already
-    outcome.added.insert(relations[0]);
-    covered.push_back(relations[0]);
     return;
   }
   outcome.answers.push_back(answer_for_failure(relations[0], reply.failure()));
@@ -231,30 +257,37 @@ bool covers(const PublicationState& state, const pg::Catalog& catalog, Oid relat
 
 Result<PublicationState> read_publication(Link& link, const std::string& name) {
   const bool filters = link.server_version() >= 150000;
-  const std::string members =
-      "SELECT string_agg(r.prrelid::text, ' ') FROM pg_publication_rel r WHERE r.prpubid = p.oid";
-  const std::string whole = filters ? " AND r.prqual IS NULL AND r.prattrs IS NULL" : "";
-  const std::string filtered =
-      filters ? members + " AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)" : "SELECT NULL";
-  const std::string by_schema =
-      filters
-          ? "SELECT string_agg(c.oid::text, ' ') FROM pg_publication_namespace n JOIN pg_class c"
-            " ON c.relnamespace = n.pnnspid WHERE n.pnpubid = p.oid AND c.relkind IN ('r', 'p')"
-            " AND c.relpersistence = 'p'"
-          : "SELECT NULL";
+  const std::string entries =
+      " FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = " +
+      quote_literal(name);
+  const std::string filtered = "(r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)";
   const Reply reply = link.query(
-      "SELECT p.puballtables, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, (" +
-      members + whole + "), (" + filtered + "), (" + by_schema +
-      ") FROM pg_publication p WHERE p.pubname = " + quote_literal(name));
+      "SELECT p.puballtables, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate,"
+      " p.oid || '/' || p.xmin::text" +
+      (filters ? " || coalesce((SELECT string_agg(' ' || r.oid || '/' || r.xmin::text, ''"
+                 " ORDER BY r.oid) FROM pg_publication_namespace r WHERE r.pnpubid = p.oid), '')"
+                 " || coalesce((SELECT string_agg(' ' || r.oid || '/' || r.xmin::text, ''"
+                 " ORDER BY r.oid) FROM pg_publication_rel r WHERE r.prpubid = p.oid AND " +
+                     filtered + "), ''), (SELECT string_agg(r.prrelid::text, ' ')" + entries +
+                     " AND " + filtered +
+                     "), (SELECT string_agg(c.oid::text, ' ') FROM pg_publication_namespace n"
+                     " JOIN pg_class c ON c.relnamespace = n.pnnspid WHERE n.pnpubid = p.oid"
+                     " AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p')"
+               : std::string(", NULL, NULL")) +
+      " FROM pg_publication p WHERE p.pubname = " + quote_literal(name));
   if (!reply.ok()) return Error{"cannot read the publication: " + reply.failure().message};
   PublicationState state;
   if (reply.rows() == 0) return state;
   state.exists = true;
   state.all_tables = reply.truth(0, 0);
   state.all_actions = reply.truth(0, 1);
-  state.members = to_oid_set(reply.text(0, 2));
+  state.version = reply.text(0, 2);
   state.filtered = to_oid_set(reply.text(0, 3));
   state.by_schema = to_oid_set(reply.text(0, 4));
+  const Reply members = link.query(std::string("SELECT r.prrelid, ") + kRowVersion + entries +
+                                   (filters ? " AND NOT " + filtered : ""));
+  if (!members.ok()) return Error{"cannot read the publication: " + members.failure().message};
+  state.members = to_members(members);
   return state;
 }
 
@@ -293,7 +326,7 @@ std::vector<Oid> members_without_identity(const PublicationState& state,
                                           const pg::Catalog& catalog) {
   std::vector<Oid> out;
   if (state.all_tables || !state.all_actions) return out;
-  for (const Oid oid : state.members) {
+  for (const auto& [oid, version] : state.members) {
     const pg::Relation* relation = catalog.find_relation(oid);
     if (relation == nullptr) continue;
     const bool fit = relation->kind == 'p' ? may_add_whole_tree(catalog, *relation)

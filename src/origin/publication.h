@@ -9,6 +9,7 @@
 // lower id, and a snapshot with xmin >= fence saw all of those end.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,10 +23,13 @@ namespace pgcache::origin {
 struct PublicationState {
   bool exists = false;
   bool all_tables = false;
-  bool all_actions = false;   // insert, update, delete and truncate
-  std::set<pg::Oid> members;  // whole: neither row filter nor column list
+  bool all_actions = false;                // insert, update, delete and truncate
+  std::map<pg::Oid, std::string> members;  // whole: neither row filter nor column list; with the
+                                           // version of their entries, so that a table that was
+                                           // taken out and put back shows
   std::set<pg::Oid> filtered;
   std::set<pg::Oid> by_schema;  // tables of the schemas it names
+  std::string version;          // of everything else
   friend bool operator==(const PublicationState&, const PublicationState&) = default;
 };
 
@@ -48,7 +52,7 @@ struct TrackingAnswer {
 
 struct TrackingOutcome {
   std::vector<TrackingAnswer> answers;  // one for each relation asked for, unless the link was lost
-  std::set<pg::Oid> added;              // new members
+  std::map<pg::Oid, std::string> added;  // new members
 };
 
 // Answers for each relation; adds those to the publication that may be and must be. `state` is what

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scripts of sessions: what the client and the origin send, what each must get, and by which route.
+#include "proxy/session.h"
+
+#include <gtest/gtest.h>
+
+#include "proxy/session_test_support.h"
+
+namespace pgcache::proxy::testing {
+namespace {
+
+const std::string kSelect7 = query("SELECT id FROM users WHERE id = 7");
+const std::string kAnswer7 = row_description() + row({"7"}) + complete("SELECT 1");
+
+// The first read of a session asks for the settings, then loads.
+void load(Peer& peer, const std::string& request = kSelect7) {
+  peer.client(request);
+  peer.answer_settings();
+  ASSERT_EQ(peer.to_origin(), request);
+  peer.origin(kAnswer7 + ready());
+  ASSERT_EQ(peer.to_client(), kAnswer7 + ready());
+}
+
+TEST(Session, MissThenHitFromMemoryForEverySession) {
+  World world;
+  Peer first(world);
+  load(first);
+  EXPECT_EQ(world.stats.misses.load(), 1u);
+  first.client(kSelect7);
+  EXPECT_EQ(first.to_client(), kAnswer7 + ready());
+  EXPECT_EQ(first.to_origin(), "");
+  Peer second(world);
+  second.client(kSelect7);
+  second.answer_settings();
+  EXPECT_EQ(second.to_client(), kAnswer7 + ready());
+  EXPECT_EQ(second.to_origin(), "");
+  EXPECT_EQ(world.stats.hits.load(), 2u);
+  EXPECT_EQ(world.stats.misses.load(), 1u);
+}
+
+TEST(Session, OtherLiteralsAndOtherSettingsAreOtherKeys) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  peer.client(query("SELECT id FROM users WHERE id = 8"));
+  EXPECT_EQ(peer.to_origin(), query("SELECT id FROM users WHERE id = 8"));
+  Peer other(world);
+  other.client(kSelect7);
+  other.answer_settings("", "read committed", "LATIN1");
+  EXPECT_EQ(other.to_origin(), kSelect7);
+  EXPECT_EQ(world.stats.hits.load(), 0u);
+}
+
+TEST(Session, EveryByteByItselfGivesTheSameAnswers) {
+  World world;
+  Peer peer(world);
+  for (const char c : kSelect7) peer.client(std::string(1, c));
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  for (const char c : kAnswer7 + ready()) peer.origin(std::string(1, c));
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+  for (const char c : kSelect7 + kSelect7) peer.client(std::string(1, c));
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready() + kAnswer7 + ready());
+  EXPECT_EQ(world.stats.hits.load(), 2u);
+}
+
+TEST(Session, AWholeExtendedExchangeIsServed) {
+  World world;
+  Peer peer(world);
+  const std::string request = parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"7"}) +
+                              describe_portal() + execute() + sync();
+  const std::string answer = kParsed + kBound + kAnswer7 + ready();
+  peer.client(request);
+  peer.answer_settings();
+  ASSERT_EQ(peer.to_origin(), request);
+  peer.origin(answer);
+  ASSERT_EQ(peer.to_client(), answer);
+  peer.client(request);
+  EXPECT_EQ(peer.to_client(), answer);
+  EXPECT_EQ(peer.to_origin(), "");
+  // Without Describe there is no RowDescription.
+  peer.client(bind("", {"7"}) + execute() + sync());
+  EXPECT_EQ(peer.to_client(), kBound + row({"7"}) + complete("SELECT 1") + ready());
+  EXPECT_EQ(world.stats.hits.load(), 2u);
+}
+
+TEST(Session, AStatementThatOnlyMemoryKnowsIsPreparedWhenItIsNeeded) {
+  World world;
+  Peer peer(world);
+  const std::string text = parse("", "SELECT id FROM users WHERE id = $1");
+  const std::string request = text + bind("", {"7"}) + describe_portal() + execute() + sync();
+  peer.client(request);
+  peer.answer_settings();
+  peer.to_origin();
+  peer.origin(kParsed + kBound + kAnswer7 + ready());
+  peer.client(request);  // a hit: the origin does not see this Parse
+  peer.to_client();
+  const std::string again = bind("", {"8"}) + execute() + sync();
+  peer.client(again);
+  EXPECT_EQ(peer.to_origin(), text + again);
+  peer.origin(kParsed + kBound + complete("SELECT 0") + ready());
+  EXPECT_EQ(peer.to_client(), kBound + complete("SELECT 0") + ready());
+}
+
+TEST(Session, ARowLimitBypassesAndIsNotPublished) {
+  World world;
+  Peer peer(world);
+  const std::string request =
+      parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"7"}) + execute(1) + sync();
+  for (int i = 0; i < 2; ++i) {
+    peer.client(request);
+    EXPECT_EQ(peer.to_origin(), request);
+    peer.origin(kParsed + kBound + row({"7"}) + frame('s', "") + ready());
+    EXPECT_EQ(peer.to_client(), kParsed + kBound + row({"7"}) + frame('s', "") + ready());
+  }
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kRowLimit), 2u);
+}
+
+TEST(Session, RepliesKeepTheOrderOfAPipeline) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  const std::string update = query("UPDATE users SET name = 'x' WHERE id = 1");
+  peer.client(update + kSelect7);
+  EXPECT_EQ(peer.to_origin(), update);  // the read waits: its place is behind the update's reply
+  EXPECT_EQ(peer.to_client(), "");
+  peer.origin(complete("UPDATE 1") + ready());
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_client(), complete("UPDATE 1") + ready());
+  EXPECT_EQ(peer.to_origin(), kSelect7);  // after its own write: from the origin
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kAfterWrite), 1u);
+  EXPECT_EQ(peer.io.positions_asked, 1);
+}
+
+TEST(Session, AfterAWriteReadsBypassUntilItIsApplied) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  peer.client(query("DELETE FROM users WHERE id = 1"));
+  peer.origin(complete("DELETE 1") + ready());
+  peer.to_origin();
+  peer.session.on_position(pg::Lsn{2000});
+  peer.client(kSelect7);
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  peer.origin(kAnswer7 + ready());
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  peer.origin(kAnswer7 + ready());
+  world.cache.on_position(pg::Lsn{2000});
+  peer.to_client();
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
+TEST(Session, ReadsInACleanBlockAreServedAndShowItsStatus) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  peer.client(query("BEGIN"));
+  EXPECT_EQ(peer.to_origin(), query("BEGIN"));
+  peer.origin(complete("BEGIN") + ready('T'));
+  peer.to_client();
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready('T'));
+  peer.client(query("UPDATE users SET name = 'x'"));
+  peer.origin(complete("UPDATE 1") + ready('T'));
+  peer.to_client();
+  peer.to_origin();
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kInTransaction), 1u);
+}
+
+TEST(Session, RepeatableReadIsNeverServed) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  peer.client(query("BEGIN ISOLATION LEVEL REPEATABLE READ"));
+  peer.origin(complete("BEGIN") + ready('T'));
+  peer.to_origin();
+  peer.to_client();
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_EQ(world.stats.hits.load(), 0u);
+}
+
+TEST(Session, AFailedBlockForwardsCachedQueriesToo) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  peer.client(query("BEGIN"));
+  peer.origin(complete("BEGIN") + ready('T'));
+  peer.client(query("SELEC"));
+  peer.origin(error("42601") + ready('E'));
+  peer.to_origin();
+  peer.to_client();
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kFailedTransaction), 1u);
+}
+
+// Waiting for the origin would be waiting for ever in each of these: it answers only after a Sync
+// that stands behind the read.
+TEST(Session, AnOpenExchangeWithoutSyncDoesNotBlockAQuery) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  const std::string open = parse("", "SELECT id FROM orders WHERE id = $1") + flush();
+  peer.client(open + kSelect7);
+  EXPECT_EQ(peer.to_origin(), open + kSelect7);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kPipeline), 1u);
+}
+
+TEST(Session, AFailedExchangeDoesNotBlockAQuery) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  peer.client(parse("", "SELECT nothing") + flush());
+  peer.origin(error("42703"));
+  peer.to_origin();
+  peer.client(kSelect7 + sync());
+  EXPECT_EQ(peer.to_origin(), kSelect7 + sync());
+  peer.origin(ready());
+  EXPECT_EQ(peer.to_client(), error("42703") + ready());
+  peer.client(kSelect7);  // the session has recovered
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+}
+
+TEST(Session, ACopyThatTheClientDoesNotEndDoesNotBlockAQuery) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  const std::string copy = query("COPY users FROM STDIN");
+  peer.client(copy + kSelect7);
+  EXPECT_EQ(peer.to_origin(), copy);
+  peer.origin(frame('G', "\0\0\0"s));
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kCopy), 1u);
+}
+
+TEST(Session, AnErrorIsRelayedAndNothingIsPublished) {
+  World world;
+  Peer peer(world);
+  peer.client(kSelect7);
+  peer.answer_settings();
+  peer.to_origin();
+  peer.origin(row_description() + row({"7"}) + error("57014") + ready());
+  peer.to_client();
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_EQ(world.stats.misses.load(), 2u);
+}
+
+TEST(Session, ANoticeWithinAnAnswerKeepsItOutOfTheCache) {
+  World world;
+  Peer peer(world);
+  peer.client(kSelect7);
+  peer.answer_settings();
+  peer.to_origin();
+  const std::string notice = frame('N', "SNOTICE\0C00000\0Mhello\0\0"s);
+  peer.origin(row_description() + notice + row({"7"}) + complete("SELECT 1") + ready());
+  EXPECT_EQ(peer.to_client(),
+            row_description() + notice + row({"7"}) + complete("SELECT 1") + ready());
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+}
+
+TEST(Session, AChangedParameterMakesTheSettingsUnknown) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  peer.origin(frame('S', "TimeZone\0UTC\0"s));
+  EXPECT_EQ(peer.to_client(), frame('S', "TimeZone\0UTC\0"s));
+  peer.client(kSelect7);
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+}
+
+TEST(Session, SettingsThatCannotBeHadAreAFallback) {
+  World world;
+  Peer peer(world);
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), query(settings_query()));
+  peer.origin(error("42501") + ready());
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  peer.origin(kAnswer7 + ready());
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready());  // not the error of pgcache's own query
+  EXPECT_EQ(world.fallbacks(FallbackReason::kSettingsQuery), 1u);
+}
+
+TEST(Session, TwoSessionsThatMissTogetherLoadOnce) {
+  World world;
+  Peer first(world);
+  Peer second(world);
+  first.client(kSelect7);
+  first.answer_settings();
+  EXPECT_EQ(first.to_origin(), kSelect7);
+  second.client(kSelect7);
+  second.answer_settings();
+  EXPECT_EQ(second.to_origin(), "");
+  ASSERT_TRUE(second.io.timer);
+  first.origin(kAnswer7 + ready());
+  EXPECT_EQ(second.io.wakes, 1);
+  second.session.on_wake();
+  EXPECT_EQ(second.to_client(), kAnswer7 + ready());
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+  EXPECT_EQ(world.stats.misses.load(), 1u);
+}
+
+TEST(Session, WaitingForALoadHasADeadline) {
+  World world;
+  Peer first(world);
+  Peer second(world);
+  first.client(kSelect7);
+  first.answer_settings();
+  second.client(kSelect7);
+  second.answer_settings();
+  second.session.on_timer();
+  EXPECT_EQ(second.to_origin(), kSelect7);
+  EXPECT_EQ(world.fallbacks(FallbackReason::kLoadWait), 1u);
+}
+
+TEST(Session, MalformedLengthsEndTheSessionWithAnError) {
+  World world;
+  Peer peer(world);
+  peer.client("Q\x7f\xff\xff\xff"s);
+  EXPECT_NE(peer.to_client().find("08P01"), std::string::npos);
+  EXPECT_TRUE(peer.session.close_client_when_flushed());
+  EXPECT_TRUE(peer.session.close_origin_when_flushed());
+}
+
+TEST(Session, ALargeFrameIsStreamedAndNotHeld) {
+  World world;
+  world.config.max_unit_size = 1024;
+  Peer peer(world);
+  const std::string large = query("SELECT '" + std::string(100000, 'x') + "'");
+  std::string sent;
+  for (std::size_t at = 0; at < large.size(); at += 5000) {
+    peer.client(large.substr(at, 5000));
+    sent += peer.to_origin();
+    EXPECT_LE(peer.session.client_input().size(), 5000u);
+  }
+  EXPECT_EQ(sent, large);
+}
+
+TEST(Session, BackPressureStopsBothDirections) {
+  World world;
+  world.config.session_buffer = 10000;
+  Peer peer(world);
+  load(peer);
+  for (int i = 0; i < 1000; ++i) peer.client(kSelect7);
+  EXPECT_FALSE(peer.session.wants_client_bytes());
+  EXPECT_LT(peer.session.to_client().size(), 11000u);
+  std::string all;
+  for (int i = 0; i < 1000; ++i) {
+    all += peer.to_client();
+    peer.session.on_output_drained();
+  }
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) expected += kAnswer7 + ready();
+  EXPECT_EQ(all, expected);
+}
+
+TEST(Session, AHalfClosedClientStillGetsItsAnswer) {
+  World world;
+  Peer peer(world);
+  peer.client(kSelect7);
+  peer.session.on_client_closed(false);
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_origin(), kSelect7 + frame('X', ""));
+  peer.origin(kAnswer7 + ready());
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+  peer.session.on_origin_closed("");
+  EXPECT_TRUE(peer.session.close_client_when_flushed());
+}
+
+TEST(Session, AClientThatVanishesHasItsQueryCancelled) {
+  World world;
+  Peer peer(world);
+  peer.client(query("SELECT pg_sleep(100)"));
+  peer.answer_settings();
+  peer.session.on_client_closed(true);
+  ASSERT_EQ(peer.io.cancels.size(), 1u);
+  EXPECT_EQ(peer.io.cancels[0], "\0\0\0\7\0\0\0\x09"s);
+  EXPECT_TRUE(peer.session.close_origin_when_flushed());
+}
+
+TEST(Session, AnotherDatabaseIsOnlyRelayed) {
+  World world;
+  Peer peer(world, "elsewhere");
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kOtherDatabase), 1u);
+}
+
+TEST(Session, PreparedNamesAreForgottenWithTheirStatements) {
+  World world;
+  Peer peer(world);
+  const std::string prepare = parse("s", "SELECT id FROM users WHERE id = $1") + sync();
+  const std::string run = bind("s", {"7"}) + describe_portal() + execute() + sync();
+  peer.client(prepare);
+  EXPECT_EQ(peer.to_origin(), prepare);
+  peer.origin(kParsed + ready());
+  peer.client(run);
+  peer.answer_settings();
+  peer.to_origin();
+  peer.origin(kBound + kAnswer7 + ready());
+  peer.to_client();
+  peer.client(run);
+  EXPECT_EQ(peer.to_client(), kBound + kAnswer7 + ready());
+  peer.client(query("DEALLOCATE s"));
+  peer.origin(complete("DEALLOCATE") + ready());
+  peer.to_origin();
+  peer.to_client();
+  peer.client(run);  // PostgreSQL answers 26000, so the origin must be asked
+  EXPECT_EQ(peer.to_origin(), run);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kUnknownStatement), 1u);
+}
+
+TEST(Session, AParseThatFailsLeavesNoStatementBehind) {
+  World world;
+  Peer peer(world);
+  const std::string prepare = parse("s", "SELECT id FROM users WHERE id = $1") + sync();
+  peer.client(prepare);
+  peer.origin(error("42P05") + ready());
+  peer.to_origin();
+  peer.to_client();
+  const std::string run = bind("s", {"7"}) + execute() + sync();
+  peer.client(run);
+  EXPECT_EQ(peer.to_origin(), run);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kUnknownStatement), 1u);
+}
+
+TEST(Session, AParseThatNobodyExecutesIsNotAnsweredFromMemory) {
+  World world;
+  Peer peer(world);
+  const std::string prepare = parse("s", "SELECT id FROM users WHERE id = $1") + sync();
+  const std::string run = bind("s", {"7"}) + execute() + sync();
+  peer.client(prepare);
+  peer.origin(kParsed + ready());
+  peer.client(run);
+  peer.to_origin();
+  peer.origin(Peer::settings_reply());
+  peer.origin(kBound + row({"7"}) + complete("SELECT 1") + ready());
+  peer.to_origin();
+  peer.to_client();
+  const std::string mixed = parse("", "this is no SQL") + run;
+  peer.client(mixed);
+  EXPECT_EQ(peer.to_origin(), mixed);
+}
+
+TEST(Session, DdlIsReported) {
+  World world;
+  Peer peer(world);
+  peer.client(query("ALTER TABLE users ADD COLUMN c int"));
+  peer.origin(complete("ALTER TABLE") + ready());
+  EXPECT_EQ(world.ddl_seen, 1);
+}
+
+TEST(Session, NothingLeavesBetweenAnErrorAndReadyForQuery) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  const std::string failing = parse("", "SELECT bad") + bind("", {}) + execute() + sync();
+  peer.client(failing + kSelect7);
+  peer.origin(error("42703") + ready());
+  EXPECT_EQ(peer.to_client().substr(0, (error("42703") + ready()).size()),
+            error("42703") + ready());
+}
+
+}  // namespace
+}  // namespace pgcache::proxy::testing

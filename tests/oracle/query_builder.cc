@@ -110,15 +110,16 @@ std::string QueryBuilder::comparison(const std::string& column, Kind kind) {
 
 std::string QueryBuilder::list_test(const std::string& column, Kind kind) {
   const int count = structure_.between(1, 4);
+  if (is_integer(kind) && structure_.chance(30)) {
+    std::string array;
+    for (int i = 0; i < count; ++i) array += (i > 0 ? "," : "") + std::to_string(values_.below(12));
+    return structure_.chance(50) ? column + " = ANY('{" + array + "}'::int[])"
+                                 : column + " <> ALL(ARRAY[" + array + "])";
+  }
+  const std::string in = structure_.pick({" IN (", " IN (", " NOT IN ("});
   std::string list;
   for (int i = 0; i < count; ++i) list += (i > 0 ? ", " : "") + value(kind);
-  if (!is_integer(kind) || structure_.chance(70)) {
-    return column + structure_.pick({" IN (", " IN (", " NOT IN ("}) + list + ")";
-  }
-  std::string array;
-  for (int i = 0; i < count; ++i) array += (i > 0 ? "," : "") + std::to_string(values_.below(12));
-  return structure_.chance(50) ? column + " = ANY('{" + array + "}'::int[])"
-                               : column + " <> ALL(ARRAY[" + array + "])";
+  return column + in + list + ")";
 }
 
 std::string QueryBuilder::text_test(const std::string& column, Kind kind) {

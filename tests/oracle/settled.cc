@@ -13,6 +13,7 @@ constexpr int kQueriesInRound = 22;
 constexpr std::size_t kPool = 90;
 constexpr int kInitialRows = 24;
 constexpr int kWarmUpTimeoutMs = 15000;
+constexpr const char* kFailedBlock = "25P02";
 
 std::vector<std::string> statements_of(const std::string& sql) {
   std::vector<std::string> statements;
@@ -236,6 +237,8 @@ void Settled::check_against_bypass(Client& client, const Query& query, const std
   const Answer answer = client.run(query);
   const testing::Routes routes = stage_.pgcache().routes() - before;
   const Answer right = client.run(off(query));
+  if (!answer.sqlstate.empty() && right.sqlstate == kFailedBlock)
+    return;  // the first one failed it
   compare(query, answer, right, when + ", " + routes.text());
 }
 

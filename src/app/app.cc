@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <stdexcept>
 
 #include "base/log.h"
+#include "proxy/faults.h"
 
 namespace pgcache::app {
 
@@ -16,6 +18,7 @@ cache::CacheLimits limits_of(const config::Config& config) {
   limits.result_bytes_max = config.max_result_size;
   limits.transaction_log_bytes_max = config.transaction_log_size;
   limits.max_staleness = config.max_staleness;
+  limits.break_publish_check = proxy::faults::broken("skip_publish_check");
   return limits;
 }
 
@@ -141,6 +144,13 @@ void App::on_disconnected(const std::string& reason) {
 }
 
 void App::on_transaction(cdc::Transaction transaction) {
+  if (proxy::faults::broken("no_invalidation")) {
+    cache_->on_position(transaction.end_lsn);
+    return;
+  }
+  if (proxy::faults::broken("applier_dies") && !died_.exchange(true)) {
+    throw std::runtime_error("the applier dies, as it was told to");
+  }
   cache_->apply(std::make_shared<const cdc::Transaction>(std::move(transaction)));
   control_->request_snapshot();
 }

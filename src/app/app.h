@@ -76,6 +76,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::unique_ptr<admin::AdminServer> admin_;
   std::atomic<std::uint64_t> settings_epoch_{1};
   std::atomic<std::uint64_t> origin_position_{0};
+  std::atomic<bool> died_{false};  // for the fault switch applier_dies
 
   mutable std::mutex mutex_;  // guards what follows
   std::vector<origin::Problem> control_problems_;

@@ -28,6 +28,7 @@ struct CacheLimits {
   std::uint64_t result_bytes_max = 8ull << 20;
   std::uint64_t transaction_log_bytes_max = 64ull << 20;
   Duration max_staleness = std::chrono::seconds(1);
+  bool break_publish_check = false;   // test-only, without effect in a release build
 };
 
 // The immutable wire frames of one answer.

@@ -60,7 +60,11 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
       : limits(the_limits),
         request_tracking(std::move(ask)),
         freshness(limits.max_staleness),
-        log(limits.transaction_log_bytes_max) {}
+        log(limits.transaction_log_bytes_max) {
+#ifdef PGCACHE_FAULTS
+    faults.skip_log_check = limits.break_publish_check;
+#endif
+  }
 
   // --- look-up (cache_lookup.cc)
   LookupOutcome start_load(const LookupRequest& request, const HashedKey& key);

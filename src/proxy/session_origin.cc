@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pg/sqlstate.h"
+#include "proxy/faults.h"
 #include "proxy/session.h"
 #include "wire/backend.h"
 
@@ -282,6 +283,7 @@ void Session::complete_unit(Unit unit) {
     result.rows.shrink_to_fit();
     result.row_count = inflight.row_count;
     result.load_time = now - unit.started;
+    faults::load_delay();
     (void)env_.cache->publish(std::move(inflight.load), std::move(result));
   }
 }

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "proxy/faults.h"
 #include "proxy/session.h"
 
 namespace pgcache::proxy {
@@ -165,7 +166,9 @@ std::optional<Session::Verdict> Session::gate() {
     return held();
   }
   if (status_ == 'E') return bypass(BypassReason::kFailedTransaction);
-  if (block_ == Block::kDirty) return bypass(BypassReason::kInTransaction);
+  if (block_ == Block::kDirty && !faults::broken("serve_in_transactions")) {
+    return bypass(BypassReason::kInTransaction);
+  }
   return gate_settings();
 }
 
@@ -226,7 +229,7 @@ std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate
 void Session::build_key(const ReadCandidate& candidate) {
   key_.clear();
   append_be64(key_, candidate.shape->id.value);
-  append_be32(key_, settings_->id);
+  append_be32(key_, faults::broken("ignore_settings") ? 0 : settings_->id);
   key_.push_back(candidate.simple ? 'Q' : 'E');
   append_bytes(key_, candidate.result_formats_be);
   for (const sql::Literal& literal : candidate.statement_shape->literals) {

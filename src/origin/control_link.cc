@@ -92,6 +92,7 @@ struct ControlLink::Impl {
   ProblemReporter reporter;
   std::unique_ptr<Link> link;
   WalGeometry geometry;
+  std::string system_identifier;
   std::shared_ptr<const pg::Catalog> catalog;
   CatalogState catalog_state;
   PublicationState publication;
@@ -197,10 +198,9 @@ bool ControlLink::Impl::begin_session() {
   }
   // An origin that does not tell who it is can still be served; then only the replication
   // connection notices when it has become another one.
-  std::optional<std::string> server = read_origin_identity(*link);
+  system_identifier = read_system_identifier(*link).value_or("");
   if (link->lost()) return false;
   geometry = *read;
-  set_identity(std::move(server).value_or(""));
   publication_problem.reset();
   next_heartbeat = next_catalog_check = next_publication_attempt = Clock::now();
   check_catalog();
@@ -287,7 +287,11 @@ bool ControlLink::Impl::measure(PositionWaiters positions) {
   std::optional<Measurement> m;
   if (reply.ok()) m = parse_measurement(reply, geometry);
   for (const auto& done : positions) done(m ? m->insert : pg::Lsn{});
-  if (m) nudge_wal_writer(*m, taken_at, !positions.empty());
+  if (m) {
+    const bool known = !system_identifier.empty() && !m->timeline.empty();
+    set_identity(known ? system_identifier + "/" + m->timeline : "");
+    nudge_wal_writer(*m, taken_at, !positions.empty());
+  }
   if (!m) {
     last_snapshot = taken_at;
     next_heartbeat = taken_at + config->heartbeat_interval;

@@ -34,7 +34,7 @@ class ControlLink {
   // until it does or `timeout` has passed.
   bool wait_for_publication(Duration timeout);
   // Which server this link is connected to ("<system identifier>/<timeline>"; empty while it is
-  // not).
+  // not, and for a standby).
   std::string origin_identity() const;
   // Which server the stream comes from. While it is another one (a failover is under way) no
   // positions of this link prove freshness, so no heartbeats are handed on.

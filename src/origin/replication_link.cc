@@ -319,7 +319,7 @@ End ReplicationLink::Impl::stream(Link& link) {
     if (restart_requested.exchange(false)) return {"a new start was asked for", Again::kCold};
     const std::string server = control.origin_identity();
     if (!server.empty() && server != identity) {
-      return {"the control connection leads to another server", Again::kCold};
+      return {"the control connection leads to another server", Again::kCold, true};
     }
     const TimePoint now = Clock::now();
     if (now >= s.last_message + silence_max) {

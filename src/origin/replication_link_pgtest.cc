@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "origin/check.h"
@@ -233,6 +234,24 @@ TEST_F(ReplicationLinkTest, ResumesAfterRestartsOfTheOrigin) {
   ASSERT_TRUE(wait_until([&] { return names().size() >= 3; }, 20000)) << stream.first_problem();
   EXPECT_EQ(names(), (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_EQ(stream.cold_start_count(), 1);
+}
+
+TEST_F(ReplicationLinkTest, AnotherTimelineMeansAColdStart) {
+  start();
+  cluster.stop();
+  std::ofstream(cluster.folder() + "/data/standby.signal").close();
+  cluster.start();
+  sql = testing::connect_within(cluster.dsn(), 5000);
+  sql.must("SELECT pg_promote()");
+  // The slot is still there, and would go on.
+  ASSERT_TRUE(
+      wait_until([&] { return stream.cold_start_count() == 2 && stream.connected(); }, 20000))
+      << stream.first_problem();
+  const auto heartbeats = [&] {
+    return control_events.with([&] { return control_events.heartbeats.size(); });
+  };
+  const std::size_t then = heartbeats();
+  EXPECT_TRUE(wait_until([&] { return heartbeats() > then; }));
 }
 
 TEST_F(ReplicationLinkTest, LosesItsSlotAndStartsCold) {

@@ -22,7 +22,7 @@ struct SlotState {
 };
 Result<SlotState> read_slot(Link& link, const std::string& slot);
 
-// What IDENTIFY_SYSTEM says, in the form of read_origin_identity().
+// What IDENTIFY_SYSTEM says: "<system identifier>/<timeline in hexadecimal>".
 Result<std::string> identify_system(Link& replication);
 
 struct NewSlot {

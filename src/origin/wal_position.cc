@@ -24,18 +24,10 @@ std::optional<WalGeometry> read_wal_geometry(Link& link) {
   return geometry;
 }
 
-std::optional<std::string> read_origin_identity(Link& link) {
-  // The first eight digits of a WAL file's name are its timeline. A standby names the one it
-  // follows.
-  const Reply reply = link.query(
-      "SELECT system_identifier::text, CASE WHEN pg_is_in_recovery()"
-      " THEN lpad(to_hex((SELECT timeline_id FROM pg_control_checkpoint())), 8, '0')"
-      " ELSE left(lower(pg_walfile_name(pg_current_wal_insert_lsn())), 8) END"
-      " FROM pg_control_system()");
+std::optional<std::string> read_system_identifier(Link& link) {
+  const Reply reply = link.query("SELECT system_identifier FROM pg_control_system()");
   if (!reply.ok() || reply.rows() != 1) return std::nullopt;
-  std::string timeline(reply.text(0, 1));
-  timeline.erase(0, std::min(timeline.find_first_not_of('0'), timeline.size() - 1));
-  return std::string(reply.text(0, 0)) + "/" + timeline;
+  return std::string(reply.text(0, 0));
 }
 
 pg::Lsn without_page_header(pg::Lsn position, const WalGeometry& geometry) {
@@ -54,8 +46,10 @@ std::optional<Measurement> parse_measurement(const Reply& reply, const WalGeomet
   const auto flush = pg::parse_lsn(reply.text(0, 1));
   const auto insert = pg::parse_lsn(reply.text(0, 2));
   if (!snapshot || !flush || !insert) return std::nullopt;
+  const std::string_view digits = reply.text(0, 3);
+  const std::size_t first = std::min(digits.find_first_not_of('0'), digits.size());
   return Measurement{*snapshot, without_page_header(*flush, geometry),
-                     without_page_header(*insert, geometry)};
+                     without_page_header(*insert, geometry), std::string(digits.substr(first))};
 }
 
 }  // namespace pgcache::origin

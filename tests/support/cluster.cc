@@ -241,7 +241,7 @@ bool Cluster::launch() {
     std::ifstream in(folder_ + "/data/postmaster.pid");
     std::string line;
     for (int i = 0; i < 8 && std::getline(in, line); ++i) {
-      if (i == 7 && line.find("ready") == 0) return true;
+      if (i == 7 && (line.find("ready") == 0 || line.find("standby") == 0)) return true;
     }
     std::this_thread::sleep_for(milliseconds(5));
   }

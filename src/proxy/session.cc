@@ -130,7 +130,9 @@ void Session::process_authentication() {
 
 void Session::on_client_closed(bool reset) {
   client_eof_ = true;
-  if (phase_ == Phase::kReady && !reset) {
+  // In the middle of a frame that is being relayed there is nothing left to say to the origin.
+  const bool inside_frame = client_skip_ > 0;
+  if (phase_ == Phase::kReady && !reset && !inside_frame) {
     process_client();
     return;
   }

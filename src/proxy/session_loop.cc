@@ -99,15 +99,12 @@ void SessionLoop::clear_timer() {
 // After every event: write what there is to write, close what is to be closed, read on.
 void SessionLoop::pump() {
   for (;;) {
+    // Noted before the flush: the session stopped taking frames then, whatever the sockets take now.
+    over_limit_ = over_limit_ || session_over_limit();
     if (done_ || !flush()) return;
-    const std::uint64_t limit = worker_.environment().config->session_buffer;
-    const bool over = session_.to_client().size() > limit || session_.to_origin().size() > limit;
-    const bool drained = over_limit_ && !over;
-    over_limit_ = over;
-    if (!drained) break;
+    if (!over_limit_ || session_over_limit()) break;
+    over_limit_ = false;
     session_.on_output_drained();
-    over_limit_ = session_.to_client().size() > limit || session_.to_origin().size() > limit;
-    if (session_.to_client().empty() && session_.to_origin().empty()) break;
   }
   if (origin_ && session_.close_origin_when_flushed() && session_.to_origin().empty()) {
     origin_->close();
@@ -117,6 +114,11 @@ void SessionLoop::pump() {
     return;
   }
   arm_reads();
+}
+
+bool SessionLoop::session_over_limit() {
+  const std::uint64_t limit = worker_.environment().config->session_buffer;
+  return session_.to_client().size() > limit || session_.to_origin().size() > limit;
 }
 
 bool SessionLoop::flush() {

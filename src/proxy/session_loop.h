@@ -34,6 +34,7 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
  private:
   void pump();
   bool flush();  // false when the client is gone
+  bool session_over_limit();
   void arm_reads();
   void read_client();
   void read_origin();

@@ -173,7 +173,9 @@ AdminSources sources_with_shapes() {
   AdminSources sources = quiet_sources();
   sources.shapes = [] {
     auto hit = make_shape(1, "SELECT * FROM users WHERE id = 1");
-    hit->analysis.outcome = sql::CacheableQuery{};
+    sql::CacheableQuery query;
+    query.dependencies.emplace_back().relation = pg::Oid{4711};
+    hit->analysis.outcome = query;
     hit->stats.hits = 6;
     hit->stats.misses = 2;
     hit->stats.loads = 2;
@@ -206,6 +208,8 @@ TEST(Queries, MostAskedFirstWithRoutesAndReasons) {
   EXPECT_EQ(queries[1]["id"], 1);
   EXPECT_EQ(queries[1]["cacheable"], true);
   EXPECT_FALSE(queries[1].contains("reason"));
+  EXPECT_EQ(queries[1]["reads"], json::array({"4711"}));
+  EXPECT_FALSE(queries[0].contains("reads"));
   EXPECT_EQ(queries[1]["routes"], (json{{"hit", 6}, {"miss", 2}, {"bypass", 0}, {"fallback", 0}}));
   EXPECT_EQ(queries[1]["hit_ratio"], 0.75);
   EXPECT_EQ(queries[1]["invalidations"], 1);

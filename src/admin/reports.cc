@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pg/ids.h"
+#include "sql/analysis.h"
 #include "sql/bypass_reason.h"
 
 namespace pgcache::admin {
@@ -63,7 +64,15 @@ Json query_entry(const ShapeReading& reading) {
   entry["id"] = shape.id.value;
   entry["text"] = shape.text.substr(0, kQueryTextBytesMax);
   if (shape.text.size() > kQueryTextBytesMax) entry["text_bytes"] = shape.text.size();
-  entry["cacheable"] = shape.analysis.cacheable() != nullptr;
+  const sql::CacheableQuery* query = shape.analysis.cacheable();
+  entry["cacheable"] = query != nullptr;
+  if (query != nullptr) {
+    Json& reads = entry["reads"] =
+        Json::array();  // relations by oid, and which of their rows matter
+    for (const sql::Dependency& dependency : query->dependencies) {
+      reads.push_back(sql::describe(dependency, *query));
+    }
+  }
   if (const sql::NotCacheable* why_not = shape.analysis.not_cacheable()) {
     entry["reason"] = sql::label(why_not->reason);
     entry["detail"] = why_not->detail;

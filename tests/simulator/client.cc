@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checking what comes back. See client.h.
+#include "simulator/client.h"
+
+namespace pgcache::simulator {
+
+namespace {
+
+bool is_fatal(std::string_view frame) {
+  return frame.size() > 12 && frame.substr(5, 6) == "SFATAL";
+}
+
+std::string printable(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) out.push_back(c >= ' ' && c < 127 ? c : '.');
+  return out;
+}
+
+}  // namespace
+
+Client::Client(ClientContext context, const std::string& database) : context_(std::move(context)) {
+  std::string body;
+  if (context_.random.one_in(4)) {
+    put32(body, 8);
+    put32(body, 80877103);
+    ssl_asked_ = true;
+    output_ += body;
+    body.clear();
+  }
+  put32(body, 196608);
+  put_string(body, "user");
+  put_string(body, "app");
+  put_string(body, "database");
+  put_string(body, database);
+  if (context_.random.one_in(5)) {
+    put_string(body, "lc_monetary");
+    put_string(body, "de_DE");
+  }
+  if (context_.random.one_in(5)) {
+    put_string(body, "DateStyle");
+    put_string(body, "German");
+  }
+  body.push_back('\0');
+  std::string packet;
+  put32(packet, static_cast<std::uint32_t>(body.size() + 4));
+  output_ += packet + body;
+}
+
+void Client::receive(std::string_view bytes, Backend* backend) {
+  input_.append(bytes);
+  if (ssl_asked_ && !input_.empty()) {
+    if (input_[0] == 'N') {
+      input_.erase(0, 1);
+    } else if (input_[0] != 'E') {
+      context_.fail("SSLRequest was not answered by N");
+    }
+    ssl_asked_ = false;
+  }
+  std::size_t at = 0;
+  for (;;) {
+    const std::string_view frame = first_frame(std::string_view(input_).substr(at));
+    if (frame.empty()) break;
+    at += frame.size();
+    if (!ready_) {
+      on_startup_frame(frame);
+    } else if (backend == nullptr) {
+      context_.fail("frames after the start without a server");
+    } else {
+      on_frame(frame, *backend);
+    }
+  }
+  input_.erase(0, at);
+  if (backend != nullptr) settle_record(*backend);
+}
+
+void Client::on_startup_frame(std::string_view frame) {
+  switch (frame[0]) {
+    case 'R':
+      if (get32(frame.substr(5)) == 3) output_ += simulator::frame('p', std::string("secret\0", 7));
+      return;
+    case 'Z':
+      ready_ = true;
+      return;
+    case 'E':
+      if (!is_fatal(frame)) context_.fail("an error that is not FATAL during the start");
+      fatal_seen_ = true;
+      return;
+    case 'S':
+    case 'K':
+    case 'N':
+    case 'A':
+      return;
+    default:
+      context_.fail("unexpected message during the start: " + printable(frame));
+  }
+}
+
+void Client::on_frame(std::string_view frame, Backend& backend) {
+  settle_record(backend);
+  if (fatal_seen_) {
+    context_.fail("a message behind FATAL: " + printable(frame));
+    return;
+  }
+  if (frame[0] == 'N' || frame[0] == 'S') return;
+  if (const auto id = read_marker(frame)) {
+    on_marker(*id, backend);
+    return;
+  }
+  const Record* record = active_ != 0 ? backend.record(active_) : nullptr;
+  if (active_ != 0 && !(is_fatal(frame) && record != nullptr && !record->request.empty())) {
+    if (record == nullptr) {
+      context_.fail("the active record is gone");
+      return;
+    }
+    on_record_frame(frame, *record);
+    settle_record(backend);
+  } else {
+    on_own_frame(frame);
+  }
+}
+
+// --- answers of the server
+
+void Client::on_marker(std::uint32_t id, Backend& backend) {
+  const Record* record = backend.record(id);
+  if (record == nullptr || id != next_record_) {
+    context_.fail("answer " + std::to_string(id) + " where " + std::to_string(next_record_) +
+                  " was due: an answer was lost or came twice");
+    return;
+  }
+  if (!own_.empty() || (active_ != 0 && !record->request.empty())) {
+    context_.fail("an answer of the server within another answer");
+    return;
+  }
+  next_record_ = id + 1;
+  active_ = id;
+  active_at_ = 0;
+  active_error_ = active_hidden_ = false;
+  if (record->request.empty()) return;  // FATAL
+  if (!expected_.empty() && record->request == expected_.front().frame) return;
+  if (!is_hidden_parse(*record)) {
+    context_.fail(
+        "the server answers a request whose turn it is not: " + printable(record->request) +
+        "; due was " + (expected_.empty() ? "nothing" : printable(expected_.front().frame)));
+    return;
+  }
+  // Its ParseComplete is the proxy's own affair; an error is not.
+  active_hidden_ = true;
+  if (record->frames[0] == '1') active_ = 0;
+}
+
+// A statement that so far the proxy alone knew, prepared just before it is used.
+bool Client::is_hidden_parse(const Record& record) const {
+  if (record.request[0] != 'P' || expected_.empty()) return false;
+  if (expected_.front().tag != 'B' && expected_.front().tag != 'D') return false;
+  const std::string_view body = std::string_view(record.request).substr(5);
+  const std::string name(body.substr(0, body.find('\0')));
+  const std::string_view rest = body.substr(name.size() + 1);
+  const auto it = statements_.find(name);
+  return it != statements_.end() && rest.substr(0, rest.find('\0')) == it->second->text;
+}
+
+void Client::on_record_frame(std::string_view frame, const Record& record) {
+  if (std::string_view(record.frames).substr(active_at_, frame.size()) != frame) {
+    context_.fail("the server's answer was changed: got " + printable(frame) + " for " +
+                  printable(std::string_view(record.frames).substr(active_at_)));
+    return;
+  }
+  active_at_ += frame.size();
+  if (frame[0] == 'E') {
+    active_error_ = true;
+    if (is_fatal(frame)) fatal_seen_ = true;
+  }
+  if (frame[0] == 'Z') status_ = frame[5];
+}
+
+void Client::settle_record(Backend& backend) {
+  if (active_ == 0) return;
+  const Record* record = backend.record(active_);
+  if (record == nullptr || !record->done || active_at_ != record->frames.size()) return;
+  backend.forget_records_below(active_);
+  active_ = 0;
+  if (!fatal_seen_) finish_record();
+}
+
+void Client::finish_record() {
+  ++context_.counters.answers;
+  if (active_error_) ++context_.counters.errors;
+  if (active_hidden_) {
+    dropping_ = true;
+    drop_until_sync();
+    return;
+  }
+  const Expected request = expected_.front();
+  note_done(request, !active_error_);
+  pop_expected();
+  if (active_error_ && request.tag != 'Q') {
+    dropping_ = true;
+    drop_until_sync();
+  }
+}
+
+void Client::pop_expected() {
+  if (expected_.front().tag == 'S') dropping_ = false;
+  expected_.pop_front();
+}
+
+void Client::drop_until_sync() {
+  while (dropping_ && !expected_.empty() && expected_.front().tag != 'S') expected_.pop_front();
+}
+
+// What the server, and the proxy in its stead, now remember.
+void Client::note_done(const Expected& request, bool success) {
+  switch (request.tag) {
+    case 'P':
+      if (request.statement.empty()) statements_.erase("");
+      if (success) statements_[request.statement] = request.script;
+      return;
+    case 'B':
+      if (success) {
+        const auto it = statements_.find(request.statement);
+        if (it == statements_.end()) {
+          context_.fail("Bind of a statement that does not exist succeeded");
+          return;
+        }
+        portals_[request.portal] = {it->second, request.parameters, request.result_formats};
+      }
+      return;
+    case 'E':
+      if (const auto it = portals_.find(request.portal); success && it != portals_.end()) {
+        note_commands(*it->second.script);
+      }
+      return;
+    case 'C':
+      if (request.kind == 'S') statements_.erase(request.statement);
+      if (request.kind == 'P') portals_.erase(request.portal);
+      return;
+    case 'Q':
+      statements_.erase("");
+      portals_.erase("");
+      if (success) note_commands(*request.script);
+      if (status_ == 'I') portals_.clear();
+      return;
+    case 'S':
+      if (status_ == 'I') portals_.clear();
+      return;
+    default:
+      return;
+  }
+}
+
+void Client::note_commands(const Script& script) {
+  for (const Command& command : script.commands) {
+    if (command.op == Op::kDiscardAll) statements_.clear();
+    if (command.op == Op::kDeallocate) statements_.erase(command.name);
+  }
+}
+
+// --- answers of the proxy
+
+void Client::on_own_frame(std::string_view frame) {
+  if (frame[0] == 'E' && is_fatal(frame)) {
+    fatal_seen_ = true;
+    return;
+  }
+  if (expected_.empty()) {
+    context_.fail("an answer to nothing: " + printable(frame));
+    return;
+  }
+  const Expected& request = expected_.front();
+  switch (request.tag) {
+    case 'Q':
+      on_own_part(frame, 'Z');
+      return;
+    case 'E':
+      on_own_part(frame, 'C');
+      return;
+    case 'P':
+    case 'B':
+    case 'C': {
+      const char tag = request.tag == 'P' ? '1' : request.tag == 'B' ? '2' : '3';
+      if (frame != simulator::frame(tag, {})) break;
+      note_done(request, true);
+      pop_expected();
+      return;
+    }
+    case 'D': {
+      const auto it = portals_.find(request.portal);
+      if (request.kind != 'P' || it == portals_.end()) break;
+      const Call& call = it->second;
+      if (frame != row_description(columns_of(call.script->commands[0]), call.result_formats))
+        break;
+      pop_expected();
+      return;
+    }
+    case 'S':
+      if (frame != ready_for_query(status_)) break;
+      note_done(request, true);
+      pop_expected();
+      return;
+    default:
+      break;
+  }
+  context_.fail("the proxy answers " + printable(request.frame) + " with " + printable(frame));
+}
+
+void Client::on_own_part(std::string_view frame, char wanted) {
+  constexpr std::string_view allowed = "TDCZ";
+  if (allowed.find(frame[0]) == std::string_view::npos) {
+    context_.fail("not part of an answer from memory: " + printable(frame));
+    return;
+  }
+  own_.append(frame);
+  if (frame[0] != wanted) return;
+  const Expected request = expected_.front();
+  Call call{request.script, {}, {}};
+  if (request.tag == 'E') {
+    const auto it = portals_.find(request.portal);
+    if (it == portals_.end()) {
+      context_.fail("Execute of a portal that does not exist succeeded");
+      return;
+    }
+    call = it->second;
+  }
+  check_hit(call, request.tag == 'Q');
+  own_.clear();
+  note_done(request, true);
+  pop_expected();
+}
+
+void Client::check_hit(const Call& call, bool simple) {
+  ++context_.counters.hits;
+  if (context_.hits.empty()) {
+    context_.fail("an answer that neither the server nor the cache gave: " + printable(own_));
+    return;
+  }
+  const HitWindow window = context_.hits.front();
+  context_.hits.pop_front();
+  const Command& command = call.script->commands.front();
+  if (command.op != Op::kRead || call.script->commands.size() != 1 || command.read == Read::kNow) {
+    context_.fail("answered from memory: " + call.script->text);
+    return;
+  }
+  const std::vector<Number> values = argument_values(command, call.parameters);
+  std::string previous;
+  for (std::uint64_t at = window.newest; at >= window.oldest; --at) {
+    const Table table = evaluate(command, values, window.settings, context_.origin, {at});
+    std::string answer = read_answer(call, table, window.settings);
+    if (simple) {
+      answer = row_description(table.columns, {}) + answer + ready_for_query(status_);
+    }
+    if (answer == own_) return;
+    if (at == window.newest) previous = answer;
+  }
+  context_.fail("stale or wrong: " + call.script->text + " of moments " +
+                std::to_string(window.oldest) + " to " + std::to_string(window.newest) + " got " +
+                printable(own_) + "; now it would be " + printable(previous));
+}
+
+void Client::on_end(bool excused, Backend* backend) {
+  if (backend != nullptr) settle_record(*backend);
+  if (excused || fatal_seen_) return;
+  if (!closing()) {
+    context_.fail("the proxy closed the connection without a reason");
+  } else if (!expected_.empty() || !own_.empty()) {
+    context_.fail("the connection ended before the answer to " +
+                  (expected_.empty() ? std::string("?") : printable(expected_.front().frame)));
+  } else if (!context_.hits.empty()) {
+    context_.fail("an answer from memory was never delivered");
+  }
+}
+
+}  // namespace pgcache::simulator

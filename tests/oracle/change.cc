@@ -177,19 +177,23 @@ Change make_insert(const Relation& relation, int rows, Random& random) {
           "", false};
 }
 
+Change make_change_of(const Schema& schema, const Relation& relation, Random& random) {
+  const int choice = random.below(100);
+  if (choice < 27) return make_insert(relation, random.between(1, 3), random);
+  if (choice < 62) return update(schema, relation, random);
+  if (choice < 82) return erase(schema, relation, random);
+  if (choice < 87) return insert_select(relation, random);
+  if (choice < 91 && !relation.key.empty()) return merge(relation, random);
+  if (choice < 95) return copy(relation, random);
+  if (choice < 97) return with_changes(schema, relation, random);
+  if (choice < 99) return make_insert(relation, 5, random);
+  return truncate(relation, random);
+}
+
 Change make_change(const Schema& schema, Random& random) {
   const Relation* relation = &random.pick(schema.relations);
   while (!relation->writable) relation = &random.pick(schema.relations);
-  const int choice = random.below(100);
-  if (choice < 27) return make_insert(*relation, random.between(1, 3), random);
-  if (choice < 62) return update(schema, *relation, random);
-  if (choice < 82) return erase(schema, *relation, random);
-  if (choice < 87) return insert_select(*relation, random);
-  if (choice < 91 && !relation->key.empty()) return merge(*relation, random);
-  if (choice < 95) return copy(*relation, random);
-  if (choice < 97) return with_changes(schema, *relation, random);
-  if (choice < 99) return make_insert(*relation, 5, random);
-  return truncate(*relation, random);
+  return make_change_of(schema, *relation, random);
 }
 
 }  // namespace pgcache::oracle

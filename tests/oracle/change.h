@@ -17,6 +17,7 @@ struct Change {
 };
 
 Change make_change(const Schema& schema, Random& random);
+Change make_change_of(const Schema& schema, const Relation& relation, Random& random);
 Change make_insert(const Relation& relation, int rows, Random& random);
 
 }  // namespace pgcache::oracle

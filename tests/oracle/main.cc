@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// oracle --seconds N [--seed S] [--epoch E] [--pgcache PATH] [--fault NAME] [--verbose]
+// oracle --seconds N [--seed S] [--epoch E] [--only PHASE] [--pgcache PATH] [--fault NAME]
+//        [--verbose]
 //
 // Proves pgcache's answers right against the PostgreSQL that it fronts: a random schema, random
 // queries and changes, first settled (each answer compared with the origin's), then with readers
@@ -15,6 +16,7 @@
 #include <random>
 
 #include "oracle/concurrent.h"
+#include "oracle/races.h"
 #include "oracle/report.h"
 #include "oracle/settled.h"
 #include "oracle/stage.h"
@@ -31,8 +33,10 @@ struct Arguments {
   std::uint64_t first_epoch = 0;
   std::string pgcache;
   std::string fault;
+  std::string only;  // one phase: settled, concurrent or races
   bool verbose = false;
-  bool concurrent = true;
+
+  bool plays(const std::string& phase) const { return only.empty() || only == phase; }
 };
 
 bool parse(int argc, char** argv, Arguments& arguments) {
@@ -40,10 +44,6 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     const std::string name = argv[i];
     if (name == "--verbose") {
       arguments.verbose = true;
-      continue;
-    }
-    if (name == "--settled-only") {
-      arguments.concurrent = false;
       continue;
     }
     if (i + 1 == argc) return false;
@@ -56,6 +56,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.first_epoch = std::strtoull(value, nullptr, 10);
     } else if (name == "--pgcache") {
       arguments.pgcache = value;
+    } else if (name == "--only") {
+      arguments.only = value;
     } else if (name == "--fault") {
       arguments.fault = value;
     } else {
@@ -82,15 +84,20 @@ bool run_phases(const Arguments& arguments, Stage& stage, Counts& counts) {
   trace.echo(arguments.verbose);
   std::uint64_t epoch = arguments.first_epoch;
   try {
+    // The phases share the time: two thirds, a quarter, the rest.
     const auto start = Clock::now();
     const auto whole = std::chrono::seconds(arguments.seconds);
-    const auto settled_end = arguments.concurrent ? start + whole * 2 / 3 : start + whole;
-    Settled settled(stage, arguments.seed, trace, counts);
-    for (; Clock::now() < settled_end; ++epoch) settled.epoch(epoch, settled_end);
-    if (arguments.concurrent) {
+    const bool all = arguments.only.empty();
+    const auto settled_end = all ? start + whole * 2 / 3 : start + whole;
+    const auto concurrent_end = all ? start + whole * 11 / 12 : start + whole;
+    if (arguments.plays("settled")) {
+      Settled settled(stage, arguments.seed, trace, counts);
+      for (; Clock::now() < settled_end; ++epoch) settled.epoch(epoch, settled_end);
       trace.clear();
-      run_concurrent(stage, arguments.seed, start + whole, counts);
     }
+    if (arguments.plays("concurrent"))
+      run_concurrent(stage, arguments.seed, concurrent_end, counts);
+    if (arguments.plays("races")) run_races(stage, arguments.seed, start + whole, counts);
   } catch (const WrongAnswer& wrong) {
     if (arguments.fault.empty()) {
       std::fprintf(stderr, "the last steps:\n%s\n%s\n\n%s\npgcache's log:\n%s\n",
@@ -145,7 +152,7 @@ int main(int argc, char** argv) {
   if (!pgcache::oracle::parse(argc, argv, arguments)) {
     std::fprintf(stderr,
                  "usage: oracle --seconds N [--seed S] [--epoch E] [--pgcache PATH] [--fault NAME] "
-                 "[--settled-only] [--verbose]\n");
+                 "[--only settled|concurrent|races] [--verbose]\n");
     return 2;
   }
   try {

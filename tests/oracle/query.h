@@ -24,7 +24,8 @@ struct Parameter {
 struct Query {
   std::string sql;
   std::vector<Parameter> parameters;
-  std::string feature;  // what it is made of, for the statistics
+  std::vector<const Relation*> relations;  // what stands in it by name
+  std::string feature;                     // what it is made of, for the statistics
   Caching caching = Caching::kYes;
   bool ordered = false;  // the order of the rows is determined
   enum class Protocol { kSimple, kExtended, kPrepared } protocol = Protocol::kSimple;

@@ -70,6 +70,7 @@ Source QueryBuilder::source() {
 std::string QueryBuilder::from_item(const Source& source) {
   const Relation& relation = *source.relation;
   note(relation.caching);
+  query_.relations.push_back(&relation);
   std::string sql;
   if (relation.name == "inh" && structure_.chance(30)) sql = "ONLY ";
   sql += structure_.chance(75) ? relation.name : relation.qualified();

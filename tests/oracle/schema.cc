@@ -338,6 +338,11 @@ const Relation* Schema::find(const std::string& name) const {
   return nullptr;
 }
 
+const Relation& Schema::table_of(const Relation& relation) const {
+  if (relation.writable) return relation;
+  return *find(relation.name == "vj" ? "chi" : relation.name == "mv" ? "t1" : "t0");
+}
+
 Schema make_schema(Random& random) {
   Schema schema;
   schema.statements = {"DROP SCHEMA IF EXISTS oracle CASCADE", "DROP SCHEMA IF EXISTS alt CASCADE",

@@ -66,6 +66,8 @@ struct Schema {
   std::vector<std::string> alterations;  // DDL for later, each of them harmless to repeat
 
   const Relation* find(const std::string& name) const;
+  // The relation itself, or a table beneath the view.
+  const Relation& table_of(const Relation& relation) const;
 };
 
 Schema make_schema(Random& random);

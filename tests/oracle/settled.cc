@@ -2,6 +2,7 @@
 #include "oracle/settled.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "oracle/change.h"
 
@@ -124,10 +125,10 @@ void Settled::round(Random& random) {
   for (int i = 0; i < steps; ++i) writers_->step(schema_, random);
   if (random.chance(3)) alter(random);
   if (random.chance(12)) change_settings(random);
-  for (int i = 0; i < 3; ++i) {
-    if (random.chance(30)) check_own_write(random);
+  for (int i = 0; i < 2; ++i) {
+    if (random.chance(40)) check_own_write(random);
+    if (random.chance(40)) check_block(random);
   }
-  if (random.chance(30)) check_block(random);
   stage_.settle();
   for (int i = 0; i < kQueriesInRound; ++i) {
     const Query query = choose_query(random);
@@ -242,18 +243,45 @@ void Settled::check_against_bypass(Client& client, const Query& query, const std
   compare(query, answer, right, when + ", " + routes.text());
 }
 
-void Settled::check_own_write(Random& random) {
-  Change change = make_change(schema_, random);
-  while (change.exclusive) change = make_change(schema_, random);
-  const Query query = choose_query(random);
-  check_against_bypass(*own_, query, "before a write");
+Query Settled::choose_cacheable(Random& random) {
+  Query query = choose_query(random);
+  for (int i = 0; i < 50 && (query.caching != Caching::kYes || query.relations.empty()); ++i) {
+    query = choose_query(random);
+  }
+  return query;
+}
+
+// A change, by the session of its own writes, of something that the query reads.
+void Settled::change_beneath(const Query& query, Random& random) {
+  const Relation* relation = schema_.find("par");
+  if (!query.relations.empty()) relation = &schema_.table_of(*random.pick(query.relations));
+  Change change = make_change_of(schema_, *relation, random);
+  while (change.exclusive) change = make_change_of(schema_, *relation, random);
   writers_->apply(*own_, change);
+}
+
+// Until the cache answers it, or it turns out that it will not.
+void Settled::warm(Client& client, const Query& query) {
+  stage_.settle();
+  for (int i = 0; i < 8; ++i) {
+    const testing::Routes before = stage_.pgcache().routes();
+    if (!client.run(query).sqlstate.empty()) return;
+    if ((stage_.pgcache().routes() - before).hit > 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  }
+}
+
+void Settled::check_own_write(Random& random) {
+  const Query query = choose_cacheable(random);
+  warm(*own_, query);
+  check_against_bypass(*own_, query, "before a write");
+  change_beneath(query, random);
   check_against_bypass(*own_, query, "after the session's own write");
   ++counts_.own_writes;
 }
 
 void Settled::check_block(Random& random) {
-  const Query query = choose_query(random);
+  const Query query = choose_cacheable(random);
   const std::string begin =
       random.pick({"BEGIN", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN READ WRITE"});
   const std::string end = random.pick({"COMMIT", "ROLLBACK"});
@@ -262,14 +290,17 @@ void Settled::check_block(Random& random) {
     trace_.add(own_->name(), sql, answer.sqlstate.empty() ? answer.tag : answer.sqlstate);
     return answer;
   };
+  warm(*own_, query);
   send(begin);
   check_against_bypass(*own_, query, "in a block");
-  if (own_->in_block() && random.chance(70)) {
-    Change change = make_change(schema_, random);
-    while (change.exclusive) change = make_change(schema_, random);
-    writers_->apply(*own_, change);
+  if (own_->in_block() && random.chance(80)) {
+    const bool savepoint = random.chance(25);
+    if (savepoint) send("SAVEPOINT own");
+    change_beneath(query, random);
     check_against_bypass(*own_, query, "in a block after a change");
     check_against_bypass(*own_, choose_query(random), "in a block after a change");
+    if (savepoint) send("ROLLBACK TO SAVEPOINT own");
+    if (savepoint) check_against_bypass(*own_, query, "in a block after a savepoint");
   }
   send(end);
   check_against_bypass(*own_, query, "after a block");

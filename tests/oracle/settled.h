@@ -45,6 +45,9 @@ class Settled {
                const std::string& when);
   void check_own_write(Random& random);
   void check_block(Random& random);
+  Query choose_cacheable(Random& random);
+  void change_beneath(const Query& query, Random& random);
+  void warm(Client& client, const Query& query);
   void check_against_bypass(Client& client, const Query& query, const std::string& when);
   void count_repeat(const Query& query, const testing::Routes& routes);
 

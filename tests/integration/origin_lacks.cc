@@ -90,7 +90,8 @@ TEST(OriginLacks, WalLevelAndIsMendedWhileRunning) {
 TEST(OriginLacks, PrivilegeToReplicate) {
   Stack stack(lacking({}, "plain"));
   expect_unready(stack, {"REPLICATION"});
-  expect_check(stack, "plain", 2, {"role plain may not replicate", "ALTER ROLE plain REPLICATION"});
+  expect_check(stack, "plain", 2,
+               {"role plain may not replicate", "ALTER ROLE \"plain\" REPLICATION"});
 }
 
 TEST(OriginLacks, RoleThatOwnsNothingProxiesAndSaysWhy) {

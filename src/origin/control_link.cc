@@ -100,8 +100,9 @@ struct ControlLink::Impl {
   std::set<pg::Oid> tracked;
   std::map<pg::Oid, PendingTracking> pending;
   bool snapshot_asked = false;
-  pg::Lsn unflushed;  // a position that somebody waits for; zero: none
+  pg::Lsn unflushed;  // a position behind the flushed WAL, as first seen; zero: none
   TimePoint unflushed_since;
+  bool unflushed_waited_for = false;  // by a session, not by the proof of freshness alone
   TimePoint next_heartbeat, next_catalog_check, next_publication_attempt, last_snapshot;
   Duration wanted_spacing = kWantedSnapshotMin;
   int wanted_rounds = 0;
@@ -259,9 +260,15 @@ void ControlLink::Impl::serve_round() {
   if (link == nullptr || stop.raised()) return;
   Requests requests = take_requests();
   snapshot_asked = snapshot_asked || requests.snapshot;
-  if (requests.catalog_check) next_catalog_check = Clock::now();
+  // A session that has just changed the catalog goes by the position that it asked for next: by
+  // then what it changed must have taken effect.
+  if (requests.catalog_check) check_catalog();
   const TimePoint now = Clock::now();
   for (const pg::Oid oid : requests.tracking) pending[oid] = {now, kRetryMin};
+  if (link->lost()) {
+    for (const auto& done : requests.positions) done(pg::Lsn{});
+    return;
+  }
 
   const bool snapshot_due = (snapshot_asked && now >= last_snapshot + kSnapshotSpacing) ||
                             (events.wants_snapshot() && now >= last_snapshot + wanted_spacing);
@@ -312,17 +319,25 @@ bool ControlLink::Impl::measure(PositionWaiters positions) {
   return true;
 }
 
-// The stream ends where the WAL is flushed. What an open transaction wrote is flushed when the WAL
-// writer comes by, which on a quiet server may take many seconds: too long for those who wait for a
-// position behind it. A commit without WAL of its own wakes the WAL writer.
+// The stream ends where the WAL is flushed, or before: the WAL writer flushes whole pages of an
+// open transaction, so the flushed position may lie inside a record, which the stream cannot pass.
+// On a quiet server the rest may take many seconds: too long for those who wait for a position, and
+// for the proof of freshness. A commit without WAL of its own wakes the WAL writer.
 void ControlLink::Impl::nudge_wal_writer(const Measurement& m, TimePoint taken_at,
                                          bool waited_for) {
-  if (unflushed <= m.flush) unflushed = {};
-  if (waited_for && unflushed.value == 0 && m.insert > m.flush) {
+  if (unflushed <= m.flush) {
+    unflushed = {};
+    unflushed_waited_for = false;
+  }
+  if (unflushed.value == 0 && m.insert > m.flush) {
     unflushed = m.insert;
     unflushed_since = taken_at;
   }
-  if (unflushed.value == 0 || taken_at < unflushed_since + kNudgeAfter) return;
+  unflushed_waited_for |= waited_for;
+  const Duration patience =
+      unflushed_waited_for ? Duration(kNudgeAfter) : Duration(config->max_staleness) / 3;
+  if (unflushed.value == 0 || taken_at < unflushed_since + patience) return;
+  unflushed_waited_for = false;
   unflushed = {};
   if (!link->query("SELECT pg_current_xact_id()").ok()) {
     log_debug("control link: the WAL writer cannot be woken");

@@ -246,6 +246,7 @@ class Session {
 
   char status_ = 'I';
   Block block_ = Block::kNone;
+  bool block_ddl_ = false;
   bool block_wrote_ = false;
   bool block_may_have_written_ = false;
 

@@ -99,7 +99,8 @@ void SessionLoop::clear_timer() {
 // After every event: write what there is to write, close what is to be closed, read on.
 void SessionLoop::pump() {
   for (;;) {
-    // Noted before the flush: the session stopped taking frames then, whatever the sockets take now.
+    // Noted before the flush: the session stopped taking frames then, whatever the sockets take
+    // now.
     over_limit_ = over_limit_ || session_over_limit();
     if (done_ || !flush()) return;
     if (!over_limit_ || session_over_limit()) break;

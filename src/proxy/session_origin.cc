@@ -154,6 +154,7 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
 void Session::on_reply(char tag, std::string_view frame, const wire::Attribution& attribution) {
   if (!attribution.has_request) {
     if (tag == 'Z') status_ = frame[wire::kHeaderBytes];
+    if (tag == 'E') close();  // FATAL: nothing is answered behind it
     return;
   }
   Inflight* inflight = capturing(attribution.request);
@@ -294,10 +295,13 @@ void Session::after_unit(const Effects& effects) {
   if (!effects.harmless || (was_dirty && block_ == Block::kNone)) settings_ = nullptr;
   if (effects.clears_statements) statements_.clear();
   for (const std::string& name : effects.deallocates) statements_.erase(name);
-  if (effects.ddl && env_.on_ddl_seen) env_.on_ddl_seen();
+  block_ddl_ |= effects.ddl;
   block_wrote_ |= effects.wrote;
   block_may_have_written_ |= effects.may_have_written;
   if (status_ != 'I') return;
+  // Before the position is asked for: see ControlLink.
+  if (block_ddl_ && env_.on_ddl_seen) env_.on_ddl_seen();
+  block_ddl_ = false;
   if (block_wrote_ || block_may_have_written_) note_write(block_wrote_);
   block_wrote_ = block_may_have_written_ = false;
 }

@@ -457,6 +457,14 @@ TEST(Session, DdlIsReported) {
   peer.client(query("ALTER TABLE users ADD COLUMN c int"));
   peer.origin(complete("ALTER TABLE") + ready());
   EXPECT_EQ(world.ddl_seen, 1);
+  peer.client(query("BEGIN"));
+  peer.origin(complete("BEGIN") + ready('T'));
+  peer.client(query("DROP TABLE users"));
+  peer.origin(complete("DROP TABLE") + ready('T'));
+  EXPECT_EQ(world.ddl_seen, 1);  // not visible to anybody yet
+  peer.client(query("COMMIT"));
+  peer.origin(complete("COMMIT") + ready());
+  EXPECT_EQ(world.ddl_seen, 2);
 }
 
 TEST(Session, NothingLeavesBetweenAnErrorAndReadyForQuery) {

@@ -61,7 +61,7 @@ class Drivers : public SharedStack<Drivers> {
   }
 
  protected:
-  static void run_script(const std::string& name) {
+  static void run_script(const std::string& name, const std::string& part = {}) {
     std::string why_not;
     const std::string interpreter = python(why_not);
     if (interpreter.empty()) {
@@ -74,12 +74,14 @@ class Drivers : public SharedStack<Drivers> {
     const Outcome outcome = run(interpreter + " " PGCACHE_TEST_CLIENTS "/" + name + " " +
                                 std::to_string(stack().proxy().port()) + " " +
                                 std::to_string(stack().proxy().admin_port()) + " " +
-                                std::to_string(stack().origin().port()));
+                                std::to_string(stack().origin().port()) + " " + part);
     EXPECT_TRUE(outcome.status == 0 && outcome.output.ends_with(" ok\n")) << outcome.output;
   }
 };
 
-TEST_F(Drivers, Asyncpg) { run_script("asyncpg_client.py"); }
+TEST_F(Drivers, Asyncpg) { run_script("asyncpg_client.py", "session"); }
+
+TEST_F(Drivers, AsyncpgPool) { run_script("asyncpg_client.py", "pool"); }
 
 TEST_F(Drivers, Psycopg) { run_script("psycopg_client.py"); }
 

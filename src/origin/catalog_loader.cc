@@ -318,6 +318,7 @@ pg::Volatility io_volatility(const Draft& draft, Oid oid, int depth) {
 
 std::shared_ptr<const pg::Catalog> assemble(Draft draft) {
   std::vector<std::pair<Oid, pg::Volatility>> volatilities;
+  volatilities.reserve(draft.types.size());
   for (const auto& [oid, type] : draft.types) {
     volatilities.emplace_back(oid, io_volatility(draft, oid, 16));
   }

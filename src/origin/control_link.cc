@@ -116,7 +116,7 @@ struct ControlLink::Impl {
   TimePoint next_due();
   Requests take_requests();
   void fail_positions();
-  bool measure(PositionWaiters positions);
+  bool measure(const PositionWaiters& positions);
   void nudge_wal_writer(const Measurement& m, TimePoint taken_at, bool waited_for);
   void answer_tracking(const std::vector<pg::Oid>& asked);
   void deliver(const TrackingOutcome& outcome);
@@ -273,7 +273,7 @@ void ControlLink::Impl::serve_round() {
   const bool snapshot_due = (snapshot_asked && now >= last_snapshot + kSnapshotSpacing) ||
                             (events.wants_snapshot() && now >= last_snapshot + wanted_spacing);
   if (!requests.positions.empty() || snapshot_due || now >= next_heartbeat) {
-    if (!measure(std::move(requests.positions))) return;
+    if (!measure(requests.positions)) return;
   }
   std::vector<pg::Oid> asked;
   for (const auto& [oid, p] : pending) {
@@ -288,7 +288,7 @@ void ControlLink::Impl::serve_round() {
 
 // One round trip that serves everybody: those who wait for a position, the cache's snapshot, and
 // the proof of freshness, which holds as of the time before the query was sent.
-bool ControlLink::Impl::measure(PositionWaiters positions) {
+bool ControlLink::Impl::measure(const PositionWaiters& positions) {
   const TimePoint taken_at = Clock::now();
   const Reply reply = link->query(kMeasureQuery);
   std::optional<Measurement> m;

@@ -72,6 +72,7 @@ Problem explain_publication_failure(const config::Config& config, const Failure&
 
 void ProblemReporter::report(std::vector<Problem> problems) {
   std::vector<std::string> texts;
+  texts.reserve(problems.size());
   for (const Problem& p : problems) texts.push_back(p.what);
   if (reported_ && texts == last_) return;
   for (std::size_t i = 0; i < problems.size(); ++i) {

@@ -12,7 +12,6 @@
 #include <libpq-fe.h>
 #include <netinet/in.h>
 #include <pwd.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -53,6 +53,7 @@ pid_t spawn(const std::vector<std::string>& arguments, const std::string& log, i
   const uid_t uid = user != nullptr ? user->pw_uid : 0;
   const gid_t gid = user != nullptr ? user->pw_gid : 0;
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
   const int log_fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -164,7 +165,7 @@ std::string Cluster::bin_folder() {
   return found;
 }
 
-Cluster::Cluster(ClusterOptions options) {
+Cluster::Cluster(const ClusterOptions& options) {
   const std::string original = template_folder();
   std::string folder = (fs::temp_directory_path() / "pgcache-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) fail("mkdtemp failed");

@@ -27,7 +27,7 @@ enum class StopMode { kFast, kImmediate };
 
 class Cluster {
  public:
-  explicit Cluster(ClusterOptions options = {});  // started when this returns
+  explicit Cluster(const ClusterOptions& options = {});  // started when this returns
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;

@@ -28,7 +28,7 @@ struct CacheLimits {
   std::uint64_t result_bytes_max = 8ull << 20;
   std::uint64_t transaction_log_bytes_max = 64ull << 20;
   Duration max_staleness = std::chrono::seconds(1);
-  bool break_publish_check = false;   // test-only, without effect in a release build
+  bool break_publish_check = false;  // test-only, without effect in a release build
 };
 
 // The immutable wire frames of one answer.
@@ -151,7 +151,7 @@ class Cache {
   void on_stream_connected();
   void on_stream_disconnected();  // bypass until connected and a later heartbeat is applied;
                                   // entries stay
-  void apply(std::shared_ptr<const cdc::Transaction> transaction);
+  void apply(const std::shared_ptr<const cdc::Transaction>& transaction);
   // Everything up to here has been applied (keepalives move it past other databases' WAL).
   void on_position(pg::Lsn position);
 

@@ -28,7 +28,7 @@ InvalidationCause cause_of(cdc::ChangeKind kind) {
 
 }  // namespace
 
-void Cache::apply(std::shared_ptr<const cdc::Transaction> transaction) {
+void Cache::apply(const std::shared_ptr<const cdc::Transaction>& transaction) {
   impl_->apply(transaction);
   impl_->freshness.on_position(transaction->end_lsn);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/interval_tree.h"
 
+#include <compare>
 #include <utility>
 
 #include "base/check.h"
@@ -11,7 +12,8 @@ namespace {
 int sign(const pg::Value& a, const pg::Value& b) {
   const auto order = pg::compare(a, b);
   CHECK(order);  // one family
-  return *order < 0 ? -1 : *order > 0 ? 1 : 0;
+  if (std::is_lt(*order)) return -1;
+  return std::is_gt(*order) ? 1 : 0;
 }
 }  // namespace
 

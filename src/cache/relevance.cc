@@ -2,6 +2,7 @@
 #include "cache/relevance.h"
 
 #include <algorithm>
+#include <compare>
 
 namespace pgcache::cache {
 
@@ -53,8 +54,8 @@ bool may_lie_in(const sql::RangeBinding& range, const RowImage& image,
     if (operand.state == State::kNull) return false;
     const auto order = pg::compare(*column.value, *operand.value);
     if (!order) return true;
-    if (*order == 0) return inclusive;
-    return is_lower ? *order > 0 : *order < 0;
+    if (std::is_eq(*order)) return inclusive;
+    return is_lower ? std::is_gt(*order) : std::is_lt(*order);
   };
   if (range.lower && !may_hold(*range.lower, range.lower_inclusive, true)) return false;
   return !range.upper || may_hold(*range.upper, range.upper_inclusive, false);

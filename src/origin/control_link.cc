@@ -3,134 +3,34 @@
 //
 // The thread's loop: connect if need be; wait until something is due or somebody wakes it; then
 // measure (snapshot, WAL positions), answer tracking requests, look at the catalog. Requests from
-// other threads lie in Mailbox until then. A failed statement that lost the connection leaves every
-// request where it was, except positions, whose askers must not wait: they are told that there is
-// none.
+// other threads lie in the mailbox until then. A failed statement that lost the connection leaves
+// every request where it was, except positions, whose askers must not wait: they are told that
+// there is none.
 #include "origin/control_link.h"
 
 #include <poll.h>
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
 #include <exception>
-#include <map>
-#include <mutex>
-#include <optional>
-#include <set>
-#include <thread>
+#include <utility>
 
 #include "base/log.h"
-#include "origin/catalog_loader.h"
-#include "origin/link.h"
-#include "origin/problems.h"
-#include "origin/publication.h"
-#include "origin/wal_position.h"
+#include "origin/control_link_impl.h"
 
 namespace pgcache::origin {
 namespace {
 
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
-using PositionWaiters = std::vector<std::function<void(pg::Lsn)>>;
 
 constexpr Duration kReconnectMin = milliseconds(100);
 constexpr Duration kReconnectMax = std::chrono::seconds(5);
 constexpr Duration kSnapshotSpacing = milliseconds(2);
-constexpr Duration kWantedSnapshotMin = milliseconds(3);
 constexpr Duration kWantedSnapshotMax = milliseconds(50);
-constexpr Duration kRetryMin = milliseconds(500);
-constexpr Duration kRetryMax = std::chrono::seconds(30);
 constexpr Duration kNudgeAfter = milliseconds(50);
-constexpr Duration kPartialCatalogRetry = std::chrono::seconds(3);
-constexpr Duration kPublicationRetry = std::chrono::seconds(3);
-
-// What other threads ask for.
-struct Mailbox {
-  std::mutex mutex;
-  std::vector<pg::Oid> tracking;
-  PositionWaiters positions;
-  bool snapshot = false;
-  bool catalog_check = false;
-};
-
-struct Requests {
-  std::vector<pg::Oid> tracking;
-  PositionWaiters positions;
-  bool snapshot = false;
-  bool catalog_check = false;
-};
-
-struct PendingTracking {
-  TimePoint due;
-  Duration delay = kRetryMin;
-};
 
 }  // namespace
-
-struct ControlLink::Impl {
-  Impl(std::shared_ptr<const config::Config> c, ControlEvents& e)
-      : config(std::move(c)), events(e), reporter([this](std::vector<Problem> problems) {
-          events.on_control_problems(std::move(problems));
-        }) {}
-
-  const std::shared_ptr<const config::Config> config;
-  ControlEvents& events;
-  Event stop;
-  Event wake;
-  Mailbox mailbox;
-  std::mutex publication_mutex;
-  std::condition_variable publication_changed;
-  bool publication_ready = false;  // guarded by publication_mutex
-  bool stopping = false;           // guarded by publication_mutex
-  mutable std::mutex identity_mutex;
-  std::string identity;         // guarded by identity_mutex
-  std::string stream_identity;  // guarded by identity_mutex
-  std::thread thread;
-
-  // Of the control thread alone.
-  ProblemReporter reporter;
-  std::unique_ptr<Link> link;
-  WalGeometry geometry;
-  std::string system_identifier;
-  std::shared_ptr<const pg::Catalog> catalog;
-  CatalogState catalog_state;
-  PublicationState publication;
-  std::optional<Problem> publication_problem;
-  std::set<pg::Oid> tracked;
-  std::map<pg::Oid, PendingTracking> pending;
-  bool snapshot_asked = false;
-  pg::Lsn unflushed;  // a position behind the flushed WAL, as first seen; zero: none
-  TimePoint unflushed_since;
-  bool unflushed_waited_for = false;  // by a session, not by the proof of freshness alone
-  TimePoint next_heartbeat, next_catalog_check, next_publication_attempt, last_snapshot;
-  Duration wanted_spacing = kWantedSnapshotMin;
-  int wanted_rounds = 0;
-
-  void run();
-  bool connect();
-  void disconnect(const std::string& why);
-  bool begin_session();
-  void serve_round();
-  void wait_for_work();
-  TimePoint next_due();
-  Requests take_requests();
-  void fail_positions();
-  bool measure(const PositionWaiters& positions);
-  void nudge_wal_writer(const Measurement& m, TimePoint taken_at, bool waited_for);
-  void answer_tracking(const std::vector<pg::Oid>& asked);
-  void deliver(const TrackingOutcome& outcome);
-  void check_catalog();
-  bool reload_catalog();
-  bool ensure_publication();
-  bool refresh_publication();
-  void publication_was_altered(PublicationState now);
-  void drop_members_without_identity();
-  void set_publication_ready(bool ready);
-  void set_identity(std::string now);
-  bool streams_from_here();
-  void report_problems();
-};
 
 void ControlLink::Impl::run() {
   Duration backoff = kReconnectMin;
@@ -235,21 +135,16 @@ void ControlLink::Impl::wait_for_work() {
   }
 }
 
-Requests ControlLink::Impl::take_requests() {
+ControlRequests ControlLink::Impl::take_requests() {
   wake.clear();
-  Requests requests;
-  const std::lock_guard lock(mailbox.mutex);
-  requests.tracking.swap(mailbox.tracking);
-  requests.positions.swap(mailbox.positions);
-  requests.snapshot = std::exchange(mailbox.snapshot, false);
-  requests.catalog_check = std::exchange(mailbox.catalog_check, false);
-  return requests;
+  const std::lock_guard lock(mailbox_mutex);
+  return std::exchange(mailbox, {});
 }
 
 void ControlLink::Impl::fail_positions() {
   PositionWaiters waiters;
   {
-    const std::lock_guard lock(mailbox.mutex);
+    const std::lock_guard lock(mailbox_mutex);
     waiters.swap(mailbox.positions);
   }
   for (const auto& done : waiters) done(pg::Lsn{});
@@ -258,13 +153,13 @@ void ControlLink::Impl::fail_positions() {
 void ControlLink::Impl::serve_round() {
   wait_for_work();
   if (link == nullptr || stop.raised()) return;
-  Requests requests = take_requests();
+  const ControlRequests requests = take_requests();
   snapshot_asked = snapshot_asked || requests.snapshot;
   // A session that has just changed the catalog goes by the position that it asked for next: by
   // then what it changed must have taken effect.
   if (requests.catalog_check) check_catalog();
   const TimePoint now = Clock::now();
-  for (const pg::Oid oid : requests.tracking) pending[oid] = {now, kRetryMin};
+  for (const pg::Oid oid : requests.tracking) pending[oid] = {now, kTrackingRetryMin};
   if (link->lost()) {
     for (const auto& done : requests.positions) done(pg::Lsn{});
     return;
@@ -346,7 +241,7 @@ void ControlLink::Impl::nudge_wal_writer(const Measurement& m, TimePoint taken_a
 
 void ControlLink::Impl::answer_tracking(const std::vector<pg::Oid>& asked) {
   if (!refresh_publication()) {
-    for (const pg::Oid oid : asked) pending[oid].due = Clock::now() + kRetryMin;
+    for (const pg::Oid oid : asked) pending[oid].due = Clock::now() + kTrackingRetryMin;
     return;
   }
   if (!publication.exists) {
@@ -367,7 +262,7 @@ void ControlLink::Impl::deliver(const TrackingOutcome& outcome) {
     switch (a.kind) {
       case TrackingAnswer::Kind::kRetry:
         p.due = Clock::now() + p.delay;
-        p.delay = std::min(p.delay * 2, kRetryMax);
+        p.delay = std::min(p.delay * 2, kTrackingRetryMax);
         continue;
       case TrackingAnswer::Kind::kTracked:
         any_tracked = true;
@@ -385,138 +280,6 @@ void ControlLink::Impl::deliver(const TrackingOutcome& outcome) {
   if (any_tracked && !link->lost()) measure({});
 }
 
-void ControlLink::Impl::check_catalog() {
-  next_catalog_check = Clock::now() + config->catalog_poll_interval;
-  // After a load the state is read once more: the text of views is read as of now, not as of the
-  // load's snapshot.
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    Result<CatalogState> state = read_catalog_state(*link);
-    if (!state.ok()) {
-      if (!link->lost()) {
-        reporter.report({{state.error().message, "see the origin's log for the reason", true}});
-      }
-      return;
-    }
-    if (catalog != nullptr &&
-        state->configuration_loaded_at != catalog_state.configuration_loaded_at) {
-      catalog_state.configuration_loaded_at = state->configuration_loaded_at;
-      events.on_configuration_reloaded();
-    }
-    if (catalog != nullptr && state->fingerprint == catalog_state.fingerprint) break;
-    if (!reload_catalog()) return;
-    if (catalog_state.fingerprint.empty()) break;
-  }
-  refresh_publication();
-}
-
-bool ControlLink::Impl::reload_catalog() {
-  const TimePoint begin = Clock::now();
-  Result<LoadedCatalog> loaded = load_catalog(*link, ViewDefinitions::kRead);
-  if (!loaded.ok() && !link->lost()) {
-    // Reading a view waits for locks on the tables it reads, and fails when one vanishes meanwhile.
-    // The change must take effect at once all the same: then views are opaque until the next
-    // attempt.
-    log_info("control link: {}; loading it without views", loaded.error().message);
-    loaded = load_catalog(*link, ViewDefinitions::kSkip);
-    if (loaded.ok()) loaded->state.fingerprint.clear();
-    next_catalog_check = Clock::now() + kPartialCatalogRetry;
-  }
-  if (!loaded.ok()) {
-    // What changed is not known, so nothing that was cached may stay: without this link there are
-    // no proofs of freshness, and the next one begins with a load.
-    log_warning("control link: {}", loaded.error().message);
-    link->mark_lost();
-    catalog.reset();
-    return false;
-  }
-  log_debug("control link: catalog loaded in {} ms",
-            std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count());
-  catalog = loaded->catalog;
-  catalog_state = std::move(loaded->state);
-  events.on_catalog(catalog);
-  // A definition that changed may have hidden row changes for a while (a partition that was
-  // detached): what is tracked gets new fences.
-  for (const pg::Oid oid : tracked) pending[oid] = {Clock::now(), kRetryMin};
-  return true;
-}
-
-// Reads the publication and acts on what it finds: makes it, notices that somebody altered it,
-// takes out tables that it must not hold. False when it could not be read.
-bool ControlLink::Impl::refresh_publication() {
-  next_publication_attempt = Clock::now() + kPublicationRetry;
-  Result<PublicationState> now = read_publication(*link, config->publication);
-  if (!now.ok()) return false;
-  if (*now != publication) publication_was_altered(std::move(*now));
-  if (!publication.exists && !ensure_publication()) return false;
-  if (publication.exists) publication_problem.reset();
-  set_publication_ready(publication.exists);
-  drop_members_without_identity();
-  report_problems();
-  return true;
-}
-
-bool ControlLink::Impl::ensure_publication() {
-  if (!config->manage_publication) {
-    publication_problem =
-        Problem{"there is no publication " + config->publication,
-                "CREATE PUBLICATION " + config->publication +
-                    " FOR TABLE ..., or let pgcache manage it (manage_publication)",
-                true};
-    return true;
-  }
-  const Reply reply = create_publication(*link, config->publication);
-  if (!reply.ok()) {
-    if (link->lost()) return false;
-    publication_problem = explain_publication_failure(*config, reply.failure());
-    return true;
-  }
-  log_info("control link: publication {} created", config->publication);
-  Result<PublicationState> made = read_publication(*link, config->publication);
-  if (!made.ok()) return false;
-  publication = std::move(*made);
-  return true;
-}
-
-// Whatever was tracked may have gone unseen for a while: nothing counts as tracked any more, and
-// the catalog, handed on again, drops what was cached. In this order, so that nothing is loaded in
-// between.
-void ControlLink::Impl::publication_was_altered(PublicationState now) {
-  publication = std::move(now);
-  if (tracked.empty()) return;
-  log_info("control link: publication {} was altered; everything is tracked anew",
-           config->publication);
-  for (const pg::Oid oid : std::exchange(tracked, {})) {
-    events.on_untrackable(oid, Untrackable::kNotPublished, "the publication was altered");
-  }
-  if (catalog != nullptr) events.on_catalog(catalog);
-}
-
-void ControlLink::Impl::drop_members_without_identity() {
-  if (!config->manage_publication || catalog == nullptr || !publication.exists) return;
-  const std::vector<pg::Oid> unfit = members_without_identity(publication, *catalog);
-  if (unfit.empty()) return;
-  const Reply reply = remove_from_publication(*link, config->publication, *catalog, unfit);
-  if (!reply.ok()) {
-    log_warning(
-        "control link: cannot take tables without replica identity out of the publication: {}",
-        reply.failure().message);
-    return;
-  }
-  for (const pg::Oid oid : unfit) {
-    log_warning("control link: {} has no replica identity any more and leaves the publication",
-                catalog->find_relation(oid)->name);
-  }
-  PublicationState after = publication;
-  for (const pg::Oid oid : unfit) after.members.erase(oid);
-  publication_was_altered(std::move(after));
-}
-
-void ControlLink::Impl::set_publication_ready(bool ready) {
-  const std::lock_guard lock(publication_mutex);
-  publication_ready = ready;
-  publication_changed.notify_all();
-}
-
 void ControlLink::Impl::set_identity(std::string now) {
   const std::lock_guard lock(identity_mutex);
   identity = std::move(now);
@@ -525,12 +288,6 @@ void ControlLink::Impl::set_identity(std::string now) {
 bool ControlLink::Impl::streams_from_here() {
   const std::lock_guard lock(identity_mutex);
   return identity.empty() || identity == stream_identity;
-}
-
-void ControlLink::Impl::report_problems() {
-  std::vector<Problem> problems;
-  if (publication_problem) problems.push_back(*publication_problem);
-  reporter.report(std::move(problems));
 }
 
 std::string ControlLink::origin_identity() const {
@@ -566,7 +323,7 @@ void ControlLink::stop() {
 
 void ControlLink::request_tracking(std::vector<pg::Oid> relations) {
   {
-    const std::lock_guard lock(impl_->mailbox.mutex);
+    const std::lock_guard lock(impl_->mailbox_mutex);
     auto& box = impl_->mailbox.tracking;
     box.insert(box.end(), relations.begin(), relations.end());
   }
@@ -575,7 +332,7 @@ void ControlLink::request_tracking(std::vector<pg::Oid> relations) {
 
 void ControlLink::request_snapshot() {
   {
-    const std::lock_guard lock(impl_->mailbox.mutex);
+    const std::lock_guard lock(impl_->mailbox_mutex);
     impl_->mailbox.snapshot = true;
   }
   impl_->wake.raise();
@@ -583,7 +340,7 @@ void ControlLink::request_snapshot() {
 
 void ControlLink::request_catalog_check() {
   {
-    const std::lock_guard lock(impl_->mailbox.mutex);
+    const std::lock_guard lock(impl_->mailbox_mutex);
     impl_->mailbox.catalog_check = true;
   }
   impl_->wake.raise();
@@ -591,7 +348,7 @@ void ControlLink::request_catalog_check() {
 
 void ControlLink::request_position(std::function<void(pg::Lsn)> done) {
   {
-    const std::lock_guard lock(impl_->mailbox.mutex);
+    const std::lock_guard lock(impl_->mailbox_mutex);
     impl_->mailbox.positions.push_back(std::move(done));
   }
   impl_->wake.raise();

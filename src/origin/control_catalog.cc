@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control connection's care for the catalog and the publication.
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "origin/control_link_impl.h"
+
+namespace pgcache::origin {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr Duration kPartialCatalogRetry = std::chrono::seconds(3);
+constexpr Duration kPublicationRetry = std::chrono::seconds(3);
+
+}  // namespace
+
+void ControlLink::Impl::check_catalog() {
+  next_catalog_check = Clock::now() + config->catalog_poll_interval;
+  // After a load the state is read once more: the text of views is read as of now, not as of the
+  // load's snapshot.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    Result<CatalogState> state = read_catalog_state(*link);
+    if (!state.ok()) {
+      if (!link->lost()) {
+        reporter.report({{state.error().message, "see the origin's log for the reason", true}});
+      }
+      return;
+    }
+    if (catalog != nullptr &&
+        state->configuration_loaded_at != catalog_state.configuration_loaded_at) {
+      catalog_state.configuration_loaded_at = state->configuration_loaded_at;
+      events.on_configuration_reloaded();
+    }
+    if (catalog != nullptr && state->fingerprint == catalog_state.fingerprint) break;
+    if (!reload_catalog()) return;
+    if (catalog_state.fingerprint.empty()) break;
+  }
+  refresh_publication();
+}
+
+bool ControlLink::Impl::reload_catalog() {
+  const TimePoint begin = Clock::now();
+  Result<LoadedCatalog> loaded = load_catalog(*link, ViewDefinitions::kRead);
+  if (!loaded.ok() && !link->lost()) {
+    // Reading a view waits for locks on the tables it reads, and fails when one vanishes meanwhile.
+    // The change must take effect at once all the same: then views are opaque until the next
+    // attempt.
+    log_info("control link: {}; loading it without views", loaded.error().message);
+    loaded = load_catalog(*link, ViewDefinitions::kSkip);
+    if (loaded.ok()) loaded->state.fingerprint.clear();
+    next_catalog_check = Clock::now() + kPartialCatalogRetry;
+  }
+  if (!loaded.ok()) {
+    // What changed is not known, so nothing that was cached may stay: without this link there are
+    // no proofs of freshness, and the next one begins with a load.
+    log_warning("control link: {}", loaded.error().message);
+    link->mark_lost();
+    catalog.reset();
+    return false;
+  }
+  log_debug("control link: catalog loaded in {} ms",
+            std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count());
+  catalog = loaded->catalog;
+  catalog_state = std::move(loaded->state);
+  events.on_catalog(catalog);
+  // A definition that changed may have hidden row changes for a while (a partition that was
+  // detached): what is tracked gets new fences.
+  for (const pg::Oid oid : tracked) pending[oid] = {Clock::now(), kTrackingRetryMin};
+  return true;
+}
+
+// Reads the publication and acts on what it finds: makes it, notices that somebody altered it,
+// takes out tables that it must not hold. False when it could not be read.
+bool ControlLink::Impl::refresh_publication() {
+  next_publication_attempt = Clock::now() + kPublicationRetry;
+  Result<PublicationState> now = read_publication(*link, config->publication);
+  if (!now.ok()) return false;
+  if (*now != publication) publication_was_altered(std::move(*now));
+  if (!publication.exists && !ensure_publication()) return false;
+  if (publication.exists) publication_problem.reset();
+  set_publication_ready(publication.exists);
+  drop_members_without_identity();
+  report_problems();
+  return true;
+}
+
+bool ControlLink::Impl::ensure_publication() {
+  if (!config->manage_publication) {
+    publication_problem =
+        Problem{"there is no publication " + config->publication,
+                "CREATE PUBLICATION " + config->publication +
+                    " FOR TABLE ..., or let pgcache manage it (manage_publication)",
+                true};
+    return true;
+  }
+  const Reply reply = create_publication(*link, config->publication);
+  if (!reply.ok()) {
+    if (link->lost()) return false;
+    publication_problem = explain_publication_failure(*config, reply.failure());
+    return true;
+  }
+  log_info("control link: publication {} created", config->publication);
+  Result<PublicationState> made = read_publication(*link, config->publication);
+  if (!made.ok()) return false;
+  publication = std::move(*made);
+  return true;
+}
+
+// Whatever was tracked may have gone unseen for a while: nothing counts as tracked any more, and
+// the catalog, handed on again, drops what was cached. In this order, so that nothing is loaded in
+// between.
+void ControlLink::Impl::publication_was_altered(PublicationState now) {
+  publication = std::move(now);
+  if (tracked.empty()) return;
+  log_info("control link: publication {} was altered; everything is tracked anew",
+           config->publication);
+  for (const pg::Oid oid : std::exchange(tracked, {})) {
+    events.on_untrackable(oid, Untrackable::kNotPublished, "the publication was altered");
+  }
+  if (catalog != nullptr) events.on_catalog(catalog);
+}
+
+void ControlLink::Impl::drop_members_without_identity() {
+  if (!config->manage_publication || catalog == nullptr || !publication.exists) return;
+  const std::vector<pg::Oid> unfit = members_without_identity(publication, *catalog);
+  if (unfit.empty()) return;
+  const Reply reply = remove_from_publication(*link, config->publication, *catalog, unfit);
+  if (!reply.ok()) {
+    log_warning(
+        "control link: cannot take tables without replica identity out of the publication: {}",
+        reply.failure().message);
+    return;
+  }
+  for (const pg::Oid oid : unfit) {
+    log_warning("control link: {} has no replica identity any more and leaves the publication",
+                catalog->find_relation(oid)->name);
+  }
+  PublicationState after = publication;
+  for (const pg::Oid oid : unfit) after.members.erase(oid);
+  publication_was_altered(std::move(after));
+}
+
+void ControlLink::Impl::set_publication_ready(bool ready) {
+  const std::lock_guard lock(publication_mutex);
+  publication_ready = ready;
+  publication_changed.notify_all();
+}
+
+void ControlLink::Impl::report_problems() {
+  std::vector<Problem> problems;
+  if (publication_problem) problems.push_back(*publication_problem);
+  reporter.report(std::move(problems));
+}
+
+}  // namespace pgcache::origin

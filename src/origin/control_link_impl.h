@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of ControlLink, shared by control_link.cc (the loop) and control_catalog.cc (catalog
+// and publication). Nobody else includes it.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "origin/catalog_loader.h"
+#include "origin/control_link.h"
+#include "origin/link.h"
+#include "origin/problems.h"
+#include "origin/publication.h"
+#include "origin/wal_position.h"
+
+namespace pgcache::origin {
+
+using PositionWaiters = std::vector<std::function<void(pg::Lsn)>>;
+
+inline constexpr Duration kTrackingRetryMin = std::chrono::milliseconds(500);
+inline constexpr Duration kTrackingRetryMax = std::chrono::seconds(30);
+inline constexpr Duration kWantedSnapshotMin = std::chrono::milliseconds(3);
+
+// What other threads ask for.
+struct ControlRequests {
+  std::vector<pg::Oid> tracking;
+  PositionWaiters positions;
+  bool snapshot = false;
+  bool catalog_check = false;
+};
+
+struct PendingTracking {
+  TimePoint due;
+  Duration delay = kTrackingRetryMin;
+};
+
+struct ControlLink::Impl {
+  Impl(std::shared_ptr<const config::Config> c, ControlEvents& e)
+      : config(std::move(c)), events(e), reporter([this](std::vector<Problem> problems) {
+          events.on_control_problems(std::move(problems));
+        }) {}
+
+  const std::shared_ptr<const config::Config> config;
+  ControlEvents& events;
+  Event stop;
+  Event wake;
+  std::mutex mailbox_mutex;
+  ControlRequests mailbox;  // guarded by mailbox_mutex
+  std::mutex publication_mutex;
+  std::condition_variable publication_changed;
+  bool publication_ready = false;  // guarded by publication_mutex
+  bool stopping = false;           // guarded by publication_mutex
+  mutable std::mutex identity_mutex;
+  std::string identity;         // guarded by identity_mutex
+  std::string stream_identity;  // guarded by identity_mutex
+  std::thread thread;
+
+  // Of the control thread alone.
+  ProblemReporter reporter;
+  std::unique_ptr<Link> link;
+  WalGeometry geometry;
+  std::string system_identifier;
+  std::shared_ptr<const pg::Catalog> catalog;
+  CatalogState catalog_state;
+  PublicationState publication;
+  std::optional<Problem> publication_problem;
+  std::set<pg::Oid> tracked;
+  std::map<pg::Oid, PendingTracking> pending;
+  bool snapshot_asked = false;
+  pg::Lsn unflushed;  // a position behind the flushed WAL, as first seen; zero: none
+  TimePoint unflushed_since;
+  bool unflushed_waited_for = false;  // by a session, not by the proof of freshness alone
+  TimePoint next_heartbeat, next_catalog_check, next_publication_attempt, last_snapshot;
+  Duration wanted_spacing = kWantedSnapshotMin;
+  int wanted_rounds = 0;
+
+  void run();
+  bool connect();
+  void disconnect(const std::string& why);
+  bool begin_session();
+  void serve_round();
+  void wait_for_work();
+  TimePoint next_due();
+  ControlRequests take_requests();
+  void fail_positions();
+  bool measure(const PositionWaiters& positions);
+  void nudge_wal_writer(const Measurement& m, TimePoint taken_at, bool waited_for);
+  void answer_tracking(const std::vector<pg::Oid>& asked);
+  void deliver(const TrackingOutcome& outcome);
+  void check_catalog();
+  bool reload_catalog();
+  bool ensure_publication();
+  bool refresh_publication();
+  void publication_was_altered(PublicationState now);
+  void drop_members_without_identity();
+  void set_publication_ready(bool ready);
+  void set_identity(std::string now);
+  bool streams_from_here();
+  void report_problems();
+};
+
+}  // namespace pgcache::origin

@@ -7,6 +7,10 @@
 
 namespace pgcache::net {
 
+namespace {
+using TcpSocket = asio::basic_stream_socket<asio::ip::tcp, asio::io_context::executor_type>;
+}
+
 Listener::Listener(asio::io_context& context) : acceptor_(context), pause_(context) {}
 
 Status Listener::listen(const std::string& host, std::uint16_t port) {
@@ -38,23 +42,21 @@ void Listener::start(Choose choose, Accepted accepted) {
 
 void Listener::accept_next() {
   asio::io_context& target = choose_();
-  acceptor_.async_accept(target,
-                         [this](boost::system::error_code error, asio::ip::tcp::socket socket) {
-                           if (error == asio::error::operation_aborted || !acceptor_.is_open())
-                             return;
-                           if (!error) {
-                             accepted_(Socket(std::move(socket)));
-                             accept_next();
-                             return;
-                           }
-                           // Out of file descriptors, most likely: wait a little instead of
-                           // spinning.
-                           log_warning("accept failed: {}", error.message());
-                           pause_.expires_after(std::chrono::milliseconds(50));
-                           pause_.async_wait([this](boost::system::error_code cancelled) {
-                             if (!cancelled) accept_next();
-                           });
-                         });
+  acceptor_.async_accept(target, [this](boost::system::error_code error, TcpSocket socket) {
+    if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
+    if (!error) {
+      accepted_(Socket(std::move(socket)));
+      accept_next();
+      return;
+    }
+    // Out of file descriptors, most likely: wait a little instead of
+    // spinning.
+    log_warning("accept failed: {}", error.message());
+    pause_.expires_after(std::chrono::milliseconds(50));
+    pause_.async_wait([this](boost::system::error_code cancelled) {
+      if (!cancelled) accept_next();
+    });
+  });
 }
 
 void Listener::stop() {

@@ -31,7 +31,7 @@ class Listener {
  private:
   void accept_next();
 
-  asio::ip::tcp::acceptor acceptor_;
+  asio::basic_socket_acceptor<asio::ip::tcp, asio::io_context::executor_type> acceptor_;
   asio::steady_timer pause_;
   std::uint16_t port_ = 0;
   Choose choose_;

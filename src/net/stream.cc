@@ -47,15 +47,26 @@ void Stream::wait_readable(std::shared_ptr<void> owner, std::function<void()> re
   });
 }
 
+// One piece, as nearly always, spares the kernel a list of pieces.
+std::size_t Stream::write_one(std::string_view piece, boost::system::error_code& error) {
+  return socket_.write_some(asio::buffer(piece.data(), piece.size()), error);
+}
+
+std::size_t Stream::write_several(const std::vector<std::string_view>& pieces,
+                                  boost::system::error_code& error) {
+  std::array<asio::const_buffer, kPiecesMax> buffers;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    buffers[i] = asio::buffer(pieces[i].data(), pieces[i].size());
+  }
+  return socket_.write_some(buffers, error);
+}
+
 bool Stream::write(wire::OutputQueue& from) {
   while (!from.empty()) {
     const auto& pieces = from.pieces(kPiecesMax);
-    std::array<asio::const_buffer, kPiecesMax> buffers;
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      buffers[i] = asio::buffer(pieces[i].data(), pieces[i].size());
-    }
     boost::system::error_code error;
-    const std::size_t bytes = socket_.write_some(buffers, error);
+    const std::size_t bytes =
+        pieces.size() == 1 ? write_one(pieces.front(), error) : write_several(pieces, error);
     if (error == asio::error::would_block || error == asio::error::try_again) return true;
     if (error == asio::error::interrupted) continue;
     if (error) return false;

@@ -4,17 +4,22 @@
 // thread only. Handlers keep their owner alive by the shared_ptr that is handed in.
 #pragma once
 
+#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "wire/buffers.h"
 
 namespace pgcache::net {
 
 namespace asio = boost::asio;
-using Socket = asio::generic::stream_protocol::socket;
+// The io_context's own executor: a polymorphic one costs an indirection and an allocation more.
+using Socket =
+    asio::basic_stream_socket<asio::generic::stream_protocol, asio::io_context::executor_type>;
 
 class Stream {
  public:
@@ -40,6 +45,10 @@ class Stream {
   void close();
 
  private:
+  std::size_t write_one(std::string_view piece, boost::system::error_code& error);
+  std::size_t write_several(const std::vector<std::string_view>& pieces,
+                            boost::system::error_code& error);
+
   Socket socket_;
   bool waiting_readable_ = false;
   bool waiting_writable_ = false;

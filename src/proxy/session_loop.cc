@@ -123,14 +123,13 @@ bool SessionLoop::session_over_limit() {
 }
 
 bool SessionLoop::flush() {
-  auto self = shared_from_this();
   if (!session_.to_client().empty()) {
     if (!client_.write(session_.to_client())) {
       lose_client(true);
       return false;
     }
     if (!session_.to_client().empty()) {
-      client_.wait_writable(self, [this] { pump(); });
+      client_.wait_writable(shared_from_this(), [this] { pump(); });
     }
   }
   if (origin_ && origin_->open() && !session_.to_origin().empty()) {
@@ -138,19 +137,18 @@ bool SessionLoop::flush() {
       // What it said before it went is still to be read; reading finds the end.
       session_.to_origin().clear();
     } else if (!session_.to_origin().empty()) {
-      origin_->wait_writable(self, [this] { pump(); });
+      origin_->wait_writable(shared_from_this(), [this] { pump(); });
     }
   }
   return true;
 }
 
 void SessionLoop::arm_reads() {
-  auto self = shared_from_this();
-  if (!client_readable_end_ && session_.wants_client_bytes()) {
-    client_.wait_readable(self, [this] { read_client(); });
+  if (!client_readable_end_ && !client_.waiting_readable() && session_.wants_client_bytes()) {
+    client_.wait_readable(shared_from_this(), [this] { read_client(); });
   }
-  if (origin_ && origin_->open() && session_.wants_origin_bytes()) {
-    origin_->wait_readable(self, [this] { read_origin(); });
+  if (origin_ && origin_->open() && !origin_->waiting_readable() && session_.wants_origin_bytes()) {
+    origin_->wait_readable(shared_from_this(), [this] { read_origin(); });
   }
 }
 

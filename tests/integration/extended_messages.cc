@@ -116,7 +116,8 @@ TEST_F(ExtendedMessages, StatementNames) {
   const std::string dropped = close('S', "s") + close('S', "never") + close('P', "never") + sync();
   expect_same_answers(
       stack(), {{prepare}, {other}, {use}, {unknown}, {dropped}, {use}, {prepare}, {use}},
-      {"bypass:unknown_statement*3 miss", "bypass:after_write bypass:unknown_statement*3"});
+      {"bypass:unknown_statement*3 miss|bypass:after_write bypass:unknown_statement*3",
+       "bypass:unknown_statement*3 hit|bypass:after_write bypass:unknown_statement*3"});
 }
 
 TEST_F(ExtendedMessages, SqlLevelStatementsShareTheNames) {
@@ -282,13 +283,11 @@ TEST_F(ExtendedMessages, WriteInAPipelineIsSeenByTheReadBehindIt) {
   const std::string read = one_shot(by_id("name"), {"41"});
   expect_same_answers(stack(), {{read}}, {"miss", "hit"});
   RawClient client = stack().raw();
-  const std::string taken = stack().routes_of([&] {
+  stack().expect_route("bypass:after_write bypass:not_read|bypass:not_read miss", [&] {
     client.send(one_shot("UPDATE items SET name = 'written' WHERE id = 41") + read);
     client.read_until('Z');
     EXPECT_EQ(first_columns(client.read_until('Z')), "written");
   });
-  EXPECT_TRUE(taken == "bypass:after_write bypass:not_read" || taken == "bypass:not_read miss")
-      << taken;
 }
 
 }  // namespace

@@ -155,7 +155,9 @@ TEST(Loading, ReadersDuringASlowApplyConverge) {
 }
 
 TEST(Loading, OneLoadForTwentyClients) {
-  Stack stack(small_table());
+  StackOptions options = small_table();
+  options.arguments = {"--load-wait-timeout", "60s"};
+  Stack stack(options);
   Connection warm = stack.client();
   stack.load(warm, kRead);
   const std::string sql =
@@ -199,7 +201,9 @@ TEST(Loading, WaitersGoOnAloneWhenTheLoadTakesTooLong) {
 }
 
 TEST(Loading, AbandonedLoadWakesTheWaiters) {
-  Stack stack(small_table());
+  StackOptions options = small_table();
+  options.arguments = {"--load-wait-timeout", "60s"};
+  Stack stack(options);
   Connection warm = stack.client();
   stack.load(warm, kRead);
   const std::string sql =

@@ -205,6 +205,7 @@ TEST_F(SessionState, ModeOff) {
   EXPECT_EQ(read(session(), "s AS mode", "miss"), "caf\xc3\xa9");
   const std::string commented = "/* pgcache: off */ SELECT s AS mode FROM kinds WHERE id = 1";
   stack().query(session(), commented, "bypass:comment");
+  stack().settle_session(session());
   session().must("SET pgcache.mode = 'off'");
   read(session(), "s AS mode", "bypass:mode_off");
   session().must("SET pgcache.mode = 'on'");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stack.h"
 
+#include <algorithm>
 #include <fstream>
 #include <stdexcept>
 
@@ -97,12 +98,14 @@ std::string Stack::routes_of(const std::function<void()>& work) {
 }
 
 void Stack::expect_route(const std::string& route, const std::function<void()>& work) {
-  EXPECT_EQ(routes_of(work), route);
+  const std::string taken = routes_of(work);
+  EXPECT_TRUE(is_route(taken, route)) << "took " << taken << ", expected " << route;
 }
 
 QueryResult Stack::query(Connection& session, const std::string& sql, const std::string& route) {
   QueryResult result;
-  EXPECT_EQ(routes_of([&] { result = session.query(sql); }), route) << sql;
+  const std::string taken = routes_of([&] { result = session.query(sql); });
+  EXPECT_TRUE(is_route(taken, route)) << "took " << taken << ", expected " << route << "\n" << sql;
   return result;
 }
 
@@ -110,7 +113,8 @@ QueryResult Stack::params(Connection& session, const std::string& sql,
                           const std::vector<std::optional<std::string>>& values,
                           const std::string& route, bool binary) {
   QueryResult result;
-  EXPECT_EQ(routes_of([&] { result = session.exec_params(sql, values, binary); }), route) << sql;
+  const std::string taken = routes_of([&] { result = session.exec_params(sql, values, binary); });
+  EXPECT_TRUE(is_route(taken, route)) << "took " << taken << ", expected " << route << "\n" << sql;
   return result;
 }
 
@@ -159,6 +163,16 @@ std::string route_text(const Routes& routes) {
   add(text, "hit", routes.hit);
   add(text, "miss", routes.miss);
   return text.empty() ? "none" : text;
+}
+
+bool is_route(const std::string& taken, const std::string& wanted) {
+  std::size_t at = 0;
+  while (at <= wanted.size()) {
+    const std::size_t end = std::min(wanted.find('|', at), wanted.size());
+    if (wanted.compare(at, end - at, taken) == 0) return true;
+    at = end + 1;
+  }
+  return false;
 }
 
 std::string rows_text(const std::vector<Row>& rows) {

@@ -50,8 +50,9 @@ class Stack {
   // As settle(), and the session's reads are no longer held off by its own writes.
   void settle_session(Connection& session);
 
-  // Runs one statement and compares the route with e.g. "hit", "miss", "bypass:now",
-  // "fallback:load_wait"; "none" when nothing is counted.
+  // Runs one statement and compares the route with e.g. "hit", "miss", "bypass:comment",
+  // "fallback:load_wait"; "none" when nothing is counted; "a|b" when either is right, since the
+  // origin's or the applier's pace decides.
   QueryResult query(Connection& session, const std::string& sql, const std::string& route);
   QueryResult params(Connection& session, const std::string& sql,
                      const std::vector<std::optional<std::string>>& values,
@@ -76,6 +77,8 @@ class Stack {
 };
 
 std::string route_text(const Routes& routes);
+// Whether `taken` is `wanted`, or one of its alternatives.
+bool is_route(const std::string& taken, const std::string& wanted);
 std::string rows_text(const std::vector<Row>& rows);  // "1,a|2,NULL"
 // The single value of a result that must have one; a failed check otherwise.
 std::string value_of(const QueryResult& result);

@@ -158,7 +158,7 @@ bool Session::dispatch(wire::Frame frame) {
 
 Session::Unit& Session::open_unit() {
   if (!open_unit_) {
-    open_unit_.emplace();
+    open_unit_.emplace(Unit{});
     open_unit_->id = next_id_++;
     open_unit_->started = frame_started_ == TimePoint{} ? io_.now() : frame_started_;
   }

@@ -50,7 +50,7 @@ Analysis analyze(std::string_view text, const StatementShape& shape,
   if (!context.standard_conforming_strings && text.find('\\') != std::string_view::npos) {
     return refuse(StatementKind::kOther, BypassReason::kUnsupported, "backslash");
   }
-  const auto parsed = ParseTree::parse(text);
+  const auto parsed = ParseTree::parse(text, shape.text);
   if (const BypassReason* reason = std::get_if<BypassReason>(&parsed)) {
     return refuse(StatementKind::kOther, *reason, "");
   }

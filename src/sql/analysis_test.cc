@@ -97,6 +97,9 @@ TEST(Analysis, Columns) {
       {"SELECT * FROM feelings", "volatile_cast"},
       {"SELECT f FROM feelings f", "volatile_cast"},
       {"SELECT id, m FROM feelings", "cacheable"},
+      {"SELECT count(f.*) FROM feelings f", "volatile_cast"},
+      {"SELECT count(u.*), row_to_json(u.*) FROM users u", "cacheable"},
+      {"SELECT count(v.*) FROM users u", "unknown_column"},
       {"SELECT public.users.id FROM public.users", "cacheable"},
       {"SELECT other.users.id FROM public.users", "unknown_column"},
       {"SELECT system_user", "volatile_function"},
@@ -310,7 +313,8 @@ TEST(Analysis, Limits) {
   for (int i = 0; i < 100'000; ++i) sum += "+1";
   EXPECT_EQ(reason(sum), "too_complex");
   EXPECT_EQ(reason("SELECT " + std::string(100'000, '(')), "too_complex");
-  EXPECT_EQ(reason("SELECT '" + std::string(300'000, 'x') + "'"), "too_complex");
+  EXPECT_EQ(reason("SELECT '" + std::string(2'000'000, 'x') + "'"), "too_complex");
+  EXPECT_EQ(reason("SELECT '" + std::string(5'000, '(') + "'"), "cacheable");
   std::string list = "SELECT * FROM users WHERE id IN (1";
   for (int i = 0; i < 5'000; ++i) list += ", " + std::to_string(i);
   EXPECT_EQ(reason(list + ")"), "cacheable");

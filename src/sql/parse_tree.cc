@@ -56,8 +56,9 @@ void ParseTree::Free::operator()(PgQuery__ParseResult* result) const {
   pg_query__parse_result__free_unpacked(result, nullptr);
 }
 
-std::variant<ParseTree, BypassReason> ParseTree::parse(std::string_view text) {
-  if (text.size() > kTextBytesMax || nesting_bound(text) > kNestingMax) {
+std::variant<ParseTree, BypassReason> ParseTree::parse(std::string_view text,
+                                                       std::string_view shape_text) {
+  if (text.size() > kTextBytesMax || nesting_bound(shape_text) > kNestingMax) {
     return BypassReason::kTooComplex;
   }
   if (text.find('\0') != std::string_view::npos) return BypassReason::kSyntax;

@@ -17,16 +17,17 @@ namespace pgcache::sql {
 
 class ParseTree {
  public:
-  // Any thread. The alternatives: kSyntax, or
-  // kTooComplex for a text whose tree might be nested too deeply for the stack, or which is longer
-  // than kTextBytesMax.
-  static std::variant<ParseTree, BypassReason> parse(std::string_view text);
+  // Any thread. `shape_text` is the text of its shape, which nests as deeply. The alternatives:
+  // kSyntax, or kTooComplex for a text whose tree might be nested too deeply for the stack, or
+  // which is longer than kTextBytesMax.
+  static std::variant<ParseTree, BypassReason> parse(std::string_view text,
+                                                     std::string_view shape_text);
 
   std::size_t statement_count() const { return result_->n_stmts; }
   // Null when the statement is empty.
   const PgQuery__Node* statement(std::size_t i) const { return result_->stmts[i]->stmt; }
 
-  static constexpr std::size_t kTextBytesMax = 256 * 1024;
+  static constexpr std::size_t kTextBytesMax = 1024 * 1024;
 
  private:
   struct Free {

@@ -117,6 +117,7 @@ class Resolver {
 
   // resolver_names.cc
   Expr resolve_column(const PgQuery__ColumnRef& ref, const Scope& scope);
+  Expr resolve_row(const std::vector<std::string_view>& names, const Scope& scope);
   Expr resolve_unqualified(std::string_view name, const Scope& scope);
   Expr resolve_qualified(std::string_view schema, std::string_view relation, std::string_view name,
                          const Scope& scope);

@@ -226,7 +226,7 @@ Resolver::FromResult Resolver::resolve_view(const PgQuery__RangeVar& var,
     fail(BypassReason::kTooComplex, view.name);
     return {};
   }
-  const auto parsed = ParseTree::parse(view.view_definition);
+  const auto parsed = ParseTree::parse(view.view_definition, view.view_definition);
   const ParseTree* const tree = std::get_if<ParseTree>(&parsed);
   const Node* const statement =
       tree != nullptr && tree->statement_count() == 1 ? tree->statement(0) : nullptr;

@@ -121,7 +121,9 @@ void Resolver::mark_all(const ScopeRelation& relation) {
 }
 
 Expr Resolver::resolve_column(const PgQuery__ColumnRef& ref, const Scope& scope) {
-  const auto fields = list_of(ref.n_fields, ref.fields);
+  auto fields = list_of(ref.n_fields, ref.fields);
+  const bool star = !fields.empty() && is_star(fields.back());
+  if (star) fields.pop_back();  // count(t.*): the whole row
   std::vector<std::string_view> names;
   for (const Node* field : fields) {
     const std::string_view name = string_of(field);
@@ -131,10 +133,24 @@ Expr Resolver::resolve_column(const PgQuery__ColumnRef& ref, const Scope& scope)
     }
     names.push_back(name);
   }
+  if (star) return resolve_row(names, scope);
   if (names.size() == 1) return resolve_unqualified(names[0], scope);
   if (names.size() == 2) return resolve_qualified({}, names[0], names[1], scope);
   if (names.size() == 3) return resolve_qualified(names[0], names[1], names[2], scope);
   fail(BypassReason::kUnsupported, "column reference");
+  return {};
+}
+
+Expr Resolver::resolve_row(const std::vector<std::string_view>& names, const Scope& scope) {
+  const ScopeRelation* relation = nullptr;
+  if (names.size() == 1) relation = find_scope_relation({}, names[0], scope);
+  if (names.size() == 2) relation = find_scope_relation(names[0], names[1], scope);
+  if (relation == nullptr) {
+    fail(BypassReason::kUnknownColumn, "*");
+    return {};
+  }
+  mark_all(*relation);
+  user_types_ = true;
   return {};
 }
 

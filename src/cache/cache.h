@@ -140,6 +140,8 @@ class Cache {
   // --- workers
   LookupOutcome lookup(const LookupRequest& request, TimePoint now);
   PublishOutcome publish(std::unique_ptr<Load> load, CachedResult result);
+  // The answer outgrew result_bytes_max while it was captured: ends the load, counted as kTooLarge.
+  void abandon_too_large(std::unique_ptr<Load> load);
   pg::Lsn applied_lsn() const;  // lock-free
   // One relaxed load: whether lookups can be served at all, else the reason.
   std::optional<sql::BypassReason> unavailable(TimePoint now) const;

@@ -49,6 +49,12 @@ PublishOutcome Cache::publish(std::unique_ptr<Load> load, CachedResult result) {
   return outcome;
 }
 
+void Cache::abandon_too_large(std::unique_ptr<Load> load) {
+  impl_->publish_outcomes[static_cast<std::size_t>(PublishOutcome::kTooLarge)].fetch_add(
+      1, std::memory_order_relaxed);
+  load.reset();  // wakes those who wait for it
+}
+
 PublishOutcome CacheImpl::publish(LoadState& load, CachedResult result) {
   if (result.rows.size() + result.row_description.size() > limits.result_bytes_max) {
     return PublishOutcome::kTooLarge;

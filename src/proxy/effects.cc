@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/effects.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -69,10 +70,21 @@ bool may_hold_more_statements(std::string_view sql) {
   return semicolon != std::string_view::npos && !skip_blank(sql.substr(semicolon + 1)).empty();
 }
 
-Effects several_effects() {
+// Whether the text may drop or redefine a prepared statement: only commands with one of these words
+// do.
+bool may_touch_statements(std::string_view sql) {
+  const auto contains = [sql](std::string_view lower) {
+    return std::search(sql.begin(), sql.end(), lower.begin(), lower.end(), [](char a, char b) {
+             return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b;
+           }) != sql.end();
+  };
+  return contains("prepare") || contains("deallocate") || contains("discard");
+}
+
+Effects several_effects(std::string_view sql) {
   Effects effects = unknown_effects();
   effects.ddl = true;
-  effects.clears_statements = true;
+  effects.clears_statements = may_touch_statements(sql);
   return effects;
 }
 
@@ -150,12 +162,13 @@ Effects unknown_effects() {
 }
 
 Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
-  if (lead == Lead::kDml) return may_hold_more_statements(sql) ? several_effects() : dml_effects();
+  if (lead == Lead::kDml)
+    return may_hold_more_statements(sql) ? several_effects(sql) : dml_effects();
   if (shape == nullptr) return lead == Lead::kRead ? read_effects() : unknown_effects();
   if (shape->analysis.cacheable() != nullptr) return {};
   const sql::BypassReason reason = shape->analysis.not_cacheable()->reason;
   if (reason == sql::BypassReason::kMultiStatement || reason == sql::BypassReason::kSyntax) {
-    return several_effects();
+    return several_effects(sql);
   }
   if (reason == sql::BypassReason::kModifyingCte) return dml_effects();
   return of_kind(shape->analysis.kind, *shape);

@@ -174,6 +174,7 @@ class Session {
   std::optional<Verdict> gate_unit(const std::vector<std::size_t>& executes,
                                    std::optional<sql::BypassReason> shape_reason);
   Verdict decide_execute(std::size_t at, bool alone);
+  bool execute_is_harmless(std::size_t at) const;
   StatementPtr make_statement(std::string_view sql, std::string_view types_be) const;
   // Whether the session's state lets a read be served at all; nothing when it does.
   std::optional<Verdict> gate();
@@ -213,6 +214,7 @@ class Session {
   void capture(Inflight& inflight, std::string_view frames, std::uint64_t rows);
   void complete_capture(Inflight& inflight, std::string_view frame);
   void spoil_captures();
+  void begin_large_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
 
   SessionEnvironment& env_;
   SessionIo& io_;
@@ -231,6 +233,8 @@ class Session {
   bool terminated_ = false;        // Terminate was sent to the origin
   std::uint64_t client_skip_ = 0;  // bytes of a large client frame still to be relayed
   std::uint64_t origin_skip_ = 0;
+  std::optional<wire::PendingRequest>
+      skipped_row_;              // the row that origin_skip_ belongs to answers it
   std::size_t held_bytes_ = 0;   // of the unit that waits for its Sync, in client_input_
   bool streaming_unit_ = false;  // the present unit is being forwarded frame by frame
   std::string startup_packet_;

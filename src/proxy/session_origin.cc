@@ -43,6 +43,9 @@ bool Session::take_origin_frame() {
     const std::size_t part = std::min<std::uint64_t>(origin_skip_, bytes.size());
     if (part == 0) return false;
     to_client_.append(bytes.substr(0, part));
+    if (Inflight* inflight = skipped_row_ ? capturing(*skipped_row_) : nullptr) {
+      capture(*inflight, bytes.substr(0, part), 0);
+    }
     origin_input_.consume(part);
     origin_skip_ -= part;
     return true;
@@ -68,6 +71,7 @@ bool Session::take_origin_frame() {
   const std::size_t present = frame.size();
   on_origin_frame(header.tag, frame, whole);
   if (phase_ == Phase::kClosing) return false;
+  if (whole) skipped_row_.reset();
   origin_input_.consume(present);
   origin_skip_ = total - present;
   return true;
@@ -118,11 +122,26 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   if (attribution.hidden) {
     on_hidden_frame(tag, frame, attribution);
   } else {
-    if (!whole) spoil_captures();
+    if (!whole) begin_large_frame(tag, frame, attribution);
     to_client_.append(frame);
     on_reply(tag, frame, attribution);
   }
   if (!dropped_.empty()) on_dropped();
+}
+
+// The rest of the frame will be relayed as it comes. A row is captured all the same; anything else
+// that large in an answer keeps it out of the cache.
+void Session::begin_large_frame(char tag, std::string_view frame,
+                                const wire::Attribution& attribution) {
+  skipped_row_.reset();
+  Inflight* inflight =
+      tag == 'D' && attribution.has_request ? capturing(attribution.request) : nullptr;
+  if (inflight == nullptr) {
+    spoil_captures();
+    return;
+  }
+  capture(*inflight, frame, 1);
+  skipped_row_ = attribution.request;
 }
 
 // They may come between any two frames; what is cached must not lose them on a later hit.
@@ -244,13 +263,11 @@ Session::Inflight* Session::capturing(const wire::PendingRequest& request) {
 }
 
 void Session::capture(Inflight& inflight, std::string_view frames, std::uint64_t rows) {
-  if (inflight.rows.size() + frames.size() > env_.config->max_result_size) {
-    inflight.load.reset();
-    std::string().swap(inflight.rows);
-    return;
-  }
   inflight.rows.append(frames);
   inflight.row_count += rows;
+  if (inflight.rows.size() <= env_.config->max_result_size) return;
+  env_.cache->abandon_too_large(std::move(inflight.load));
+  std::string().swap(inflight.rows);
 }
 
 // Something came that a replayed answer would not hold: no answer of the present unit is published.

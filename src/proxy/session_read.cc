@@ -209,7 +209,8 @@ std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate
     for (const std::uint16_t index : query.time_parameters) {
       if (index >= candidate.parameters->size()) continue;
       const wire::BindParameter& parameter = (*candidate.parameters)[index];
-      if (!parameter.binary && sql::names_current_time(parameter.bytes)) {
+      // The binary form of a text is the text.
+      if (sql::names_current_time(parameter.bytes)) {
         return BypassReason::kVolatileLiteral;
       }
     }
@@ -218,7 +219,7 @@ std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate
   if (has_high_byte(candidate.sql)) return BypassReason::kClientEncoding;
   if (candidate.parameters != nullptr) {
     for (const wire::BindParameter& parameter : *candidate.parameters) {
-      if (!parameter.binary && has_high_byte(parameter.bytes)) return BypassReason::kClientEncoding;
+      if (has_high_byte(parameter.bytes)) return BypassReason::kClientEncoding;
     }
   }
   return std::nullopt;
@@ -509,6 +510,7 @@ bool Session::handle_unit(std::string_view bytes) {
   const bool only_unknown = executes.empty() || !candidate_read;
   if (!only_unknown) stop = gate_unit(executes, shape_reason);
   if (stop && stop->kind == Verdict::Kind::kHeld) return false;
+  bool disturbed = false;
   for (const std::size_t at : executes) {
     if (only_unknown) {
       verdicts.push_back(
@@ -516,10 +518,14 @@ bool Session::handle_unit(std::string_view bytes) {
     } else if (stop) {
       verdicts.push_back(stop->kind == Verdict::Kind::kFallback ? fallback(stop->fallback)
                                                                 : bypass(stop->bypass));
+    } else if (disturbed) {
+      verdicts.push_back(bypass(BypassReason::kInTransaction));
     } else {
       verdicts.push_back(decide_execute(at, executes.size() == 1));
       if (verdicts.back().kind == Verdict::Kind::kHeld) return false;
     }
+    // What gate() found out holds for the next Execute only if this one leaves it alone.
+    disturbed = disturbed || !execute_is_harmless(at);
   }
   const bool all_hit = !verdicts.empty() && !shape_reason &&
                        std::all_of(verdicts.begin(), verdicts.end(),
@@ -548,6 +554,14 @@ std::optional<Session::Verdict> Session::gate_unit(const std::vector<std::size_t
   // A first Parse under a name is forwarded, but its answer is worth loading all the same.
   if (shape_reason && *shape_reason != BypassReason::kProtocolShape) return bypass(*shape_reason);
   return gate();
+}
+
+bool Session::execute_is_harmless(std::size_t at) const {
+  const StatementPtr& statement = steps_[at].statement;
+  if (!statement) return false;
+  const Lead lead = leading_keyword(statement->sql);
+  const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(*statement);
+  return effects_of(lead, statement->sql, shape.get()).harmless;
 }
 
 Session::Verdict Session::decide_execute(std::size_t at, bool alone) {

@@ -451,6 +451,60 @@ TEST(Session, AParseThatNobodyExecutesIsNotAnsweredFromMemory) {
   EXPECT_EQ(peer.to_origin(), mixed);
 }
 
+// One Sync, one transaction: what an earlier part of the exchange did is seen by the read, and may
+// be undone by a later part.
+TEST(Session, AReadBehindAWriteInOneExchangeIsNotPublished) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  const std::string one =
+      parse("", "BEGIN") + bind("", {}) + execute() + parse("", "INSERT INTO users VALUES (9)") +
+      bind("", {}) + execute() + parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"9"}) +
+      describe_portal() + execute() + parse("", "ROLLBACK") + bind("", {}) + execute() + sync();
+  peer.client(one);
+  EXPECT_EQ(peer.to_origin(), one);
+  const std::string p = kParsed + kBound;
+  peer.origin(p + complete("BEGIN") + p + complete("INSERT 0 1") + p + row_description() +
+              row({"9"}) + complete("SELECT 1") + p + complete("ROLLBACK") + ready());
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kInTransaction), 2u);  // the read, and the ROLLBACK
+  EXPECT_EQ(world.cache.status(peer.io.time).entries, 1u);           // that of load()
+}
+
+TEST(Session, ARowLargerThanTheBufferIsCapturedToo) {
+  World world;
+  Peer peer(world);
+  const std::string large =
+      row_description() + row({std::string(600000, 'x')}) + complete("SELECT 1");
+  peer.client(kSelect7);
+  peer.answer_settings();
+  std::string relayed;
+  for (std::size_t at = 0; at < large.size(); at += 65536) {
+    peer.origin(large.substr(at, 65536));
+    relayed += peer.to_client();
+    peer.session.on_output_drained();
+  }
+  peer.origin(ready());
+  EXPECT_EQ(relayed + peer.to_client(), large + ready());
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_client(), large + ready());
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
+TEST(Session, ATooLargeResultIsCountedAndNotKept) {
+  World world;
+  world.config.max_result_size = 1 << 20;
+  Peer peer(world);
+  peer.client(kSelect7);
+  peer.answer_settings();
+  peer.origin(row_description());
+  for (int i = 0; i < 100; ++i) peer.origin(row({std::string(20000, 'x')}));
+  peer.origin(complete("SELECT 100") + ready());
+  const cache::CacheStatus status = world.cache.status(peer.io.time);
+  EXPECT_EQ(status.entries, 0u);
+  EXPECT_EQ(status.publish_outcomes[static_cast<std::size_t>(cache::PublishOutcome::kTooLarge)],
+            1u);
+}
+
 TEST(Session, DdlIsReported) {
   World world;
   Peer peer(world);

@@ -497,7 +497,10 @@ TEST(Session, ATooLargeResultIsCountedAndNotKept) {
   peer.client(kSelect7);
   peer.answer_settings();
   peer.origin(row_description());
-  for (int i = 0; i < 100; ++i) peer.origin(row({std::string(20000, 'x')}));
+  for (int i = 0; i < 100; ++i) {
+    peer.origin(row({std::string(20000, 'x')}));
+    peer.to_client();
+  }
   peer.origin(complete("SELECT 100") + ready());
   const cache::CacheStatus status = world.cache.status(peer.io.time);
   EXPECT_EQ(status.entries, 0u);

@@ -161,21 +161,8 @@ class Session {
   void ensure_at_origin(std::string_view name);
   void terminate();
 
-  // --- session_read.cc: deciding
+  // --- session_read.cc: deciding, the simple protocol
   bool handle_query(wire::Frame frame);
-  bool handle_unit(std::string_view bytes);  // an extended exchange with its Sync
-  void parse_unit(std::string_view bytes);
-  std::optional<sql::BypassReason> link_unit();  // Binds to statements, Executes to Binds
-  std::optional<sql::BypassReason> link_step(std::size_t at);
-  void forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
-                    std::optional<sql::BypassReason> shape_reason);
-  void serve_unit(const std::vector<Verdict>& verdicts);
-  bool every_step_is_executed() const;
-  std::optional<Verdict> gate_unit(const std::vector<std::size_t>& executes,
-                                   std::optional<sql::BypassReason> shape_reason);
-  Verdict decide_execute(std::size_t at, bool alone);
-  bool execute_is_harmless(std::size_t at) const;
-  StatementPtr make_statement(std::string_view sql, std::string_view types_be) const;
   // Whether the session's state lets a read be served at all; nothing when it does.
   std::optional<Verdict> gate();
   std::optional<Verdict> gate_settings();
@@ -186,6 +173,7 @@ class Session {
   Verdict look_up(ReadCandidate& candidate);
   Verdict begin_wait(cache::Waiting waiting);
   void send_settings_query();
+  StatementPtr make_statement(std::string_view sql, std::string_view types_be) const;
   cache::ShapePtr shape_of(Statement& statement) const;
   cache::ShapePtr find_shape(std::string_view sql, const sql::StatementShape& shape,
                              const std::vector<pg::Oid>& types) const;
@@ -196,6 +184,20 @@ class Session {
   static Verdict bypass(sql::BypassReason reason);
   static Verdict fallback(FallbackReason reason);
   static Verdict held();
+
+  // --- session_unit.cc: extended exchanges
+  bool handle_unit(std::string_view bytes);  // with its Sync; false: held
+  void parse_unit(std::string_view bytes);
+  std::optional<sql::BypassReason> link_unit();  // Binds to statements, Executes to Binds
+  std::optional<sql::BypassReason> link_step(std::size_t at);
+  bool every_step_is_executed() const;
+  std::optional<Verdict> gate_unit(const std::vector<std::size_t>& executes,
+                                   std::optional<sql::BypassReason> shape_reason);
+  Verdict decide_execute(std::size_t at, bool alone);
+  bool execute_is_harmless(std::size_t at) const;
+  void serve_unit(const std::vector<Verdict>& verdicts);
+  void forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
+                    std::optional<sql::BypassReason> shape_reason);
 
   // --- session_origin.cc: frames of the origin
   void process_origin();

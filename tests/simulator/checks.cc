@@ -55,14 +55,18 @@ void World::check_entries() {
       const std::vector<Number> values = argument_values(command, execution->call.parameters);
       const std::uint64_t oldest = origin_->applied_moment();
       bool found = false;
+      std::string now;
       for (std::uint64_t at = origin_->moment(); !found && at >= oldest; --at) {
         const Table answer = evaluate(command, values, execution->settings, *origin_, {at});
-        found = read_answer(execution->call, answer, execution->settings) == entry->result->rows;
+        const std::string rows = read_answer(execution->call, answer, execution->settings);
+        found = rows == entry->result->rows;
+        if (now.empty()) now = rows;
       }
       if (!found) {
         fail("a stale entry for " + execution->call.script->text + " (of the shape " +
              entry->shape->text + ") at moment " + std::to_string(origin_->moment()) +
-             ", all applied up to " + std::to_string(oldest));
+             ", all applied up to " + std::to_string(oldest) + ": holds " +
+             printable(entry->result->rows) + ", now it is " + printable(now));
         return;
       }
     }

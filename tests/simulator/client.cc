@@ -10,12 +10,6 @@ bool is_fatal(std::string_view frame) {
   return frame.size() > 12 && frame.substr(5, 6) == "SFATAL";
 }
 
-std::string printable(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) out.push_back(c >= ' ' && c < 127 ? c : '.');
-  return out;
-}
-
 }  // namespace
 
 Client::Client(ClientContext context, const std::string& database) : context_(std::move(context)) {

@@ -30,6 +30,12 @@ void put_string(std::string& out, std::string_view text) {
   out.push_back('\0');
 }
 
+std::string printable(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes.substr(0, 300)) out.push_back(c >= ' ' && c < 127 ? c : '.');
+  return out;
+}
+
 std::string frame(char tag, std::string_view body) {
   std::string out(1, tag);
   put32(out, static_cast<std::uint32_t>(body.size() + 4));

@@ -21,6 +21,9 @@ void put32(std::string& out, std::uint32_t v);
 std::uint32_t get32(std::string_view bytes);
 void put_string(std::string& out, std::string_view text);  // with its zero byte
 
+// For people: the first 300 bytes, dots for what cannot be shown.
+std::string printable(std::string_view bytes);
+
 std::string frame(char tag, std::string_view body);
 // The whole frame at the start of `bytes`; empty when there is none yet.
 std::string_view first_frame(std::string_view bytes);

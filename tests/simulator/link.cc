@@ -12,11 +12,6 @@ constexpr std::size_t kClientReadBytes = 16 * 1024;
 constexpr std::size_t kOriginReadBytes = 64 * 1024;
 constexpr std::uint32_t kActions = 10;
 
-std::string printable(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes.substr(0, 300)) out.push_back(c >= ' ' && c < 127 ? c : '.');
-  return out;
-}
 }  // namespace
 
 void Link::trace(std::string_view what, std::string_view bytes) {

@@ -96,6 +96,14 @@ void Origin::note(Tx& tx, cdc::ChangeKind kind, TableId table, const Row& before
                   const Row& after) {
   lsn_ += 48;
   tx.changes.push_back({kind, table, before, after, lsn_});
+  if (!trace) return;
+  const auto text = [](const Row& row) {
+    std::string line;
+    for (const Number& number : row) line += number ? " " + std::to_string(*number) : " -";
+    return line;
+  };
+  trace("change by " + std::to_string(tx.xid.value) + " of " + std::string(spec(table).schema) +
+        "." + std::string(spec(table).name) + ":" + text(before) + " ->" + text(after));
 }
 
 bool Origin::locked_by_truncate(TableId table, const Tx& tx) const {
@@ -234,6 +242,13 @@ pg::Snapshot Origin::snapshot() const {
   std::sort(snapshot.xip.begin(), snapshot.xip.end());
   snapshot.xmin = snapshot.xip.empty() ? snapshot.xmax : snapshot.xip.front();
   return snapshot;
+}
+
+pg::Xid Origin::assign_xid() {
+  Tx& tx = begin();
+  write_commit_record(tx);
+  make_visible(tx);
+  return tx.xid;
 }
 
 bool Origin::publish(pg::Oid relation) {

@@ -123,6 +123,8 @@ class Origin {
   pg::Snapshot snapshot() const;
   pg::Lsn position() const { return {lsn_}; }
   void other_wal() { lsn_ += 64; }
+  // pg_current_xact_id() in a transaction of its own: above every id assigned so far.
+  pg::Xid assign_xid();
   // From now on the relation's changes are in the stream. False when that is impossible.
   bool publish(pg::Oid relation);
   // Makes a new slot. What it returns sees all that has a commit record; the stream has the rest.
@@ -130,7 +132,8 @@ class Origin {
   // Sees all that has a commit record, visible or not.
   pg::Snapshot snapshot_by_wal() const;
   std::deque<WalEntry>& wal() { return wal_; }
-  void note_applied(Tx& tx);  // the stream has handed it to the cache
+  std::function<void(const std::string&)> trace;  // when set: told of each change
+  void note_applied(Tx& tx);                      // the stream has handed it to the cache
 
   // Forgets row versions that no view at or behind `moment` sees.
   void prune(std::uint64_t moment);

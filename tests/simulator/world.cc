@@ -15,6 +15,7 @@ World::World(std::uint64_t seed, Fault fault, bool trace, Totals& totals)
     : random_(seed), fault_(fault), trace_(trace), totals_(totals) {
   configure();
   origin_ = std::make_unique<Origin>(random_);
+  if (trace_) origin_->trace = [this](const std::string& line) { this->trace(line); };
   catalog_ = make_catalog();
   shapes_ = std::make_unique<cache::ShapeTable>(random_.one_in(4) ? 12 : 10000);
   cache_ = std::make_unique<cache::Cache>(limits_, [this](const std::vector<pg::Oid>& relations) {
@@ -23,6 +24,7 @@ World::World(std::uint64_t seed, Fault fault, bool trace, Totals& totals)
   set_cache_fault();
   fill_tables();
   if (random_.one_in(2)) change_catalog();
+  catalog_doubtful_ = true;
   links_.resize(static_cast<std::size_t>(random_.between(1, 6)));
   for (auto& link : links_) link = std::make_unique<Link>(*this, next_link_++);
 }

@@ -43,8 +43,15 @@ void World::stream_step() {
 
 void World::apply(WalEntry entry) {
   if (trace_) {
-    trace("apply: " + std::to_string(entry.tx->xid.value) + " (" +
-          std::to_string(entry.data->changes.size()) + " changes)");
+    std::string line = "apply: " + std::to_string(entry.tx->xid.value);
+    if (entry.data->overflowed) line += " overflowed";
+    for (const cdc::RowChange& change : entry.data->changes) {
+      line += " | " + change.relation->name + " " + std::to_string(static_cast<int>(change.kind));
+      for (const auto& cell : change.old_row) line += " " + std::string(cell.bytes);
+      line += " ->";
+      for (const auto& cell : change.new_row) line += " " + std::string(cell.bytes);
+    }
+    trace(std::move(line));
   }
   if (fault_ == Fault::kLoseTransactions && random_.one_in(3)) {
     cache_->on_position(entry.data->end_lsn);
@@ -113,7 +120,15 @@ void World::finish_round() {
   round_->position = origin_->position();
   const pg::Snapshot snapshot =
       fault_ == Fault::kFutureSnapshots ? origin_->snapshot_by_wal() : origin_->snapshot();
-  deliveries_.push_back([this, snapshot] { cache_->set_snapshot(snapshot); });
+  deliveries_.push_back([this, snapshot] {
+    if (trace_) {
+      std::string line = "snapshot: " + std::to_string(snapshot.xmin.value) + ":" +
+                         std::to_string(snapshot.xmax.value) + ":";
+      for (const pg::Xid xid : snapshot.xip) line += " " + std::to_string(xid.value);
+      trace(std::move(line));
+    }
+    cache_->set_snapshot(snapshot);
+  });
   deliveries_.push_back([this] {
     const Proof proof = *round_;
     round_.reset();
@@ -132,8 +147,14 @@ void World::publish_step() {
       cache_->set_untrackable(oid, sql::BypassReason::kNoReplicaIdentity);
     });
   } else {
-    const pg::Xid fence = fault_ == Fault::kNoFences ? pg::Xid{} : origin_->snapshot().xmax;
-    deliveries_.push_back([this, fence, oid = *publishing_] { cache_->set_tracked(oid, fence); });
+    const pg::Xid fence = fault_ == Fault::kNoFences ? pg::Xid{} : origin_->assign_xid();
+    deliveries_.push_back([this, fence, oid = *publishing_] {
+      if (trace_) {
+        trace("tracked: " + std::to_string(pg::to_u32(oid)) + " from " +
+              std::to_string(fence.value));
+      }
+      cache_->set_tracked(oid, fence);
+    });
   }
   publishing_.reset();
 }

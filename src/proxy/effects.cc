@@ -48,6 +48,16 @@ bool keyword_is(std::string_view word, std::string_view lower) {
   return true;
 }
 
+// The letters at the start, as many as the longest keyword that is asked for.
+std::string_view first_word(std::string_view sql) {
+  std::size_t length = 0;
+  while (length < sql.size() && length < 9 && (sql[length] | 32) >= 'a' &&
+         (sql[length] | 32) <= 'z') {
+    ++length;
+  }
+  return sql.substr(0, length);
+}
+
 Effects dml_effects() {
   Effects effects;
   effects.harmless = false;
@@ -88,7 +98,17 @@ Effects several_effects(std::string_view sql) {
   return effects;
 }
 
-Effects of_kind(sql::StatementKind kind, const cache::Shape& shape) {
+// DO, CALL and EXPLAIN may do what their text does not show: change the catalog, drop statements.
+Effects other_effects(std::string_view sql) {
+  Effects effects = unknown_effects();
+  const std::string_view word = first_word(skip_blank(sql));
+  const bool runs_code = keyword_is(word, "do") || keyword_is(word, "call");
+  effects.ddl = runs_code || keyword_is(word, "explain");
+  effects.clears_statements = runs_code;
+  return effects;
+}
+
+Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shape& shape) {
   using sql::StatementKind;
   Effects effects;
   switch (kind) {
@@ -118,7 +138,7 @@ Effects of_kind(sql::StatementKind kind, const cache::Shape& shape) {
       effects.ddl = true;
       return effects;
     case StatementKind::kOther:
-      return unknown_effects();
+      return other_effects(sql);
   }
   return unknown_effects();
 }
@@ -128,12 +148,7 @@ Effects of_kind(sql::StatementKind kind, const cache::Shape& shape) {
 Lead leading_keyword(std::string_view sql) {
   sql = skip_blank(sql);
   if (sql.starts_with('(')) return Lead::kRead;
-  std::size_t length = 0;
-  while (length < sql.size() && length < 9 &&
-         ((sql[length] | 32) >= 'a' && (sql[length] | 32) <= 'z')) {
-    ++length;
-  }
-  const std::string_view word = sql.substr(0, length);
+  const std::string_view word = first_word(sql);
   for (const char* read : {"select", "with", "values", "table"}) {
     if (keyword_is(word, read)) return Lead::kRead;
   }
@@ -171,7 +186,7 @@ Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
     return several_effects(sql);
   }
   if (reason == sql::BypassReason::kModifyingCte) return dml_effects();
-  return of_kind(shape->analysis.kind, *shape);
+  return of_kind(shape->analysis.kind, sql, *shape);
 }
 
 Block next_block(Block before, const Effects& effects, char status) {

@@ -12,12 +12,11 @@ namespace sqlstate = pg::sqlstate;
 Session::Session(SessionEnvironment& environment, SessionIo& io) : env_(environment), io_(io) {
   RouteStats& stats = *env_.stats;
   stats.clients.fetch_add(1, std::memory_order_relaxed);
-  arm_timer(io_.now() + env_.config->handshake_timeout);
 }
 
-Session::~Session() { env_.stats->clients.fetch_sub(1, std::memory_order_relaxed); }
+void Session::start() { io_.set_timer(io_.now() + env_.config->handshake_timeout); }
 
-void Session::arm_timer(TimePoint when) { io_.set_timer(when); }
+Session::~Session() { env_.stats->clients.fetch_sub(1, std::memory_order_relaxed); }
 
 bool Session::over_limits() const {
   const std::uint64_t limit = env_.config->session_buffer;

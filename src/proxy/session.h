@@ -54,6 +54,7 @@ class Session {
   wire::OutputQueue& to_client() { return to_client_; }
   wire::OutputQueue& to_origin() { return to_origin_; }
 
+  void start();  // once, before the first event: the deadline of the handshake runs
   void on_client_bytes();
   void on_client_closed(bool reset);
   void on_origin_connected();
@@ -129,7 +130,9 @@ class Session {
     wire::Execute execute;
     bool understood = false;
     StatementPtr statement;              // of Parse and Bind, when known
-    std::size_t bind_step = 0;           // of Execute: the Bind of its portal
+    std::size_t bind_step = 0;           // of Execute and Describe: the Bind of its portal
+    bool understood_portal = false;      // of Describe: that Bind is in the unit
+    std::uint64_t inflight_id = 0;       // of Bind: the Inflight of its portal's Execute
     bool needs_row_description = false;  // of Execute: its portal is described in the unit
   };
 
@@ -139,7 +142,6 @@ class Session {
   void process_authentication();
   void fail(const wire::ErrorFields& fields);  // FATAL to the client, and close both sides
   void close();
-  void arm_timer(TimePoint when);
   bool over_limits() const;
 
   // --- session_client.cc: frames of the client, forwarding
@@ -247,7 +249,8 @@ class Session {
   std::uint64_t next_id_ = 1;
   std::optional<Unit> open_unit_;
   std::deque<Unit> units_;
-  std::string described_;  // RowDescription of the portal described last
+  // RowDescriptions of the present unit's portals, by the id of the Inflight that executes them.
+  std::vector<std::pair<std::uint64_t, std::string>> descriptions_;
   std::deque<std::pair<std::uint64_t, std::string>> pending_parses_;  // cookie, statement name
 
   char status_ = 'I';

@@ -20,7 +20,10 @@ SessionLoop::SessionLoop(Worker& worker, net::Socket client)
       timer_(worker.context()),
       session_(worker.environment(), *this) {}
 
-void SessionLoop::start() { pump(); }
+void SessionLoop::start() {
+  session_.start();
+  pump();
+}
 
 void SessionLoop::shut_down() {
   session_.on_shutdown();

@@ -185,13 +185,12 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       return;
     case 'T':
       if (attribution.request.request == wire::Request::kDescribe) {
-        described_ = frame;
+        if (attribution.request.cookie != 0) {
+          descriptions_.emplace_back(attribution.request.cookie, frame);
+        }
       } else if (inflight != nullptr) {
         inflight->row_description = frame;
       }
-      return;
-    case '2':
-      described_.clear();
       return;
     case 'C':
       if (inflight != nullptr) complete_capture(*inflight, frame);
@@ -218,8 +217,9 @@ void Session::complete_capture(Inflight& inflight, std::string_view frame) {
     inflight.load.reset();
     return;
   }
-  if (inflight.row_description.empty()) inflight.row_description = std::move(described_);
-  described_.clear();
+  for (auto& [id, description] : descriptions_) {
+    if (id == inflight.id) inflight.row_description = std::move(description);
+  }
   inflight.rows.append(frame);
   inflight.complete = true;
 }
@@ -281,7 +281,7 @@ void Session::spoil_captures() {
 
 void Session::on_ready(char status, std::uint64_t unit_id) {
   status_ = status;
-  described_.clear();
+  descriptions_.clear();
   while (!units_.empty() && units_.front().id <= unit_id) {
     Unit unit = std::move(units_.front());
     units_.pop_front();

@@ -315,8 +315,8 @@ Session::Verdict Session::begin_wait(cache::Waiting waiting) {
   wait_ = std::move(waiting.wait);
   waiting_for_ = waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
   hold_ = Hold::kWait;
-  arm_timer(io_.now() + (waiting.for_tracking ? env_.config->tracking_wait_timeout
-                                              : env_.config->load_wait_timeout));
+  io_.set_timer(io_.now() + (waiting.for_tracking ? env_.config->tracking_wait_timeout
+                                                  : env_.config->load_wait_timeout));
   return held();
 }
 

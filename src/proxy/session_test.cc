@@ -322,6 +322,58 @@ TEST(Session, WaitingForALoadHasADeadline) {
   EXPECT_EQ(world.fallbacks(FallbackReason::kLoadWait), 1u);
 }
 
+TEST(Session, AClientThatSaysNothingIsLetGo) {
+  World world;
+  FakeIo io;
+  Session session(world.environment, io);
+  session.start();
+  ASSERT_EQ(io.timer, io.time + world.config.handshake_timeout);
+  session.on_timer();
+  EXPECT_TRUE(session.close_client_when_flushed());
+}
+
+// Each answer keeps the description of its own portal, whatever else is described in the exchange.
+TEST(Session, ADescriptionOfAnotherPortalIsNotKept) {
+  World world;
+  Peer peer(world);
+  const std::string other = frame('T', "\0\1w\0\0\0\0\0\0\0\0\0\x14\0\x08\xff\xff\xff\xff\0\0"s);
+  const std::string describe_b = frame('D', "Pb\0"s);
+  const std::string unit = parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"7"}, "a") +
+                           bind("", {"8"}, "b") + describe_b + frame('E', "a\0\0\0\0\0"s) +
+                           frame('E', "b\0\0\0\0\0"s) + sync();
+  peer.client(unit);
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_origin(), unit);
+  peer.origin(kParsed + kBound + kBound + other + row({"7"}) + complete("SELECT 1") + row({"8"}) +
+              complete("SELECT 1") + ready());
+  peer.to_client();
+  const auto one = [](const char* id) {
+    return parse("", "SELECT id FROM users WHERE id = $1") + bind("", {id}) + describe_portal() +
+           execute() + sync();
+  };
+  peer.client(one("8"));
+  EXPECT_EQ(peer.to_client(),
+            kParsed + kBound + other + row({"8"}) + complete("SELECT 1") + ready());
+  peer.client(one("7"));  // without a description there is no whole answer: from the origin
+  EXPECT_EQ(peer.to_origin(), one("7"));
+}
+
+TEST(Session, ADescriptionOfAStatementIsNotThatOfItsPortal) {
+  World world;
+  Peer peer(world);
+  const std::string unit = parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"7"}) +
+                           frame('D', "S\0"s) + execute() + sync();
+  peer.client(unit);
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_origin(), unit);
+  peer.origin(kParsed + kBound + frame('t', "\0\1\0\0\0\x17"s) + kAnswer7 + ready());
+  peer.to_client();
+  const std::string portal = parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"7"}) +
+                             describe_portal() + execute() + sync();
+  peer.client(portal);
+  EXPECT_EQ(peer.to_origin(), portal);
+}
+
 TEST(Session, MalformedLengthsEndTheSessionWithAnError) {
   World world;
   Peer peer(world);

@@ -136,6 +136,7 @@ class Peer {
     const std::string body = "\0\3\0\0user\0ann\0database\0"s + std::string(database) + "\0\0"s;
     std::string packet;
     append_be32(packet, static_cast<std::uint32_t>(body.size() + 4));
+    session.start();
     client(packet + body);
     session.on_origin_connected();
     origin(frame('R', "\0\0\0\0"s) + frame('K', "\0\0\0\7\0\0\0\x09"s) + ready());

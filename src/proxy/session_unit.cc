@@ -109,6 +109,8 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
       if (step.target.kind == 'P') {
         if (Step* bind = bind_of(step.target.name)) {
           bind->needs_row_description = true;
+          step.bind_step = static_cast<std::size_t>(bind - steps_.data());
+          step.understood_portal = true;
           return std::nullopt;
         }
       }
@@ -267,7 +269,11 @@ void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std:
     const wire::Frame frame{step.tag, step.frame};
     if (step.tag == 'S') {
       forward_sync(step.frame);
+    } else if (step.tag == 'D' && step.understood_portal) {
+      forward_raw(step.frame);
+      tracker_.sent({wire::Request::kDescribe, false, steps_[step.bind_step].inflight_id});
     } else if (step.tag != 'E' || executes.empty()) {
+      if (step.tag == 'B') step.inflight_id = next_id_++;
       forward_extended(frame);
     } else {
       Verdict& verdict = verdicts[next++];
@@ -277,7 +283,7 @@ void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std:
       }
       count(verdict, step.statement ? step.statement->analysed.get() : nullptr);
       Inflight inflight;
-      inflight.id = next_id_++;
+      inflight.id = step.statement ? steps_[step.bind_step].inflight_id : next_id_++;
       inflight.route = verdict.kind == Verdict::Kind::kBypass     ? Route::kBypass
                        : verdict.kind == Verdict::Kind::kFallback ? Route::kFallback
                                                                   : Route::kMiss;

@@ -117,6 +117,7 @@ class Client {
   void named_exchange();
   void several_in_one_query();
   void rare_exchange();
+  void own_write_exchange();
   void copy_exchange();
 
   ClientContext context_;

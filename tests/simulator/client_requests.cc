@@ -315,6 +315,19 @@ void Client::several_in_one_query() {
   plan_query(all);
 }
 
+// Reads a row, changes it, and reads it again: what a session promises itself.
+void Client::own_write_exchange() {
+  Random& random = context_.random;
+  const Number row = id();
+  const bool qualified = random.one_in(2);
+  const Script read = make_read(Read::kById, qualified, {row}, false);
+  const Number value = random.between(1, kValues);
+  plan_query(read);
+  plan_query(make_write(Op::kUpdateValue, TableId::kT1, qualified, {value, row}, false));
+  plan_query(read);
+  plan_query(read);
+}
+
 void Client::copy_exchange() {
   Random& random = context_.random;
   const Script script = make_write(Op::kCopy, TableId::kT2, random.one_in(2), {}, false);
@@ -396,6 +409,8 @@ void Client::plan_exchange() {
     extended_exchange();
   } else if (kind < 80) {
     named_exchange();
+  } else if (kind < 85) {
+    own_write_exchange();
   } else if (kind < 91) {
     plan_query(random_write(false));
   } else if (kind < 96) {

@@ -34,6 +34,7 @@ World::~World() { links_.clear(); }
 void World::configure() {
   using std::chrono::milliseconds;
   calm_ = !random_.one_in(3);
+  slow_stream_ = random_.one_in(3);
   const auto pick = [this](std::initializer_list<std::uint64_t> values) {
     return values.begin()[random_.below(static_cast<std::uint32_t>(values.size()))];
   };
@@ -109,7 +110,7 @@ void World::step() {
   } else if (choice < 850) {
     commit_step();
   } else if (choice < 910) {
-    stream_step();
+    if (!slow_stream_ || random_.one_in(8)) stream_step();
   } else if (choice < 985) {
     control_step();
   } else if (choice < 990) {
@@ -234,7 +235,7 @@ void World::time_step() {
 
 void World::accident() {
   Link& link = *links_[random_.below(static_cast<std::uint32_t>(links_.size()))];
-  switch (random_.below(fault_ == Fault::kEmptyExport ? 3 : 12)) {
+  switch (random_.below(12)) {
     case 0:
     case 1:
       cold_start();

@@ -70,9 +70,8 @@ void World::note_position(pg::Lsn position) {
 void World::cold_start() {
   if (connected_) disconnect_stream();
   ++totals_.cold_starts;
-  pg::Snapshot exported = origin_->create_slot();
+  const pg::Snapshot exported = origin_->create_slot();
   if (trace_) trace("cold start");
-  if (fault_ == Fault::kEmptyExport) exported = {};
   proofs_.clear();
   has_slot_ = true;
   applied_ = origin_->position();
@@ -147,7 +146,9 @@ void World::publish_step() {
       cache_->set_untrackable(oid, sql::BypassReason::kNoReplicaIdentity);
     });
   } else {
-    const pg::Xid fence = fault_ == Fault::kNoFences ? pg::Xid{} : origin_->assign_xid();
+    const pg::Xid fence = fault_ == Fault::kNoFences       ? pg::Xid{}
+                          : fault_ == Fault::kNarrowFences ? origin_->snapshot().xmax
+                                                           : origin_->assign_xid();
     deliveries_.push_back([this, fence, oid = *publishing_] {
       if (trace_) {
         trace("tracked: " + std::to_string(pg::to_u32(oid)) + " from " +

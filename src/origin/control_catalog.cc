@@ -78,7 +78,11 @@ bool ControlLink::Impl::refresh_publication() {
   next_publication_attempt = Clock::now() + kPublicationRetry;
   Result<PublicationState> now = read_publication(*link, config->publication);
   if (!now.ok()) return false;
-  if (*now != publication) publication_was_altered(std::move(*now));
+  if (!std::exchange(publication_read, true)) {
+    publication = std::move(*now);
+  } else if (*now != publication) {
+    publication_was_altered(std::move(*now));
+  }
   if (!publication.exists && !ensure_publication()) return false;
   if (publication.exists) publication_problem.reset();
   set_publication_ready(publication.exists);
@@ -114,7 +118,6 @@ bool ControlLink::Impl::ensure_publication() {
 // between.
 void ControlLink::Impl::publication_was_altered(PublicationState now) {
   publication = std::move(now);
-  if (tracked.empty()) return;
   log_info("control link: publication {} was altered; everything is tracked anew",
            config->publication);
   for (const pg::Oid oid : std::exchange(tracked, {})) {

@@ -71,6 +71,7 @@ struct ControlLink::Impl {
   std::shared_ptr<const pg::Catalog> catalog;
   CatalogState catalog_state;
   PublicationState publication;
+  bool publication_read = false;  // at least once: what differs later was altered
   std::optional<Problem> publication_problem;
   std::set<pg::Oid> tracked;
   std::map<pg::Oid, PendingTracking> pending;

@@ -266,6 +266,8 @@ class Session {
   mutable cache::ShapeScope scope_;
   mutable std::uint32_t scope_settings_ = 0;
   mutable std::uint64_t scope_generation_ = ~std::uint64_t{0};
+  IdleTimeouts idle_timeouts_;
+  TimePoint origin_idle_since_;  // the last ReadyForQuery of the origin
   bool settings_asked_ = false;
   bool settings_failed_ = false;
   std::vector<std::optional<std::string>> settings_row_;

@@ -164,6 +164,8 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
   status_ = frame[wire::kHeaderBytes];
   std::vector<std::optional<std::string_view>> row(settings_row_.begin(), settings_row_.end());
   settings_ = settings_asked_ ? env_.settings->intern(row) : nullptr;
+  idle_timeouts_ = idle_timeouts(row);
+  origin_idle_since_ = io_.now();
   settings_asked_ = false;
   settings_failed_ = settings_ == nullptr;
   if (settings_) last_settings_ = settings_;
@@ -281,6 +283,7 @@ void Session::spoil_captures() {
 
 void Session::on_ready(char status, std::uint64_t unit_id) {
   status_ = status;
+  origin_idle_since_ = io_.now();
   descriptions_.clear();
   while (!units_.empty() && units_.front().id <= unit_id) {
     Unit unit = std::move(units_.front());

@@ -175,6 +175,13 @@ std::optional<Session::Verdict> Session::gate() {
 std::optional<Session::Verdict> Session::gate_settings() {
   const std::uint64_t epoch = env_.settings_epoch->load(std::memory_order_acquire);
   if (settings_ && settings_epoch_ != epoch) settings_ = nullptr;
+  // The origin counts a session as idle that is served from memory. Asking it something in good
+  // time starts its clock anew.
+  const Duration timeout =
+      status_ == 'I' ? idle_timeouts_.in_session : idle_timeouts_.in_transaction;
+  if (timeout > Duration::zero() && io_.now() - origin_idle_since_ > timeout / 8) {
+    settings_ = nullptr;
+  }
   if (!settings_) {
     if (settings_failed_) return fallback(FallbackReason::kSettingsQuery);
     settings_epoch_ = epoch;

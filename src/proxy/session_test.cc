@@ -278,6 +278,31 @@ TEST(Session, AChangedParameterMakesTheSettingsUnknown) {
   EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
 }
 
+// Else the origin would end a session that is busy with hits.
+TEST(Session, TheOriginsIdleTimeoutIsKeptFromRunningOut) {
+  World world;
+  Peer peer(world);
+  const std::string timed = Peer::settings_reply("", "read committed", "UTF8", "8");
+  peer.client(kSelect7);
+  ASSERT_EQ(peer.to_origin(), query(settings_query()));
+  peer.origin(timed);
+  peer.to_origin();
+  peer.origin(kAnswer7 + ready());
+  peer.to_client();
+  for (int i = 0; i < 4; ++i) {
+    peer.io.time += std::chrono::milliseconds(900);
+    world.prove_fresh(peer.io.time);
+    peer.client(kSelect7);
+    if (i % 2 == 1) {
+      EXPECT_EQ(peer.to_origin(), query(settings_query()));
+      peer.origin(timed);
+    }
+    EXPECT_EQ(peer.to_origin(), "");
+    EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+  }
+  EXPECT_EQ(world.stats.hits.load(), 4u);
+}
+
 TEST(Session, SettingsThatCannotBeHadAreAFallback) {
   World world;
   Peer peer(world);

@@ -160,7 +160,8 @@ class Peer {
   }
   static std::string settings_reply(std::string_view mode = "",
                                     std::string_view isolation = "read committed",
-                                    std::string_view encoding = "UTF8") {
+                                    std::string_view encoding = "UTF8",
+                                    std::string_view idle_session_timeout = "0") {
     std::vector<std::string> values(settings_column_count(), "x");
     values[0] = "pg_catalog\x01public";
     values[1] = "f";
@@ -168,6 +169,8 @@ class Peer {
     values[3] = mode;
     values[4] = encoding;
     values[5] = "on";
+    values[values.size() - 2] = idle_session_timeout;
+    values[values.size() - 1] = "0";
     return row_description() + row(values) + complete("SELECT 1") + ready();
   }
   std::string to_client() { return take(session.to_client()); }

@@ -2,6 +2,7 @@
 #include "proxy/settings.h"
 
 #include <array>
+#include <charconv>
 
 #include "base/bytes.h"
 
@@ -44,6 +45,10 @@ constexpr std::array kKeySettings = {
 };
 constexpr std::size_t kRoleColumns = 3;
 
+// Not part of the key: they change no answer. Behind all other columns.
+constexpr std::array kIdleTimeouts = {"idle_session_timeout",
+                                      "idle_in_transaction_session_timeout"};
+
 std::string build_query() {
   std::string sql =
       "SELECT pg_catalog.array_to_string(pg_catalog.current_schemas(true), pg_catalog.chr(1)), "
@@ -61,7 +66,20 @@ std::string build_query() {
     sql += name;
     sql += "', true)";
   }
+  for (const char* name : kIdleTimeouts) {
+    sql += ", pg_catalog.date_part('epoch', pg_catalog.current_setting('";
+    sql += name;
+    sql += "', true)::pg_catalog.interval)";
+  }
   return sql;
+}
+
+// Seconds; anything else is no timeout.
+Duration parse_timeout(const std::optional<std::string_view>& text) {
+  double seconds = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), seconds);
+  if (!(seconds > 0 && seconds < 1e8)) return Duration::zero();
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
 std::vector<std::string> split_schemas(std::string_view text) {
@@ -81,7 +99,14 @@ const std::string& settings_query() {
   return query;
 }
 
-std::size_t settings_column_count() { return kSpecialColumns + kRoleColumns + kKeySettings.size(); }
+std::size_t settings_column_count() {
+  return kSpecialColumns + kRoleColumns + kKeySettings.size() + kIdleTimeouts.size();
+}
+
+IdleTimeouts idle_timeouts(const std::vector<std::optional<std::string_view>>& row) {
+  if (row.size() != settings_column_count()) return {};
+  return {parse_timeout(row[row.size() - 2]), parse_timeout(row[row.size() - 1])};
+}
 
 SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_view>>& row) {
   if (row.size() != settings_column_count()) return nullptr;
@@ -89,7 +114,8 @@ SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_vi
     if (!row[column]) return nullptr;
   }
   std::string serialized;
-  for (const auto& value : row) {
+  for (std::size_t i = 0; i + kIdleTimeouts.size() < row.size(); ++i) {
+    const auto& value = row[i];
     append_be32(serialized, value ? static_cast<std::uint32_t>(value->size()) : 0xffffffff);
     if (value) serialized.append(*value);
   }

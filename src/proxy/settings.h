@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/hash.h"
 
 namespace pgcache::proxy {
@@ -35,6 +36,13 @@ using SettingsPtr = std::shared_ptr<const SessionSettings>;
 // The query; its answer is one row with settings_column_count() columns, all text.
 const std::string& settings_query();
 std::size_t settings_column_count();
+
+// How long the origin lets a session be idle; zero: for ever.
+struct IdleTimeouts {
+  Duration in_session{};
+  Duration in_transaction{};
+};
+IdleTimeouts idle_timeouts(const std::vector<std::optional<std::string_view>>& row);
 
 class SettingsTable {
  public:

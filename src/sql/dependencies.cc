@@ -121,7 +121,7 @@ class Deriver {
 
   bool run() {
     for (const Block& block : query_.blocks) {
-      if (!block.merged) visit_block(block, {});
+      if (!block.nested) visit_block(block, {});
     }
     return !overflow_;
   }
@@ -130,6 +130,9 @@ class Deriver {
   void visit_block(const Block& block, Conjuncts context) {
     if (block.where) flatten(*block.where, context);
     for (const FromNode& node : block.from) visit(node, context);
+    for (const std::uint32_t sublink : block.sublinks) {
+      visit_block(query_.blocks[sublink], context);
+    }
   }
 
   void visit(const FromNode& node, const Conjuncts& context) {

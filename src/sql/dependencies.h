@@ -6,13 +6,17 @@
 //   - the WHERE of a block holds for all of its FROM items; whatever lies above (aggregates,
 //   DISTINCT,
 //     windows, LIMIT, an enclosing query) only ever sees rows that pass it;
+//   - what holds for a row of a block holds whenever a subquery is computed for that row, in FROM
+//   or
+//     in an expression: conditions on the outer row, and on columns that the subquery passes on;
 //   - INNER JOIN: ON holds for both sides, besides what holds for the join;
 //   - LEFT JOIN: the left side gets what holds for the join. A row of the right side matters by
 //     matching, or by suppressing the row that is extended with NULLs; both need ON, and what holds
 //     for the join as far as it mentions no column of the right side. RIGHT JOIN is the mirror
 //     image;
 //   - FULL JOIN: nothing holds for either side;
-//   - an outer join above which a condition rejects its rows with NULLs counts as the narrower join.
+//   - an outer join above which a condition rejects its rows with NULLs counts as the narrower
+//   join.
 // Columns that are certainly equal under these conditions share the conditions on each other.
 #pragma once
 

@@ -255,51 +255,110 @@ TEST(Dependencies, WhatStandsAboveTheRowsDoesNotMatter) {
   });
 }
 
-TEST(Dependencies, SubqueriesAndCtes) {
+TEST(Dependencies, Subqueries) {
   check({
       {"SELECT * FROM users WHERE id IN (SELECT user_id FROM orders WHERE status = 'paid')",
-       "orders KEY status = ?1; users"},
+       "users; orders KEY status = ?1"},
+      // What holds for the outer row holds where the subquery looks at it.
       {"SELECT * FROM users u WHERE id = 1 AND EXISTS (SELECT 1 FROM orders o WHERE o.user_id = "
        "u.id)",
-       "orders; users KEY id = ?1"},
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT * FROM users u WHERE id = 1 AND (active OR NOT EXISTS (SELECT 1 FROM orders o WHERE "
+       "o.user_id = u.id))",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT * FROM users u WHERE id = 1 OR EXISTS (SELECT 1 FROM orders o WHERE o.user_id = "
+       "u.id)",
+       "users; orders"},
       {"SELECT (SELECT max(total) FROM orders o WHERE o.user_id = u.id) FROM users u WHERE u.id = "
        "$1",
-       "orders; users KEY id = $1"},
-      {"SELECT * FROM (SELECT id AS x FROM users) s WHERE s.x = 3", "users KEY id = ?1"},
-      {"SELECT * FROM (SELECT id AS x FROM users LIMIT 5) s WHERE s.x = 3", "users"},
-      {"SELECT * FROM (SELECT id AS x FROM users OFFSET 5) s WHERE s.x = 3", "users"},
-      {"SELECT * FROM (SELECT id AS x, rank() OVER (ORDER BY id) FROM users) s WHERE s.x = 3",
-       "users"},
-      {"SELECT * FROM (SELECT max(id) AS id FROM users) s WHERE s.id = 3", "users"},
-      {"SELECT * FROM (SELECT DISTINCT id FROM users) s WHERE s.id = 3", "users"},
-      {"SELECT * FROM users u LEFT JOIN (SELECT * FROM orders WHERE status = 'x') o ON o.user_id = "
-       "u.id WHERE u.id = 3",
-       "users KEY id = ?2; orders KEY user_id = ?2, status = ?1"},
-      {"WITH t AS (SELECT id FROM users WHERE team_id = 1) SELECT * FROM t WHERE id = 3",
-       "users KEY team_id = ?1"},
-      // Two references to one CTE are two different rows.
-      {"WITH t AS (SELECT id FROM users) SELECT * FROM t a, t b, orders o WHERE a.id = 5 AND "
-       "o.user_id = b.id",
-       "users; orders"},
-      {"WITH RECURSIVE t AS (SELECT id FROM users WHERE id = 1 UNION ALL SELECT o.user_id FROM "
+       "users KEY id = $1; orders KEY user_id = $1"},
+      {"SELECT id FROM users u WHERE id = 1 GROUP BY id HAVING count(*) > (SELECT count(*) FROM "
        "orders "
-       "o JOIN t ON o.id = t.id WHERE o.status = 'x') SELECT * FROM t",
-       "users KEY id = ?1; orders KEY status = ?2"},
-      // A WITH name hides the table; inside its own query it does not.
-      {"WITH users AS (SELECT id FROM products WHERE kind = 'k') SELECT * FROM users WHERE id = 2",
-       "products KEY kind = ?1"},
-      {"WITH users AS (SELECT * FROM users WHERE id = 1) SELECT * FROM users", "users KEY id = ?1"},
-      {"WITH users AS (SELECT 1) SELECT * FROM public.users", "users"},
+       "o WHERE o.user_id = u.id)",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      // ON is looked at before WHERE.
+      {"SELECT * FROM users u LEFT JOIN products p ON EXISTS (SELECT 1 FROM orders o WHERE "
+       "o.user_id = "
+       "u.id) WHERE u.id = 4",
+       "orders; users KEY id = ?2; products"},
       {"SELECT * FROM users u, LATERAL (SELECT * FROM orders o WHERE o.user_id = u.id) x WHERE "
        "u.id "
        "= 4",
        "users KEY id = ?1; orders KEY user_id = ?1"},
       {"SELECT * FROM users u, LATERAL (SELECT * FROM orders o WHERE o.user_id = u.id LIMIT 1) x "
        "WHERE u.id = 4",
-       "orders; users KEY id = ?2"},
+       "users KEY id = ?2; orders KEY user_id = ?2"},
+      {"SELECT * FROM users u LEFT JOIN LATERAL (SELECT count(*) FROM orders o WHERE o.user_id = "
+       "u.id) "
+       "x ON true WHERE u.id = 4",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
       // A name that the subquery lacks belongs to the query around it.
       {"SELECT * FROM users WHERE id = 1 AND EXISTS (SELECT 1 FROM orders WHERE team_id = 3)",
-       "orders; users KEY id = ?1"},
+       "users KEY id = ?1; orders"},
+  });
+}
+
+TEST(Dependencies, ColumnsThatASubqueryPassesOn) {
+  check({
+      {"SELECT * FROM (SELECT id AS x FROM users) s WHERE s.x = 3", "users KEY id = ?1"},
+      {"SELECT * FROM (SELECT DISTINCT id FROM users) s WHERE s.id = 3", "users KEY id = ?1"},
+      {"SELECT * FROM (SELECT id AS x FROM users LIMIT 5) s WHERE s.x = 3", "users"},
+      {"SELECT * FROM (SELECT id AS x FROM users OFFSET 5) s WHERE s.x = 3", "users"},
+      {"SELECT * FROM (SELECT DISTINCT ON (name) id FROM users) s WHERE s.id = 3", "users"},
+      {"SELECT * FROM (SELECT id AS x, rank() OVER (ORDER BY id) FROM users) s WHERE s.x = 3",
+       "users"},
+      {"SELECT * FROM (SELECT max(id) AS id FROM users) s WHERE s.id = 3", "users"},
+      {"SELECT * FROM (SELECT user_id, sum(total) FROM orders GROUP BY user_id) s WHERE user_id = "
+       "3",
+       "orders KEY user_id = ?1"},
+      {"SELECT * FROM (SELECT user_id, sum(total) FROM orders GROUP BY user_id, status HAVING "
+       "count(*) > 2) s WHERE user_id = 3",
+       "orders KEY user_id = ?2"},
+      {"SELECT * FROM (SELECT user_id, sum(total) FROM orders GROUP BY 1) s WHERE user_id = 3",
+       "orders"},
+      {"SELECT * FROM (SELECT user_id, sum(total) FROM orders GROUP BY ROLLUP (user_id)) s WHERE "
+       "user_id = 3",
+       "orders"},
+      {"SELECT * FROM (SELECT total AS user_id FROM orders GROUP BY user_id, total) s WHERE "
+       "user_id = "
+       "3",
+       "orders KEY total = ?1"},
+      {"SELECT * FROM (SELECT user_id, count(*) OVER () FROM orders GROUP BY user_id) s WHERE "
+       "user_id = 3",
+       "orders"},
+      {"SELECT * FROM users u JOIN (SELECT user_id, sum(total) FROM orders WHERE status = 'x' "
+       "GROUP BY "
+       "user_id) t ON t.user_id = u.id WHERE u.id = 3",
+       "users KEY id = ?2; orders KEY user_id = ?2, status = ?1"},
+      {"SELECT * FROM users u LEFT JOIN (SELECT * FROM orders WHERE status = 'x') o ON o.user_id = "
+       "u.id WHERE u.id = 3",
+       "users KEY id = ?2; orders KEY user_id = ?2, status = ?1"},
+      {"SELECT * FROM (SELECT id FROM users UNION SELECT user_id FROM orders) s WHERE id = 3",
+       "users; orders"},
+  });
+}
+
+TEST(Dependencies, Ctes) {
+  check({
+      {"WITH t AS (SELECT id FROM users WHERE team_id = 1) SELECT * FROM t WHERE id = 3",
+       "users KEY id = ?2, team_id = ?1"},
+      {"WITH t(x) AS (SELECT id FROM users) SELECT * FROM t WHERE x = 3", "users KEY id = ?1"},
+      {"WITH t AS (SELECT id FROM users WHERE team_id = 1) SELECT 1", "users KEY team_id = ?1"},
+      // Two references to one CTE are two different rows, and it must give the rows of both.
+      {"WITH t AS (SELECT id FROM users) SELECT * FROM t a, t b, orders o WHERE a.id = 5 AND "
+       "o.user_id = b.id",
+       "users; users KEY id = ?1; orders"},
+      {"WITH t AS (SELECT id FROM users) SELECT * FROM t WHERE id = 3 UNION SELECT * FROM t",
+       "users; users KEY id = ?1"},
+      {"WITH RECURSIVE t AS (SELECT id FROM users WHERE id = 1 UNION ALL SELECT o.user_id FROM "
+       "orders "
+       "o JOIN t ON o.id = t.id WHERE o.status = 'x') SELECT * FROM t WHERE id = 7",
+       "users KEY id = ?1; orders KEY status = ?2"},
+      // A WITH name hides the table; inside its own query it does not.
+      {"WITH users AS (SELECT id FROM products WHERE kind = 'k') SELECT * FROM users WHERE id = 2",
+       "products KEY id = ?2, kind = ?1"},
+      {"WITH users AS (SELECT * FROM users WHERE id = 1) SELECT * FROM users", "users KEY id = ?1"},
+      {"WITH users AS (SELECT 1) SELECT * FROM public.users", "users"},
   });
 }
 
@@ -307,7 +366,8 @@ TEST(Dependencies, Views) {
   check({
       {"SELECT * FROM active_users WHERE id = 5",
        "users KEY id = ?1, active = 'true' RANGE score > '1'"},
-      {"SELECT * FROM user_totals WHERE id = 5", "users; orders"},
+      {"SELECT * FROM user_totals WHERE id = 5", "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT * FROM user_totals WHERE total = 5", "users; orders"},
       {"SELECT * FROM nested_view WHERE uid = 5",
        "users KEY id = ?1, name = 'x', active = 'true' RANGE score > '1'"},
       {"SELECT * FROM active_users a JOIN active_users b ON a.id = b.id WHERE a.id = 1",

@@ -59,8 +59,8 @@ struct FromNode {
   enum class Kind : std::uint8_t {
     kTable,  // use
     kJoin,   // join, children[0], children[1], on
-    kBlock,  // block: a subquery or view whose rows are those of its FROM that pass its WHERE
-    kOther,  // a function, VALUES, a CTE or a subquery that computes its rows in other ways
+    kBlock,  // block: a subquery, view or CTE that is one SELECT
+    kOther,  // a function, VALUES, a set operation, a recursive or repeated CTE
   };
   Kind kind = Kind::kOther;
   std::uint32_t use = 0;
@@ -72,11 +72,16 @@ struct FromNode {
 
 // One SELECT: the rows of its FROM items that pass WHERE, and whatever is computed of them. Set
 // operations, subqueries, CTEs and views have blocks of their own.
+//
+// A block that another one names, in a kBlock node or in `sublinks`, is only ever asked for rows of
+// that one which pass its conditions. An enclosing query sees as kColumn only those columns of a
+// block by which it may select rows before or after whatever the block computes: all of a bare
+// SELECT or DISTINCT, the keys of GROUP BY, none beside LIMIT or windows.
 struct Block {
   std::vector<FromNode> from;
   std::optional<Expr> where;
-  // Part of the block that names it in a kBlock node, whose conditions then hold for its rows too.
-  bool merged = false;
+  std::vector<std::uint32_t> sublinks;  // subqueries in expressions, but for those in ON and FROM
+  bool nested = false;                  // named by another block, and by nothing else
 };
 
 struct ResolvedQuery {

@@ -48,8 +48,7 @@ class Resolver {
   struct SelectResult {
     std::vector<ScopeColumn> columns;
     bool opaque = false;
-    bool mergeable = false;   // its rows are those of its FROM items that pass WHERE
-    std::uint32_t block = 0;  // when mergeable
+    std::optional<std::uint32_t> block;  // when it is one SELECT
   };
 
   struct FromResult {
@@ -87,7 +86,12 @@ class Resolver {
                    bool recursive);
   void resolve_target(const PgQuery__ResTarget& target, const Scope& scope, SelectResult& result);
   void expand_star(const PgQuery__ColumnRef& ref, const Scope& scope, SelectResult& result);
-  void resolve_grouping(const Node* node, const Scope& scope, const SelectResult& result);
+  // The columns among the elements, which are the keys; nothing with GROUPING SETS and the like.
+  std::optional<std::vector<Expr>> resolve_grouping(const Nodes& nodes, const Scope& scope,
+                                                    const SelectResult& result);
+  Expr resolve_grouping_element(const Node* node, const Scope& scope, const SelectResult& result);
+  void resolve_order_and_windows(const PgQuery__SelectStmt& select, const Scope& scope,
+                                 const SelectResult& result);
   void resolve_sort(const Node* node, const Scope& scope, const SelectResult* result);
   void resolve_windows(const PgQuery__WindowDef& window, const Scope& scope);
   void resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope);
@@ -96,7 +100,7 @@ class Resolver {
   // resolver_from.cc
   FromResult resolve_from(const Node* node, const Scope* outer, const FromScope& left);
   FromResult resolve_range_var(const PgQuery__RangeVar& var);
-  FromResult resolve_cte_reference(const PgQuery__RangeVar& var, const Cte& cte);
+  FromResult resolve_cte_reference(const PgQuery__RangeVar& var, Cte& cte);
   FromResult resolve_table(const PgQuery__RangeVar& var, const pg::Relation& relation);
   FromResult resolve_view(const PgQuery__RangeVar& var, const pg::Relation& view);
   FromResult resolve_range_subselect(const PgQuery__RangeSubselect& item, const Scope* outer,
@@ -110,7 +114,7 @@ class Resolver {
                        const PgQuery__Alias* alias, std::string_view own_name);
   FromResult from_subquery(SelectResult subquery, const PgQuery__Alias* alias,
                            std::string_view own_name);
-  const Cte* find_cte(std::string_view name) const;
+  Cte* find_cte(std::string_view name) const;
   const pg::Relation* find_relation(const PgQuery__RangeVar& var);
   bool check_relation(const pg::Relation& relation, bool inherit);
   bool check_storage(const pg::Relation& relation);
@@ -194,7 +198,7 @@ class Resolver {
   const AnalysisContext& context_;
   const pg::Catalog& catalog_;
   Source source_;
-  const CteFrame* frame_ = nullptr;
+  CteFrame* frame_ = nullptr;
   ResolvedQuery query_;
   std::vector<Note> notes_;
   std::size_t parameters_ = 0;  // the highest number seen

@@ -338,6 +338,10 @@ Expr Resolver::resolve_sublink(const PgQuery__SubLink& link, const Scope& scope)
   if (link.testexpr != nullptr) test = resolve_expr(link.testexpr, scope);
   const SelectResult subquery = resolve_subselect(link.subselect, &scope);
   if (failed()) return {};
+  if (subquery.block && scope.facts != nullptr) {
+    query_.blocks[*subquery.block].nested = true;
+    scope.facts->sublinks.push_back(*subquery.block);
+  }
   const bool one_column = subquery.columns.size() == 1 && !subquery.opaque;
   pg::Oid type = one_column ? subquery.columns[0].expr.type : pg::Oid::kInvalid;
   if (type == pg::type::kUnknown) type = pg::type::kText;

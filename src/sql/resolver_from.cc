@@ -105,9 +105,9 @@ Resolver::FromResult Resolver::make_item(FromNode node, std::vector<ScopeColumn>
 
 // ---------------------------------------------------------------- relations by name
 
-const Cte* Resolver::find_cte(std::string_view name) const {
-  for (const CteFrame* frame = frame_; frame != nullptr; frame = frame->outer) {
-    for (const Cte& cte : frame->ctes) {
+Cte* Resolver::find_cte(std::string_view name) const {
+  for (CteFrame* frame = frame_; frame != nullptr; frame = frame->outer) {
+    for (Cte& cte : frame->ctes) {
       if (cte.name == name) return &cte;
     }
   }
@@ -117,15 +117,22 @@ const Cte* Resolver::find_cte(std::string_view name) const {
 Resolver::FromResult Resolver::resolve_range_var(const PgQuery__RangeVar& var) {
   const std::string_view schema = var.schemaname;
   if (schema.empty()) {
-    if (const Cte* const cte = find_cte(var.relname)) return resolve_cte_reference(var, *cte);
+    if (Cte* const cte = find_cte(var.relname)) return resolve_cte_reference(var, *cte);
   }
   const pg::Relation* const relation = find_relation(var);
   if (relation == nullptr || !check_relation(*relation, var.inh)) return {};
   return relation->kind == 'v' ? resolve_view(var, *relation) : resolve_table(var, *relation);
 }
 
-Resolver::FromResult Resolver::resolve_cte_reference(const PgQuery__RangeVar& var, const Cte& cte) {
-  return make_item({}, cte.columns, cte.opaque, var.alias, cte.name);
+Resolver::FromResult Resolver::resolve_cte_reference(const PgQuery__RangeVar& var, Cte& cte) {
+  // The first reference is like a subquery in its place. Another one stands for rows of its own,
+  // and needs all of them.
+  SelectResult result{cte.columns, cte.opaque, std::nullopt};
+  if (!cte.referenced) result.block = cte.block;
+  FromResult item = from_subquery(std::move(result), var.alias, cte.name);
+  if (cte.referenced && cte.block) query_.blocks[*cte.block].nested = false;
+  cte.referenced = true;
+  return item;
 }
 
 const pg::Relation* Resolver::find_relation(const PgQuery__RangeVar& var) {
@@ -239,7 +246,7 @@ Resolver::FromResult Resolver::resolve_view(const PgQuery__RangeVar& var,
   definition.search_path = {kPgCatalog};
   definition.in_view = true;
   std::swap(source_, definition);
-  const CteFrame* const frame = frame_;
+  CteFrame* const frame = frame_;
   frame_ = nullptr;
   ++view_depth_;
   SelectResult result = resolve_select(*statement->select_stmt, nullptr);
@@ -264,17 +271,17 @@ Resolver::FromResult Resolver::resolve_view(const PgQuery__RangeVar& var,
   return item;
 }
 
-// Columns of a mergeable subquery stay what they are; those of any other are computed.
+// Columns that a single SELECT passes on stay what they are; all others are computed.
 Resolver::FromResult Resolver::from_subquery(SelectResult subquery, const PgQuery__Alias* alias,
                                              std::string_view own_name) {
   FromNode node;
-  if (subquery.mergeable) {
+  if (subquery.block) {
     node.kind = FromNode::Kind::kBlock;
-    node.block = subquery.block;
-    query_.blocks[subquery.block].merged = true;
+    node.block = *subquery.block;
+    query_.blocks[*subquery.block].nested = true;
   }
   for (ScopeColumn& column : subquery.columns) {
-    if (subquery.mergeable && column.expr.kind == Expr::Kind::kColumn) continue;
+    if (subquery.block && column.expr.kind == Expr::Kind::kColumn) continue;
     Expr computed;
     computed.type = column.expr.type == pg::type::kUnknown ? pg::type::kText : column.expr.type;
     column.expr = computed;

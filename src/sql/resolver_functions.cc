@@ -129,7 +129,9 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
       std::any_of(candidates.begin(), candidates.end(),
                   [](const pg::Function* f) { return f->kind == 'a' || f->kind == 'w'; });
   for (const Scope* level = &scope; aggregates && level != nullptr; level = level->outer) {
-    if (level->aggregates != nullptr) *level->aggregates = true;
+    if (level->facts == nullptr) continue;
+    level->facts->aggregates = true;
+    level->facts->windows = level->facts->windows || call.over != nullptr;
   }
   // f(x) may also mean a cast to a type f, which then reads x.
   if (arguments.size() == 1 && positional) {

@@ -21,11 +21,9 @@ bool is_integer_constant(const PgQuery__Node* node) {
          node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
 }
 
-// A column that a query computes: only its type is known outside.
-ScopeColumn computed(const ScopeColumn& column) {
-  ScopeColumn out{column.name, {}};
-  out.expr.type = column.expr.type == pg::type::kUnknown ? pg::type::kText : column.expr.type;
-  return out;
+bool is_same_column(const Expr& a, const Expr& b) {
+  return a.kind == Expr::Kind::kColumn && b.kind == Expr::Kind::kColumn && a.use == b.use &&
+         a.column == b.column;
 }
 
 }  // namespace
@@ -70,12 +68,11 @@ Resolver::SelectResult Resolver::resolve_select(const PgQuery__SelectStmt& selec
   if (enter()) {
     CteFrame frame;
     frame.outer = frame_;
-    const CteFrame* const saved = frame_;
+    CteFrame* const saved = frame_;
     frame_ = &frame;
     if (select.with_clause != nullptr) resolve_with(*select.with_clause, frame, outer);
     if (!failed()) result = resolve_select_body(select, outer);
     frame_ = saved;
-    if (select.with_clause != nullptr) result.mergeable = false;
   }
   leave();
   return result;
@@ -105,7 +102,10 @@ void Resolver::resolve_with(const PgQuery__WithClause& with, CteFrame& frame, co
       return fail(BypassReason::kUnsupported, "WITH");
     }
     // In a recursive list every name is visible in every query of it.
-    if (with.recursive) frame.ctes.push_back({node->common_table_expr->ctename, false, {}, true});
+    if (with.recursive) {
+      frame.ctes.push_back(
+          {node->common_table_expr->ctename, false, {}, true, std::nullopt, false});
+    }
   }
   for (const Node* node : ctes) {
     if (failed()) return;
@@ -121,8 +121,8 @@ void Resolver::resolve_cte(const PgQuery__CommonTableExpr& cte, CteFrame& frame,
     return fail(BypassReason::kUnsupported, "SEARCH or CYCLE");
   }
   SelectResult result = resolve_select(*select, outer);
-  Cte done{cte.ctename, true, {}, result.opaque};
-  for (const ScopeColumn& column : result.columns) done.columns.push_back(computed(column));
+  Cte done{cte.ctename, true, std::move(result.columns), result.opaque, std::nullopt, false};
+  if (!recursive) done.block = result.block;
   for (std::size_t i = 0; i < cte.n_aliascolnames && i < done.columns.size(); ++i) {
     done.columns[i].name = std::string(string_of(cte.aliascolnames[i]));
   }
@@ -211,8 +211,8 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
     block.from.push_back(std::move(item.node));
     from.append(item.scope);
   }
-  bool aggregates = false;
-  const Scope scope{&from, outer, &aggregates};
+  LevelFacts facts;
+  const Scope scope{&from, outer, &facts};
   SelectResult result;
   for (const Node* node : list_of(select.n_target_list, select.target_list)) {
     if (failed()) return {};
@@ -224,15 +224,37 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
   }
   if (select.where_clause != nullptr) block.where = resolve_condition(select.where_clause, scope);
   if (select.having_clause != nullptr) resolve_condition(select.having_clause, scope);
-  for (const Node* node : list_of(select.n_group_clause, select.group_clause)) {
-    resolve_grouping(node, scope, result);
+  const std::optional<std::vector<Expr>> keys =
+      resolve_grouping(list_of(select.n_group_clause, select.group_clause), scope, result);
+  Nodes distinct = list_of(select.n_distinct_clause, select.distinct_clause);
+  // A plain DISTINCT is a list with one empty node.
+  std::erase_if(distinct, [](const Node* node) {
+    return node == nullptr || node->node_case == PG_QUERY__NODE__NODE__NOT_SET;
+  });
+  resolve_grouping(distinct, scope, result);
+  resolve_order_and_windows(select, scope, result);
+  if (failed()) return {};
+  const bool grouped =
+      facts.aggregates || select.n_group_clause > 0 || select.having_clause != nullptr;
+  const bool chosen = facts.windows || !distinct.empty() || select.limit_count != nullptr ||
+                      select.limit_offset != nullptr;
+  for (ScopeColumn& column : result.columns) {
+    const bool is_key = keys && std::any_of(keys->begin(), keys->end(), [&](const Expr& key) {
+                          return is_same_column(key, column.expr);
+                        });
+    if (column.expr.kind != Expr::Kind::kColumn || (!chosen && (!grouped || is_key))) continue;
+    Expr computed;
+    computed.type = column.expr.type;
+    column.expr = std::move(computed);
   }
-  for (const Node* node : list_of(select.n_distinct_clause, select.distinct_clause)) {
-    // A plain DISTINCT is a list with one empty node.
-    if (node != nullptr && node->node_case != PG_QUERY__NODE__NODE__NOT_SET) {
-      resolve_grouping(node, scope, result);
-    }
-  }
+  block.sublinks = std::move(facts.sublinks);
+  result.block = static_cast<std::uint32_t>(query_.blocks.size());
+  query_.blocks.push_back(std::move(block));
+  return result;
+}
+
+void Resolver::resolve_order_and_windows(const PgQuery__SelectStmt& select, const Scope& scope,
+                                         const SelectResult& result) {
   for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
     resolve_sort(node, scope, &result);
   }
@@ -244,12 +266,6 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
     }
   }
   resolve_limits(select, scope);
-  result.mergeable = !aggregates && select.n_group_clause == 0 && select.having_clause == nullptr &&
-                     select.n_distinct_clause == 0 && select.n_window_clause == 0 &&
-                     select.limit_count == nullptr && select.limit_offset == nullptr;
-  result.block = static_cast<std::uint32_t>(query_.blocks.size());
-  query_.blocks.push_back(std::move(block));
-  return result;
 }
 
 // ---------------------------------------------------------------- clauses
@@ -303,25 +319,40 @@ bool Resolver::names_output(const Node* node, const SelectResult& result) const 
                      [&](const ScopeColumn& column) { return column.name == name; });
 }
 
-// An element of GROUP BY or DISTINCT ON: an output column by place or name, or an expression. When
-// a name could be either, both are the select list's business already or get marked here.
-void Resolver::resolve_grouping(const Node* node, const Scope& scope, const SelectResult& result) {
-  if (failed()) return;
-  if (node->node_case == PG_QUERY__NODE__NODE_GROUPING_SET) {
-    if (enter()) {
-      for (const Node* item : list_of(node->grouping_set->n_content, node->grouping_set->content)) {
-        resolve_grouping(item, scope, result);
+std::optional<std::vector<Expr>> Resolver::resolve_grouping(const Nodes& nodes, const Scope& scope,
+                                                            const SelectResult& result) {
+  std::vector<Expr> keys;
+  bool sets = false;
+  for (const Node* node : nodes) {
+    if (failed()) return std::nullopt;
+    if (node->node_case == PG_QUERY__NODE__NODE_GROUPING_SET) {
+      sets = true;
+      if (enter()) {
+        const PgQuery__GroupingSet& set = *node->grouping_set;
+        resolve_grouping(list_of(set.n_content, set.content), scope, result);
       }
+      leave();
+      continue;
     }
-    leave();
-    return;
+    Expr element = resolve_grouping_element(node, scope, result);
+    if (element.kind == Expr::Kind::kColumn) keys.push_back(std::move(element));
   }
-  if (is_integer_constant(node)) return;
-  if (names_output(node, result)) {
-    mark_outer(string_of(node->column_ref->fields[0]), &scope);
-    return;
-  }
-  resolve_expr(node, scope);
+  if (sets) return std::nullopt;
+  return keys;
+}
+
+// An output column by place or name, or an expression. What a place stands for changes with the
+// text of one shape; a name that could be an input or an output column is the input column.
+Expr Resolver::resolve_grouping_element(const Node* node, const Scope& scope,
+                                        const SelectResult& result) {
+  if (is_integer_constant(node)) return {};
+  if (!names_output(node, result)) return resolve_expr(node, scope);
+  const std::string_view name = string_of(node->column_ref->fields[0]);
+  mark_outer(name, &scope);
+  const std::vector<ScopeColumn>& columns = scope.from->columns;
+  const auto it = std::find_if(columns.begin(), columns.end(),
+                               [&](const ScopeColumn& column) { return column.name == name; });
+  return it == columns.end() ? Expr{} : it->expr;
 }
 
 void Resolver::resolve_sort(const Node* node, const Scope& scope, const SelectResult* result) {

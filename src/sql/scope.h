@@ -3,7 +3,9 @@
 // queries, and the WITH lists. Used by the resolver while it walks; nothing here outlives the walk.
 #pragma once
 
+#include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,11 +39,18 @@ struct FromScope {
   void append(const FromScope& other);
 };
 
+// What the walk finds out about a query level from its expressions.
+struct LevelFacts {
+  bool aggregates = false;
+  bool windows = false;
+  std::vector<std::uint32_t> sublinks;  // blocks of the subqueries in its expressions
+};
+
 // One query level; the chain goes to the enclosing ones. Lives on the stack.
 struct Scope {
   const FromScope* from = nullptr;
   const Scope* outer = nullptr;
-  bool* aggregates = nullptr;  // set when the level computes aggregates or windows
+  LevelFacts* facts = nullptr;  // null where expressions stand before WHERE: ON, FROM items
 };
 
 struct Cte {
@@ -49,12 +58,14 @@ struct Cte {
   bool ready = false;  // false: a reference from inside a recursive list
   std::vector<ScopeColumn> columns;
   bool opaque = false;
+  std::optional<std::uint32_t> block;  // of a plain SELECT, not recursive
+  bool referenced = false;
 };
 
 // The WITH list of one query; the chain goes to the enclosing ones.
 struct CteFrame {
   std::deque<Cte> ctes;
-  const CteFrame* outer = nullptr;
+  CteFrame* outer = nullptr;
 };
 
 inline void FromScope::append(const FromScope& other) {

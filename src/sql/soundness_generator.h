@@ -48,6 +48,7 @@ class QueryGenerator {
     return from[static_cast<std::size_t>(below(static_cast<int>(from.size())))];
   }
   const GeneratedColumn& pick_output(const Columns& columns);
+  const GeneratedColumn& pick_column(const Columns& columns);
   std::string alias() { return "r" + std::to_string(++aliases_); }
 
   std::string select(const Columns& outer, int depth, bool one_column);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "sql/soundness_generator.h"
 
 namespace pgcache::sql::testing {
@@ -51,9 +53,10 @@ std::vector<GeneratedColumn> QueryGenerator::columns_of(const std::string& table
 std::string QueryGenerator::plain_value(ValueClass type) {
   switch (type) {
     case ValueClass::kNumber:
-      return pick<std::string>({"0", "1", "2", "3", "1.5", "-1"});
+      if (chance(80)) return pick<std::string>({"1", "2"});
+      return pick<std::string>({"0", "3", "1.5", "-1"});
     case ValueClass::kText:
-      return pick<std::string>({"a", "b", "A", "ab"});
+      return chance(80) ? pick<std::string>({"a", "b"}) : pick<std::string>({"A", "ab"});
     case ValueClass::kBpchar:
       return pick<std::string>({"a", "b", "a "});
     case ValueClass::kBool:
@@ -92,10 +95,23 @@ std::string QueryGenerator::literal(ValueClass type) {
   return "'" + value + "'";
 }
 
+// Mostly one of a relation's first two columns, which are the keys, so that conditions meet.
+const GeneratedColumn& QueryGenerator::pick_column(const Columns& columns) {
+  const GeneratedColumn& any = pick(columns);
+  if (chance(40)) return any;
+  const std::string relation = any.text.substr(0, any.text.find('.') + 1);
+  const auto first =
+      std::find_if(columns.begin(), columns.end(), [&](const GeneratedColumn& column) {
+        return column.text.substr(0, relation.size()) == relation;
+      });
+  const bool second = first + 1 != columns.end() && chance(50);
+  return second ? *(first + 1) : *first;
+}
+
 std::string QueryGenerator::equality(const Columns& left, const Columns& right) {
   for (int i = 0; i < 20; ++i) {
-    const GeneratedColumn& l = pick(left);
-    const GeneratedColumn& r = pick(right);
+    const GeneratedColumn& l = pick_column(left);
+    const GeneratedColumn& r = pick_column(right);
     if (l.type == r.type) return l.text + " = " + r.text;
   }
   return "1 = 1";
@@ -106,6 +122,7 @@ std::string QueryGenerator::column_atom(const Columns& columns, const GeneratedC
   const std::string op = pick<std::string>({"=", "=", "=", "<", "<=", ">", ">=", "<>"});
   switch (below(10)) {
     case 0:
+    case 9:
       return c + (chance(50) ? " IS NULL" : " IS NOT NULL");
     case 1:
       return c + (chance(30) ? " NOT IN (" : " IN (") + literal(column.type) + ", " +
@@ -167,7 +184,7 @@ std::string QueryGenerator::subquery_atom(const Columns& columns, const Generate
 }
 
 std::string QueryGenerator::atom(const Columns& columns, int depth) {
-  const GeneratedColumn column = pick(columns);
+  const GeneratedColumn column = chance(50) ? pick_column(columns) : pick(columns);
   if (depth > 1 && chance(12)) return subquery_atom(columns, column, depth);
   return column_atom(columns, column);
 }
@@ -224,10 +241,28 @@ QueryGenerator::Item QueryGenerator::subquery(const Columns& outer, int depth) {
     order += (i > 0 ? ", " : "") + std::to_string(i + 1);
     columns.push_back({as + "." + name, name, column.type});
   }
-  std::string text = std::string(lateral ? "LATERAL (" : "(") + "SELECT " +
-                     (chance(15) ? "DISTINCT " : "") + list + " FROM " + inner.text;
+  std::string text = lateral ? "LATERAL (SELECT " : "(SELECT ";
+  std::string tail;
+  if (chance(20)) {
+    const GeneratedColumn& key = pick_output(inner.columns);
+    list = key.text + " AS c0, count(*) AS c1";
+    tail = " GROUP BY " + key.text;
+    if (chance(30)) tail += ", " + pick_output(inner.columns).text;
+    if (chance(30)) tail += " HAVING count(*) < 3";
+    columns = {{as + ".c0", "c0", key.type}, {as + ".c1", "c1", ValueClass::kNumber}};
+  } else if (chance(10)) {
+    const GeneratedColumn& part = pick_output(inner.columns);
+    const std::string name = "c" + std::to_string(count);
+    list += ", count(*) OVER (PARTITION BY " + part.text + ") AS " + name;
+    columns.push_back({as + "." + name, name, ValueClass::kNumber});
+  } else if (chance(15)) {
+    list.insert(0, "DISTINCT ");
+  } else if (chance(15)) {
+    tail = " ORDER BY " + order + " LIMIT " + std::to_string(1 + below(2));
+  }
+  text += list + " FROM " + inner.text;
   if (chance(70)) text += " WHERE " + condition(visible, depth);
-  if (chance(15)) text += " ORDER BY " + order + " LIMIT " + std::to_string(1 + below(2));
+  text += tail;
   return {text + ") " + as, std::move(columns)};
 }
 
@@ -306,7 +341,6 @@ GeneratedQuery QueryGenerator::query() {
     const std::string table_name = pick(kTables);
     Columns columns = columns_of(table_name);
     with = "WITH w AS (SELECT * FROM " + table_name + " WHERE " + condition(columns, 1) + ") ";
-    // Only the columns that rows of the test fill; the others stay unnamed.
     ctes_.emplace_back("w", columns);
   }
   std::string text = with + select({}, 2, false);

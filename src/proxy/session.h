@@ -90,6 +90,9 @@ class Session {
     cache::ShapePtr shape;
     std::unique_ptr<cache::Load> load;  // null: only the latency is of interest
     bool complete = false;
+    bool answered = false;         // without an error
+    StatementPtr statement;        // of an Execute, when known
+    std::uint64_t generation = 0;  // of the catalog, when it was decided
     std::string row_description;
     std::string rows;
     std::uint64_t row_count = 0;
@@ -215,6 +218,7 @@ class Session {
   void after_unit(const Effects& effects);
   void note_write(bool sure);
   Inflight* capturing(const wire::PendingRequest& request);
+  Inflight* inflight_of(const wire::PendingRequest& request);
   void capture(Inflight& inflight, std::string_view frames, std::uint64_t rows);
   void complete_capture(Inflight& inflight, std::string_view frame);
   void spoil_captures();

@@ -195,6 +195,7 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       }
       return;
     case 'C':
+      if (Inflight* answered = inflight_of(attribution.request)) answered->answered = true;
       if (inflight != nullptr) complete_capture(*inflight, frame);
       return;
     case 'E':
@@ -245,16 +246,14 @@ void Session::on_dropped() {
   dropped_.clear();
 }
 
-// The query whose answer is being captured, if this is its reply.
-Session::Inflight* Session::capturing(const wire::PendingRequest& request) {
+// The query that the frame answers, if it was noted when it was forwarded.
+Session::Inflight* Session::inflight_of(const wire::PendingRequest& request) {
   const bool simple = request.request == wire::Request::kQuery;
   if (!simple && request.request != wire::Request::kExecute) return nullptr;
   const auto search = [&](Unit& unit) -> Inflight* {
     if (simple && unit.id != request.cookie) return nullptr;
     for (Inflight& inflight : unit.inflight) {
-      if ((simple || inflight.id == request.cookie) && inflight.load && !inflight.complete) {
-        return &inflight;
-      }
+      if (simple || inflight.id == request.cookie) return &inflight;
     }
     return nullptr;
   };
@@ -262,6 +261,12 @@ Session::Inflight* Session::capturing(const wire::PendingRequest& request) {
     if (Inflight* found = search(units_.front())) return found;
   }
   return open_unit_ ? search(*open_unit_) : nullptr;
+}
+
+// The same, if its answer is being captured.
+Session::Inflight* Session::capturing(const wire::PendingRequest& request) {
+  Inflight* inflight = inflight_of(request);
+  return inflight != nullptr && inflight->load && !inflight->complete ? inflight : nullptr;
 }
 
 void Session::capture(Inflight& inflight, std::string_view frames, std::uint64_t rows) {
@@ -297,6 +302,9 @@ void Session::complete_unit(Unit unit) {
   const TimePoint now = io_.now();
   for (Inflight& inflight : unit.inflight) {
     env_.stats->latency[static_cast<std::size_t>(inflight.route)].observe(now - unit.started);
+    if (inflight.statement && inflight.answered) {
+      inflight.statement->accepted_generation = inflight.generation;
+    }
     if (!inflight.load || !inflight.complete || status_ == 'E') continue;
     cache::CachedResult result;
     result.row_description = std::move(inflight.row_description);

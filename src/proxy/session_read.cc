@@ -144,6 +144,7 @@ StatementPtr Session::make_statement(std::string_view sql, std::string_view type
   for (std::size_t i = 0; i + 4 <= types_be.size(); i += 4) {
     statement->parameter_types.push_back(pg::Oid{load_be32(types_be.data() + i)});
   }
+  statement->accepted_generation = env_.shapes->generation();
   statement->scanned_conforming = needs_conforming();
   if (sql.size() <= env_.config->max_query_size) {
     statement->shape = sql::scan_shape(sql, statement->scanned_conforming);

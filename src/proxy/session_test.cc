@@ -496,6 +496,39 @@ TEST(Session, PreparedNamesAreForgottenWithTheirStatements) {
   EXPECT_EQ(world.bypasses(sql::BypassReason::kUnknownStatement), 1u);
 }
 
+TEST(Session, AStatementFromBeforeACatalogChangeIsAcceptedByTheOriginFirst) {
+  World world;
+  Peer old(world);
+  Peer fresh(world);
+  const std::string prepare = parse("s", "SELECT id FROM users WHERE id = $1") + sync();
+  const std::string run = bind("s", {"7"}) + describe_portal() + execute() + sync();
+  old.client(prepare);
+  old.origin(kParsed + ready());
+  old.to_origin();
+  old.to_client();
+  const std::shared_ptr<const pg::Catalog> catalog = sql::testing::make_shop_catalog();
+  world.shapes.set_catalog(catalog);
+  world.cache.on_catalog_changed(world.shapes.generation(), catalog);
+  fresh.client(prepare);
+  fresh.origin(kParsed + ready());
+  fresh.client(run);
+  fresh.to_origin();
+  fresh.origin(Peer::settings_reply());
+  fresh.origin(kBound + kAnswer7 + ready());  // cached in its new form
+  old.client(run);
+  old.answer_settings();
+  EXPECT_EQ(old.to_origin(), run);
+  old.origin(kBound + error("0A000") + ready());
+  old.to_client();
+  old.client(run);
+  EXPECT_EQ(old.to_origin(), run);
+  old.origin(kBound + kAnswer7 + ready());  // the same type after all
+  old.to_client();
+  old.client(run);
+  EXPECT_EQ(old.to_client(), kBound + kAnswer7 + ready());
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
 TEST(Session, AParseThatFailsLeavesNoStatementBehind) {
   World world;
   Peer peer(world);

@@ -214,6 +214,12 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   ReadCandidate candidate;
   candidate.sql = step.statement->sql;
   candidate.shape = shape_of(*step.statement);
+  if (step.statement->accepted_generation != env_.shapes->generation() && candidate.shape &&
+      candidate.shape->analysis.cacheable() != nullptr) {
+    Verdict verdict;
+    verdict.kind = Verdict::Kind::kMiss;
+    return verdict;
+  }
   candidate.statement_shape = &step.statement->shape;
   candidate.parameters = &bind.bind.parameters;
   candidate.result_formats_be = bind.bind.result_formats_be;
@@ -289,6 +295,8 @@ void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std:
                                                                   : Route::kMiss;
       inflight.shape = step.statement ? step.statement->analysed : nullptr;
       inflight.load = std::move(verdict.load);
+      inflight.statement = step.statement;
+      inflight.generation = env_.shapes->generation();
       const std::uint64_t id = inflight.id;
       open_unit().inflight.push_back(std::move(inflight));
       forward_raw(step.frame);

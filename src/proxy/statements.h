@@ -23,6 +23,9 @@ struct Statement {
   sql::StatementShape shape;
   bool scanned_conforming = true;  // the setting that `shape` was scanned under
   bool at_origin = false;          // the origin has it under this name
+  // The catalog's generation under which the origin last accepted it. In a later one its result
+  // type may have changed: then the origin has to say "cached plan must not change result type".
+  std::uint64_t accepted_generation = 0;
   // Memo of the analysis; valid while generation and settings are the same.
   cache::ShapePtr analysed;
   std::uint32_t analysed_settings = 0;

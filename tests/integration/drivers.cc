@@ -61,7 +61,20 @@ class Drivers : public SharedStack<Drivers> {
   }
 
  protected:
-  static void run_script(const std::string& name, const std::string& part = {}) {
+  static std::string ports() {
+    return " " + std::to_string(stack().proxy().port()) + " " +
+           std::to_string(stack().proxy().admin_port()) + " " +
+           std::to_string(stack().origin().port()) + " ";
+  }
+  static void expect_ok(const std::string& command) {
+    const Outcome outcome = run(command);
+    EXPECT_TRUE(outcome.status == 0 && outcome.output.ends_with(" ok\n")) << outcome.output;
+  }
+  static bool installed(const std::string& program) {
+    return run("command -v " + program).status == 0;
+  }
+
+  static void run_python(const std::string& name, const std::string& part = {}) {
     std::string why_not;
     const std::string interpreter = python(why_not);
     if (interpreter.empty()) {
@@ -71,19 +84,47 @@ class Drivers : public SharedStack<Drivers> {
       ASSERT_TRUE(unreachable) << why_not;
       GTEST_SKIP() << "the Python package index cannot be reached: " << why_not;
     }
-    const Outcome outcome = run(interpreter + " " PGCACHE_TEST_CLIENTS "/" + name + " " +
-                                std::to_string(stack().proxy().port()) + " " +
-                                std::to_string(stack().proxy().admin_port()) + " " +
-                                std::to_string(stack().origin().port()) + " " + part);
-    EXPECT_TRUE(outcome.status == 0 && outcome.output.ends_with(" ok\n")) << outcome.output;
+    expect_ok(interpreter + " " PGCACHE_TEST_CLIENTS "/" + name + ports() + part);
   }
 };
 
-TEST_F(Drivers, Asyncpg) { run_script("asyncpg_client.py", "session"); }
+TEST_F(Drivers, Asyncpg) { run_python("asyncpg_client.py", "session"); }
 
-TEST_F(Drivers, AsyncpgPool) { run_script("asyncpg_client.py", "pool"); }
+TEST_F(Drivers, AsyncpgPool) { run_python("asyncpg_client.py", "pool"); }
 
-TEST_F(Drivers, Psycopg) { run_script("psycopg_client.py"); }
+TEST_F(Drivers, Psycopg) { run_python("psycopg_client.py"); }
+
+TEST_F(Drivers, Jdbc) {
+  const std::string jar = "/usr/share/java/postgresql.jar";
+  if (!installed("java") || !std::filesystem::exists(jar)) {
+    GTEST_SKIP() << "java or the JDBC driver (libpostgresql-jdbc-java) is not installed";
+  }
+  expect_ok("java -cp " + jar + " " PGCACHE_TEST_CLIENTS "/JdbcClient.java" + ports());
+}
+
+TEST_F(Drivers, NodePostgres) {
+  if (!installed("node") || !installed("npm")) GTEST_SKIP() << "node or npm is not installed";
+  const std::string folder = PGCACHE_TEST_SCRATCH "/client-node";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(PGCACHE_TEST_CLIENTS "/node/package.json", folder + "/package.json",
+                             std::filesystem::copy_options::overwrite_existing);
+  if (!std::filesystem::exists(folder + "/node_modules/pg")) {
+    const Outcome made = run("npm install --silent --no-audit --no-fund --prefix " + folder);
+    if (made.status != 0) GTEST_SKIP() << "npm cannot install the driver: " << made.output;
+  }
+  expect_ok("NODE_PATH=" + folder + "/node_modules node " PGCACHE_TEST_CLIENTS "/node/client.js" +
+            ports());
+}
+
+TEST_F(Drivers, Pgx) {
+  if (!installed("go")) GTEST_SKIP() << "go is not installed";
+  const std::string program = PGCACHE_TEST_SCRATCH "/client-pgx";
+  const Outcome made = run("cd " PGCACHE_TEST_CLIENTS "/pgx && go mod download");
+  if (made.status != 0) GTEST_SKIP() << "the Go modules cannot be had: " << made.output;
+  const Outcome built = run("cd " PGCACHE_TEST_CLIENTS "/pgx && go build -o " + program + " .");
+  ASSERT_EQ(built.status, 0) << built.output;
+  expect_ok(program + ports());
+}
 
 }  // namespace
 }  // namespace pgcache::testing

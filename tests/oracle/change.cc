@@ -166,7 +166,38 @@ Change with_changes(const Schema& schema, const Relation& relation, Random& rand
           "", false};
 }
 
+// A condition that one row meets: the one at some place in the order of the key.
+std::string one_row(const Relation& relation, Random& random) {
+  const std::vector<std::string> names =
+      relation.key.empty() ? std::vector<std::string>{"grp", "v"} : relation.key;
+  const std::string list = joined(names);
+  return " WHERE (" + list + ") = (SELECT " + list + " FROM " + relation.qualified() +
+         " ORDER BY " + list + " LIMIT 1 OFFSET " + std::to_string(random.below(20)) + ")";
+}
+
 }  // namespace
+
+Change make_small_change(const Relation& relation, Random& random) {
+  const int choice = random.below(100);
+  if (choice < 20)
+    return {"DELETE FROM " + relation.qualified() + one_row(relation, random), "", false};
+  if (choice < 45) {
+    std::vector<std::string> values;
+    for (const Column& column : relation.columns) {
+      const bool fresh =
+          relation.in_key(column.name) && is_integer(column.kind) && column.name != "grp";
+      values.push_back(fresh ? std::to_string(random.between(15, 900)) : value_for(column, random));
+    }
+    return {"INSERT INTO " + relation.qualified() + " (" + joined(column_names(relation)) +
+                ") VALUES (" + joined(values) + ") ON CONFLICT DO NOTHING",
+            "", false};
+  }
+  const Column* column = &random.pick(relation.columns);
+  if (relation.in_key(column->name) && random.chance(60)) column = &random.pick(relation.columns);
+  return {"UPDATE " + relation.qualified() + " SET " + column->name + " = " +
+              value_for(*column, random) + one_row(relation, random),
+          "", false};
+}
 
 Change make_insert(const Relation& relation, int rows, Random& random) {
   std::vector<std::string> lines;

@@ -18,6 +18,8 @@ struct Change {
 
 Change make_change(const Schema& schema, Random& random);
 Change make_change_of(const Schema& schema, const Relation& relation, Random& random);
+// Of one row, in one column or whole: a change that few queries notice.
+Change make_small_change(const Relation& relation, Random& random);
 Change make_insert(const Relation& relation, int rows, Random& random);
 
 }  // namespace pgcache::oracle

@@ -43,6 +43,7 @@ class Settled {
   void check(Reader& reader, const Query& query);
   void compare(const Query& query, const Answer& pgcache, const Answer& origin,
                const std::string& when);
+  void focus(Random& random);
   void check_own_write(Random& random);
   void check_block(Random& random);
   Query choose_cacheable(Random& random);
@@ -59,7 +60,8 @@ class Settled {
   std::vector<PooledQuery> pool_;
   // The last one alone sends what is never cached: pgcache cannot know what that does to a session.
   std::vector<std::unique_ptr<Reader>> readers_;
-  std::unique_ptr<Client> own_;
+  std::unique_ptr<Client> own_;    // through pgcache: reads what it wrote
+  std::unique_ptr<Client> small_;  // at the origin: makes the small changes
   std::unique_ptr<Writers> writers_;
 };
 

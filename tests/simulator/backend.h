@@ -23,7 +23,7 @@
 namespace pgcache::simulator {
 
 struct Record {
-  std::string request;  // the whole message; empty for a FATAL error that nobody asked for
+  std::string request;  // the whole message
   std::string frames;
   bool done = false;
 };

@@ -6,9 +6,7 @@ namespace pgcache::simulator {
 
 namespace {
 
-bool is_fatal(std::string_view frame) {
-  return frame.size() > 12 && frame.substr(5, 6) == "SFATAL";
-}
+bool is_fatal(std::string_view frame) { return frame[0] == 'E' && frame.substr(5, 6) == "SFATAL"; }
 
 }  // namespace
 
@@ -101,7 +99,7 @@ void Client::on_frame(std::string_view frame, Backend& backend) {
     return;
   }
   const Record* record = active_ != 0 ? backend.record(active_) : nullptr;
-  if (active_ != 0 && !(is_fatal(frame) && record != nullptr && !record->request.empty())) {
+  if (active_ != 0 && !is_fatal(frame)) {
     if (record == nullptr) {
       context_.fail("the active record is gone");
       return;
@@ -122,7 +120,7 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
                   " was due: an answer was lost or came twice");
     return;
   }
-  if (!own_.empty() || (active_ != 0 && !record->request.empty())) {
+  if (!own_.empty() || active_ != 0) {
     context_.fail("an answer of the server within another answer");
     return;
   }
@@ -130,7 +128,6 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
   active_ = id;
   active_at_ = 0;
   active_error_ = active_hidden_ = false;
-  if (record->request.empty()) return;  // FATAL
   if (!expected_.empty() && record->request == expected_.front().frame) return;
   if (!is_hidden_parse(*record)) {
     context_.fail(
@@ -161,10 +158,7 @@ void Client::on_record_frame(std::string_view frame, const Record& record) {
     return;
   }
   active_at_ += frame.size();
-  if (frame[0] == 'E') {
-    active_error_ = true;
-    if (is_fatal(frame)) fatal_seen_ = true;
-  }
+  if (frame[0] == 'E') active_error_ = true;
   if (frame[0] == 'Z') status_ = frame[5];
 }
 
@@ -253,7 +247,7 @@ void Client::note_commands(const Script& script) {
 // --- answers of the proxy
 
 void Client::on_own_frame(std::string_view frame) {
-  if (frame[0] == 'E' && is_fatal(frame)) {
+  if (is_fatal(frame)) {
     fatal_seen_ = true;
     return;
   }
@@ -324,6 +318,8 @@ void Client::on_own_part(std::string_view frame, char wanted) {
 
 void Client::check_hit(const Call& call, bool simple) {
   ++context_.counters.hits;
+  if (!simple) ++context_.counters.extended_hits;
+  if (status_ == 'T') ++context_.counters.block_hits;
   if (context_.hits.empty()) {
     context_.fail("an answer that neither the server nor the cache gave: " + printable(own_));
     return;

@@ -29,6 +29,8 @@ struct Counters {
   std::uint64_t requests = 0;
   std::uint64_t answers = 0;  // by the server
   std::uint64_t hits = 0;
+  std::uint64_t extended_hits = 0;
+  std::uint64_t block_hits = 0;  // within a transaction block
   std::uint64_t errors = 0;
 };
 

@@ -75,6 +75,8 @@ void print(const Totals& totals, double seconds) {
   line("answers of the server", totals.counters.answers);
   line("errors", totals.counters.errors);
   line("hits", totals.counters.hits);
+  line("hits, extended protocol", totals.counters.extended_hits);
+  line("hits in a block", totals.counters.block_hits);
   line("misses", totals.misses);
   line("bypasses", totals.bypasses);
   line("fallbacks", totals.fallbacks);
@@ -103,6 +105,8 @@ bool has_seen_enough(const Totals& totals) {
   };
   using cache::InvalidationCause;
   need("hits", totals.counters.hits);
+  need("hits in the extended protocol", totals.counters.extended_hits);
+  need("hits in a block", totals.counters.block_hits);
   need("misses", totals.misses);
   need("bypasses", totals.bypasses);
   need("fallbacks", totals.fallbacks);

@@ -3,6 +3,9 @@
 // time; names that hide others.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "sql/analysis_support.h"
 
 namespace pgcache::sql {
@@ -318,6 +321,26 @@ TEST(Analysis, Limits) {
   std::string list = "SELECT * FROM users WHERE id IN (1";
   for (int i = 0; i < 5'000; ++i) list += ", " + std::to_string(i);
   EXPECT_EQ(reason(list + ")"), "cacheable");
+}
+
+// The parser is used by all workers at once.
+TEST(Analysis, ManyThreads) {
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&right] {
+      for (int i = 0; i < 100; ++i) {
+        if (dependencies(
+                "SELECT * FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = 1") ==
+            "users KEY id = ?1; orders KEY user_id = ?1") {
+          ++right;
+        }
+        if (reason("SELECT now(") == "syntax") ++right;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(right, 800);
 }
 
 TEST(Analysis, Kinds) {

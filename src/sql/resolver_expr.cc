@@ -306,7 +306,7 @@ Expr Resolver::resolve_any_all(const PgQuery__AExpr& expr, const Scope& scope) {
   const Expr left = resolve_expr(expr.lexpr, scope);
   const Expr right = resolve_expr(expr.rexpr, scope);
   if (failed()) return {};
-  if (right.kind != Expr::Kind::kArray) {
+  if (right.kind != Expr::Kind::kArray || right.children.empty()) {
     const pg::Type* const array = catalog_.find_type(base_type(catalog_, right.type));
     const bool known = array != nullptr && array->element != pg::Oid::kInvalid;
     check_operator(name, &left, opaque(known ? array->element : pg::Oid::kInvalid));

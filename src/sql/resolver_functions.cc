@@ -198,6 +198,12 @@ Expr Resolver::apply_cast(Expr expr, Oid target, bool has_typmod) {
     expr.type = target;
     return expr;
   }
+  // A time without a zone gets that which the session's zone has today: it changes twice a year.
+  if (base_type(catalog_, target) == pg::type::kTimetz && expr.type != pg::type::kTimetz &&
+      expr.type != pg::type::kTimestamptz) {
+    fail(BypassReason::kVolatileCast, "timetz");
+    return {};
+  }
   const bool direct_text = expr.kind == Expr::Kind::kOperand && is_text(expr.type) &&
                            is_text(expr.operand.type) && expr.note >= 0;
   if (direct_text) {

@@ -17,7 +17,7 @@ constexpr int kDepthMax = 16;
 // STABLE functions of pg_catalog that depend on time zone, formats, encoding or locale settings, or
 // on the output functions of their arguments' types. Not here on purpose: whatever reads the clock,
 // the catalog, the session, or text that may name the current time (json_populate_record ...).
-constexpr std::array<std::string_view, 45> kStableFunctions = {"anytextcat",
+constexpr std::array<std::string_view, 44> kStableFunctions = {"anytextcat",
                                                                "array_to_json",
                                                                "array_to_string",
                                                                "concat",
@@ -58,7 +58,6 @@ constexpr std::array<std::string_view, 45> kStableFunctions = {"anytextcat",
                                                                "time",
                                                                "timestamp",
                                                                "timestamptz",
-                                                               "timetz",
                                                                "timezone",
                                                                "to_char",
                                                                "to_date"};

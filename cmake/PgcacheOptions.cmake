@@ -19,7 +19,8 @@ if(PGCACHE_FUZZ)
   target_compile_options(pgcache_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(PGCACHE_FAULTS)
-  target_compile_definitions(pgcache_options INTERFACE PGCACHE_FAULTS=1)
+  # Test builds also check the bounds of the standard library's containers.
+  target_compile_definitions(pgcache_options INTERFACE PGCACHE_FAULTS=1 _GLIBCXX_ASSERTIONS)
 endif()
 target_compile_definitions(pgcache_options INTERFACE PGCACHE_VERSION="${PROJECT_VERSION}"
                            BOOST_ASIO_NO_DEPRECATED)

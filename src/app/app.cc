@@ -114,7 +114,12 @@ void App::on_untrackable(pg::Oid relation, origin::Untrackable why, const std::s
   cache_->set_untrackable(relation, reason_of(why));
 }
 
-void App::on_configuration_reloaded() { settings_epoch_.fetch_add(1, std::memory_order_acq_rel); }
+// The origin's sessions have had the new settings for a while: what was loaded since then stands
+// under keys that hold the old ones.
+void App::on_configuration_reloaded() {
+  settings_epoch_.fetch_add(1, std::memory_order_acq_rel);
+  cache_->drop_all(cache::InvalidationCause::kDdl);
+}
 
 void App::on_control_problems(std::vector<origin::Problem> problems) {
   const std::lock_guard lock(mutex_);

@@ -175,18 +175,29 @@ std::string one_row(const Relation& relation, Random& random) {
          " ORDER BY " + list + " LIMIT 1 OFFSET " + std::to_string(random.below(20)) + ")";
 }
 
+std::string value_near(const Column& column, const std::vector<std::string>& near, Random& random) {
+  if (near.empty() || random.chance(40)) return value_for(column, random);
+  const std::string& text = random.pick(near);
+  const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+  if (!is_integer(column.kind)) return quote(text);
+  if (!digits || text.empty() || text.size() > 4) return value_for(column, random);
+  return std::to_string(std::atoi(text.c_str()) + random.below(3) - 1);
+}
+
 }  // namespace
 
-Change make_small_change(const Relation& relation, Random& random) {
+Change make_small_change(const Relation& relation, const std::vector<std::string>& near,
+                         Random& random) {
   const int choice = random.below(100);
   if (choice < 20)
     return {"DELETE FROM " + relation.qualified() + one_row(relation, random), "", false};
-  if (choice < 45) {
+  if (choice < 55) {
     std::vector<std::string> values;
     for (const Column& column : relation.columns) {
       const bool fresh =
           relation.in_key(column.name) && is_integer(column.kind) && column.name != "grp";
-      values.push_back(fresh ? std::to_string(random.between(15, 900)) : value_for(column, random));
+      values.push_back(fresh && random.chance(70) ? std::to_string(random.between(15, 900))
+                                                  : value_near(column, near, random));
     }
     return {"INSERT INTO " + relation.qualified() + " (" + joined(column_names(relation)) +
                 ") VALUES (" + joined(values) + ") ON CONFLICT DO NOTHING",
@@ -195,7 +206,7 @@ Change make_small_change(const Relation& relation, Random& random) {
   const Column* column = &random.pick(relation.columns);
   if (relation.in_key(column->name) && random.chance(60)) column = &random.pick(relation.columns);
   return {"UPDATE " + relation.qualified() + " SET " + column->name + " = " +
-              value_for(*column, random) + one_row(relation, random),
+              value_near(*column, near, random) + one_row(relation, random),
           "", false};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "oracle/random.h"
 #include "oracle/schema.h"
@@ -18,8 +19,10 @@ struct Change {
 
 Change make_change(const Schema& schema, Random& random);
 Change make_change_of(const Schema& schema, const Relation& relation, Random& random);
-// Of one row, in one column or whole: a change that few queries notice.
-Change make_small_change(const Relation& relation, Random& random);
+// Of one row, in one column or whole: a change that few queries notice. New values are often among
+// the given ones (texts), or beside them.
+Change make_small_change(const Relation& relation, const std::vector<std::string>& near,
+                         Random& random);
 Change make_insert(const Relation& relation, int rows, Random& random);
 
 }  // namespace pgcache::oracle

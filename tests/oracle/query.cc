@@ -113,8 +113,9 @@ Joined joined(QueryBuilder& b) {
     Source right = next;
     if (right.alias == out.scope[0].alias) right.alias += "s";  // a self join
     const std::string item = b.from_item(right);
-    const std::string kind = b.structure().pick(
-        {" JOIN ", " INNER JOIN ", " LEFT JOIN ", " LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN "});
+    const std::string kind =
+        b.structure().pick({" JOIN ", " INNER JOIN ", " LEFT JOIN ", " LEFT JOIN ", " RIGHT JOIN ",
+                            " FULL JOIN ", " FULL JOIN "});
     const int form = b.structure().below(100);
     if (form < 10 && count == 2 && out.scope[0].relation->name != "vv") {
       out.from += kind + item + (right.relation->name == "vv" ? " USING (grp)" : " USING (grp, v)");
@@ -137,6 +138,10 @@ Query join(QueryBuilder& b) {
     sql += " WHERE " + j.scope[0].alias + "." + number_of(b, j.scope[0])->name + " = " +
            j.scope.back().alias + "." + number_of(b, j.scope.back())->name + " AND " +
            b.predicate(j.scope, 1);
+  } else if (b.structure().chance(25)) {  // what has no partner
+    const Source& side = b.any(j.scope);
+    sql += " WHERE " + side.alias + "." + b.any_column(side).name + " IS NULL";
+    if (b.structure().chance(50)) sql += " AND " + b.predicate({b.any(j.scope)}, 1);
   } else {
     sql += b.maybe_where(j.scope);
   }
@@ -376,6 +381,19 @@ Query never_cached(QueryBuilder& b) {
 }
 
 }  // namespace
+
+Query make_plain_query(const Schema& schema, std::uint64_t structure_seed,
+                       std::uint64_t value_seed) {
+  QueryBuilder b(schema, structure_seed, value_seed);
+  if (b.structure().chance(40)) b.use_parameters();
+  Source s = b.source();
+  while (!s.relation->writable || s.relation->caching == Caching::kNo) s = b.source();
+  std::string sql = "SELECT * FROM " + b.from_item(s) + " WHERE " + b.predicate({s}, 0);
+  if (b.structure().chance(40)) {
+    sql += b.structure().pick({" AND ", " AND ", " OR ", " AND NOT "}) + b.predicate({s}, 0);
+  }
+  return b.finish(sql, "plain", false);
+}
 
 Query make_query(const Schema& schema, std::uint64_t structure_seed, std::uint64_t value_seed) {
   QueryBuilder b(schema, structure_seed, value_seed);

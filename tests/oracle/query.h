@@ -31,9 +31,13 @@ struct Query {
   enum class Protocol { kSimple, kExtended, kPrepared } protocol = Protocol::kSimple;
   bool binary_results = false;
 
+  std::vector<std::string> constants() const;  // what stands in it as a number or in quotes
   std::string text() const;  // for a person: the statement, its parameters, the protocol
 };
 
+// One table and a condition or two.
+Query make_plain_query(const Schema& schema, std::uint64_t structure_seed,
+                       std::uint64_t value_seed);
 Query make_query(const Schema& schema, std::uint64_t structure_seed, std::uint64_t value_seed);
 
 }  // namespace pgcache::oracle

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oracle/query_builder.h"
 
+#include <algorithm>
+#include <cctype>
+
 #include "oracle/values.h"
 
 namespace pgcache::oracle {
@@ -93,7 +96,7 @@ std::string QueryBuilder::value(Kind kind) {
 
 std::string QueryBuilder::comparison(const std::string& column, Kind kind) {
   const std::string op = is_ordered(kind) && structure_.chance(40)
-                             ? structure_.pick({"<", "<=", ">", ">=", "<>", "!="})
+                             ? structure_.pick({"<", "<=", ">", ">=", "<=", ">=", "<>", "!="})
                              : structure_.pick({"=", "=", "=", "=", "=", "<>"});
   if (structure_.chance(10)) {
     const std::string distinct = structure_.pick({" IS DISTINCT FROM ", " IS NOT DISTINCT FROM "});
@@ -126,11 +129,17 @@ std::string QueryBuilder::list_test(const std::string& column, Kind kind) {
 std::string QueryBuilder::text_test(const std::string& column, Kind kind) {
   if (kind == Kind::kBig) {
     const std::string unit = quote(values_.pick({"alpha", "beta", "gamma"}));
-    switch (structure_.below(3)) {
+    switch (structure_.below(6)) {
       case 0:
         return "left(" + column + ", 4) = left(" + unit + ", 4)";
       case 1:
         return column + " LIKE " + quote(values_.pick({"alpha%", "beta%", "%a"}));
+      case 2:
+        return column + structure_.pick({" = ", " <> "}) + literal(kind, values_);
+      case 3:
+        return column + " IN (" + literal(kind, values_) + ", 'alpha')";
+      case 4:
+        return column + structure_.pick({" IS NULL", " IS NOT NULL"});
       default:
         return "length(" + column + ") > " + std::to_string(values_.pick(std::vector<int>{4, 100}));
     }
@@ -289,6 +298,28 @@ Query QueryBuilder::finish(std::string sql, const std::string& feature, bool ord
     query_.binary_results = structure_.chance(35);
   }
   return query_;
+}
+
+std::vector<std::string> Query::constants() const {
+  std::vector<std::string> found;
+  for (std::size_t i = 0; i < sql.size(); ++i) {
+    const bool in_name = i > 0 && (std::isalnum(static_cast<unsigned char>(sql[i - 1])) != 0 ||
+                                   sql[i - 1] == '_' || sql[i - 1] == '$');
+    std::size_t end = i;
+    if (sql[i] == '\'') {
+      end = std::min(sql.find('\'', i + 1), sql.size());
+      found.push_back(sql.substr(i + 1, end - i - 1));
+      i = end;
+    } else if (!in_name && std::isdigit(static_cast<unsigned char>(sql[i])) != 0) {
+      while (end < sql.size() && std::isdigit(static_cast<unsigned char>(sql[end])) != 0) ++end;
+      found.push_back(sql.substr(i, end - i));
+      i = end;
+    }
+  }
+  for (const Parameter& p : parameters) {
+    if (p.bytes && !p.binary) found.push_back(*p.bytes);
+  }
+  return found;
 }
 
 std::string Query::text() const {

@@ -125,7 +125,7 @@ void create_table(Schema& schema, const Relation& table, Random& random) {
   if (random.chance(30)) {
     schema.statements.push_back("CREATE INDEX ON " + table.qualified() + " (grp, v)");
   }
-  if (random.chance(35)) {
+  if (random.chance(45)) {
     schema.statements.push_back("ALTER TABLE " + table.qualified() + " REPLICA IDENTITY FULL");
   }
   if (!table.key.empty()) {

@@ -41,6 +41,7 @@ class Settled {
   void change_settings(Random& random);
   Query choose_query(Random& random);
   void check(Reader& reader, const Query& query);
+  void check_other_form(Reader& reader, Query query);
   void compare(const Query& query, const Answer& pgcache, const Answer& origin,
                const std::string& when);
   void focus(Random& random);

@@ -178,6 +178,7 @@ class Session {
   Verdict look_up(ReadCandidate& candidate);
   Verdict begin_wait(cache::Waiting waiting);
   void send_settings_query();
+  void lose_settings();
   StatementPtr make_statement(std::string_view sql, std::string_view types_be) const;
   cache::ShapePtr shape_of(Statement& statement) const;
   cache::ShapePtr find_shape(std::string_view sql, const sql::StatementShape& shape,
@@ -200,6 +201,7 @@ class Session {
                                    std::optional<sql::BypassReason> shape_reason);
   Verdict decide_execute(std::size_t at, bool alone);
   bool execute_is_harmless(std::size_t at) const;
+  bool means_what_it_meant(Statement& statement, const sql::CacheableQuery& query) const;
   void serve_unit(const std::vector<Verdict>& verdicts);
   void forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
                     std::optional<sql::BypassReason> shape_reason);
@@ -266,6 +268,7 @@ class Session {
   SettingsPtr settings_;       // null: unknown
   SettingsPtr last_settings_;  // the last ones known, for early decisions only
   std::uint64_t settings_epoch_ = 0;
+  std::uint64_t disturbances_ = 1;  // how often the settings may have changed
   // Memo of scope(), and what it was made of.
   mutable cache::ShapeScope scope_;
   mutable std::uint32_t scope_settings_ = 0;

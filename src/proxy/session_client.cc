@@ -233,6 +233,10 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse) {
   if (!tracker_.sent({wire::Request::kParse, false, cookie})) return;
   StatementPtr statement = make_statement(parse.sql, parse.parameter_types_be);
   statement->at_origin = true;
+  if (!open_unit().effects.harmless) {  // under what settings, only the origin knows
+    statement->parsed_settings = nullptr;
+    statement->parsed_at_disturbance = 0;
+  }
   statements_.put(parse.statement, std::move(statement));
   pending_parses_.emplace_back(cookie, parse.statement);
 }

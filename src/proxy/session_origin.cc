@@ -149,7 +149,7 @@ void Session::on_asynchronous(char tag, std::string_view frame) {
   to_client_.append(frame);
   if (phase_ != Phase::kReady) return;
   if (tag != 'A') spoil_captures();
-  if (tag == 'S') settings_ = nullptr;
+  if (tag == 'S') lose_settings();
 }
 
 void Session::on_hidden_frame(char tag, std::string_view frame,
@@ -320,7 +320,7 @@ void Session::complete_unit(Unit unit) {
 void Session::after_unit(const Effects& effects) {
   const bool was_dirty = block_ == Block::kDirty;
   block_ = next_block(block_, effects, status_);
-  if (!effects.harmless || (was_dirty && block_ == Block::kNone)) settings_ = nullptr;
+  if (!effects.harmless || (was_dirty && block_ == Block::kNone)) lose_settings();
   if (effects.clears_statements) statements_.clear();
   for (const std::string& name : effects.deallocates) statements_.erase(name);
   block_ddl_ |= effects.ddl;

@@ -144,7 +144,9 @@ StatementPtr Session::make_statement(std::string_view sql, std::string_view type
   for (std::size_t i = 0; i + 4 <= types_be.size(); i += 4) {
     statement->parameter_types.push_back(pg::Oid{load_be32(types_be.data() + i)});
   }
-  statement->accepted_generation = env_.shapes->generation();
+  statement->accepted_generation = statement->parsed_generation = env_.shapes->generation();
+  statement->parsed_settings = settings_;
+  statement->parsed_at_disturbance = disturbances_;
   statement->scanned_conforming = needs_conforming();
   if (sql.size() <= env_.config->max_query_size) {
     statement->shape = sql::scan_shape(sql, statement->scanned_conforming);
@@ -175,7 +177,7 @@ std::optional<Session::Verdict> Session::gate() {
 
 std::optional<Session::Verdict> Session::gate_settings() {
   const std::uint64_t epoch = env_.settings_epoch->load(std::memory_order_acquire);
-  if (settings_ && settings_epoch_ != epoch) settings_ = nullptr;
+  if (settings_ && settings_epoch_ != epoch) lose_settings();
   // The origin counts a session as idle that is served from memory. Asking it something in good
   // time starts its clock anew.
   const Duration timeout =
@@ -194,6 +196,11 @@ std::optional<Session::Verdict> Session::gate_settings() {
   if (!settings_->read_committed) return bypass(BypassReason::kIsolation);
   if (!is_ascii_safe(settings_->client_encoding)) return bypass(BypassReason::kClientEncoding);
   return std::nullopt;
+}
+
+void Session::lose_settings() {
+  settings_ = nullptr;
+  ++disturbances_;
 }
 
 void Session::send_settings_query() {

@@ -505,6 +505,10 @@ TEST(Session, AStatementFromBeforeACatalogChangeIsAcceptedByTheOriginFirst) {
   old.client(prepare);
   old.origin(kParsed + ready());
   old.to_origin();
+  old.client(run);
+  old.answer_settings();
+  old.to_origin();
+  old.origin(kBound + kAnswer7 + ready());
   old.to_client();
   const std::shared_ptr<const pg::Catalog> catalog = sql::testing::make_shop_catalog();
   world.shapes.set_catalog(catalog);
@@ -516,7 +520,6 @@ TEST(Session, AStatementFromBeforeACatalogChangeIsAcceptedByTheOriginFirst) {
   fresh.origin(Peer::settings_reply());
   fresh.origin(kBound + kAnswer7 + ready());  // cached in its new form
   old.client(run);
-  old.answer_settings();
   EXPECT_EQ(old.to_origin(), run);
   old.origin(kBound + error("0A000") + ready());
   old.to_client();
@@ -527,6 +530,29 @@ TEST(Session, AStatementFromBeforeACatalogChangeIsAcceptedByTheOriginFirst) {
   old.client(run);
   EXPECT_EQ(old.to_client(), kBound + kAnswer7 + ready());
   EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
+// PostgreSQL chose the parameter's type when it parsed the statement; which, pgcache does not know
+// here.
+TEST(Session, AStatementThatWasNeverAnalysedBeforeACatalogChangeIsNotServed) {
+  World world;
+  Peer peer(world);
+  const std::string run = bind("s", {"7"}) + describe_portal() + execute() + sync();
+  peer.client(parse("s", "SELECT id FROM users WHERE id = $1") + sync());
+  peer.origin(kParsed + ready());
+  peer.to_origin();
+  const std::shared_ptr<const pg::Catalog> catalog = sql::testing::make_shop_catalog();
+  world.shapes.set_catalog(catalog);
+  world.cache.on_catalog_changed(world.shapes.generation(), catalog);
+  peer.client(run);
+  peer.answer_settings();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(peer.to_origin(), run);
+    peer.origin(kBound + kAnswer7 + ready());
+    peer.client(run);
+  }
+  EXPECT_EQ(world.stats.hits.load(), 0u);
+  EXPECT_EQ(world.cache.status(peer.io.time).entries, 0u);
 }
 
 TEST(Session, AParseThatFailsLeavesNoStatementBehind) {

@@ -207,6 +207,34 @@ bool Session::execute_is_harmless(std::size_t at) const {
   return effects_of(lead, statement->sql, shape.get()).harmless;
 }
 
+// Whether the text, analysed now, is what PostgreSQL executes under the statement's name: it parsed
+// the text and chose the parameters' types when the statement was prepared.
+bool Session::means_what_it_meant(Statement& statement, const sql::CacheableQuery& query) const {
+  if (!statement.parsed_settings && statement.parsed_at_disturbance == disturbances_) {
+    statement.parsed_settings = settings_;
+  }
+  if (!statement.parsed_settings) return false;
+  const SessionSettings& then = *statement.parsed_settings;
+  if (then.standard_conforming_strings != settings_->standard_conforming_strings &&
+      statement.sql.find('\\') != std::string::npos) {
+    return false;
+  }
+  const std::vector<pg::Oid>& types = query.parameter_types;
+  if (then.search_path == settings_->search_path &&
+      statement.parsed_generation == env_.shapes->generation()) {
+    if (!statement.parsed_types) statement.parsed_types = types;
+    return true;
+  }
+  const std::vector<pg::Oid>& declared = statement.parameter_types;
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    if (i < declared.size() && declared[i] != pg::Oid::kInvalid) continue;
+    const bool same = statement.parsed_types && i < statement.parsed_types->size() &&
+                      (*statement.parsed_types)[i] == types[i] && types[i] != pg::Oid::kInvalid;
+    if (!same) return false;
+  }
+  return true;
+}
+
 Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   Step& step = steps_[at];
   if (!step.statement) return bypass(BypassReason::kUnknownStatement);
@@ -214,8 +242,10 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   ReadCandidate candidate;
   candidate.sql = step.statement->sql;
   candidate.shape = shape_of(*step.statement);
-  if (step.statement->accepted_generation != env_.shapes->generation() && candidate.shape &&
-      candidate.shape->analysis.cacheable() != nullptr) {
+  const sql::CacheableQuery* query =
+      candidate.shape ? candidate.shape->analysis.cacheable() : nullptr;
+  if (query != nullptr && (step.statement->accepted_generation != env_.shapes->generation() ||
+                           !means_what_it_meant(*step.statement, *query))) {
     Verdict verdict;
     verdict.kind = Verdict::Kind::kMiss;
     return verdict;

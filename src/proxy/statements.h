@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "cache/shape_table.h"
+#include "proxy/settings.h"
 #include "sql/shape.h"
 
 namespace pgcache::proxy {
@@ -26,6 +27,12 @@ struct Statement {
   // The catalog's generation under which the origin last accepted it. In a later one its result
   // type may have changed: then the origin has to say "cached plan must not change result type".
   std::uint64_t accepted_generation = 0;
+  // PostgreSQL keeps the parse and the parameter types of the moment of Parse; later changes of the
+  // catalog, the search path or the string rule do not reach them. What they were made of:
+  std::uint64_t parsed_generation = 0;
+  SettingsPtr parsed_settings;                       // null: not known (yet)
+  std::uint64_t parsed_at_disturbance = 0;           // Session::disturbances_ then
+  std::optional<std::vector<pg::Oid>> parsed_types;  // as inferred then; nothing: not known
   // Memo of the analysis; valid while generation and settings are the same.
   cache::ShapePtr analysed;
   std::uint32_t analysed_settings = 0;

@@ -51,6 +51,7 @@ class QueryGenerator {
   const GeneratedColumn& pick_column(const Columns& columns);
   std::string alias() { return "r" + std::to_string(++aliases_); }
 
+  std::string small_query();
   std::string select(const Columns& outer, int depth, bool one_column);
   std::string select_list(const Columns& columns, std::string& tail, bool one_column);
   Item from_item(const Columns& outer, int depth);

@@ -279,7 +279,7 @@ QueryGenerator::Item QueryGenerator::join(const Columns& outer, int depth) {
   columns.insert(columns.end(), right.columns.begin(), right.columns.end());
   std::string on = equality(left.columns, right.columns);
   if (kind != " FULL JOIN ") {
-    if (chance(20)) on = condition(columns, 1);
+    if (chance(20)) on = condition(columns, 2);
     if (chance(30)) on += " AND " + condition(columns, 1);
   }
   return {"(" + left.text + kind + right.text + " ON " + on + ")", std::move(columns)};
@@ -332,6 +332,27 @@ std::string QueryGenerator::select(const Columns& outer, int depth, bool one_col
   return out + tail;
 }
 
+// A condition on what one subquery passes on, or on two uses of one CTE.
+std::string QueryGenerator::small_query() {
+  ctes_.clear();
+  parameters_.clear();
+  if (chance(60)) {
+    const Item item = subquery({}, 1);
+    return "SELECT * FROM " + item.text + " WHERE " + condition(item.columns, 1);
+  }
+  const std::string name = pick(kTables);
+  Columns both = columns_of(name);
+  const std::size_t count = both.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    both.push_back({"b." + both[i].name, both[i].name, both[i].type});
+    both[i].text = "a." + both[i].name;
+  }
+  const Item other = table();
+  both.insert(both.end(), other.columns.begin(), other.columns.end());
+  return "WITH w AS (SELECT * FROM " + name + ") SELECT count(*) FROM w a, w b, " + other.text +
+         " WHERE " + condition(both, 1) + " AND " + equality(both, other.columns);
+}
+
 GeneratedQuery QueryGenerator::query() {
   aliases_ = 0;
   ctes_.clear();
@@ -350,6 +371,8 @@ GeneratedQuery QueryGenerator::query() {
     text = select({}, 1, true) +
            pick<std::string>({" UNION ", " UNION ALL ", " INTERSECT ", " EXCEPT "}) +
            select({}, 1, true);
+  } else if (chance(30)) {
+    text = small_query();
   }
   return {text, parameters_};
 }

@@ -273,7 +273,13 @@ TEST_F(WireEdges, EndsOfSessionsEndTheirBackends) {
     busy.reset();
     flooded.reset();
   }
-  EXPECT_TRUE(wait_until([&] { return backends(name) == 0; }, 10000)) << backends(name);
+  EXPECT_TRUE(wait_until([&] { return backends(name) == 0; }, 10000))
+      << rows_text(stack()
+                       .direct()
+                       .must("SELECT state, wait_event, query FROM pg_stat_activity WHERE "
+                             "application_name = '" +
+                             name + "'")
+                       .rows);
 }
 
 TEST_F(WireEdges, ClientsAreCounted) {

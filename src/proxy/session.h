@@ -194,6 +194,7 @@ class Session {
   // --- session_unit.cc: extended exchanges
   bool handle_unit(std::string_view bytes);  // with its Sync; false: held
   void parse_unit(std::string_view bytes);
+  bool ask_settings_for_parse(std::string_view unit);
   std::optional<sql::BypassReason> link_unit();  // Binds to statements, Executes to Binds
   std::optional<sql::BypassReason> link_step(std::size_t at);
   bool every_step_is_executed() const;

@@ -106,6 +106,7 @@ bool Session::dispatch(wire::Frame frame) {
     case 'E':
     case 'C':
       if (streaming_unit_) {
+        if (frame.tag == 'E') count(bypass(sql::BypassReason::kFlush), nullptr);
         forward_extended(frame);
         consume_client(total);
       } else {
@@ -124,6 +125,7 @@ bool Session::dispatch(wire::Frame frame) {
       break;
   }
   if (held_bytes_ > 0) {
+    if (ask_settings_for_parse(client_input_.view().substr(0, held_bytes_))) return false;
     forward_held_unit();
     return true;  // the frame is taken anew
   }

@@ -478,10 +478,10 @@ TEST(Session, PreparedNamesAreForgottenWithTheirStatements) {
   const std::string prepare = parse("s", "SELECT id FROM users WHERE id = $1") + sync();
   const std::string run = bind("s", {"7"}) + describe_portal() + execute() + sync();
   peer.client(prepare);
+  peer.answer_settings();
   EXPECT_EQ(peer.to_origin(), prepare);
   peer.origin(kParsed + ready());
   peer.client(run);
-  peer.answer_settings();
   peer.to_origin();
   peer.origin(kBound + kAnswer7 + ready());
   peer.to_client();
@@ -503,10 +503,10 @@ TEST(Session, AStatementFromBeforeACatalogChangeIsAcceptedByTheOriginFirst) {
   const std::string prepare = parse("s", "SELECT id FROM users WHERE id = $1") + sync();
   const std::string run = bind("s", {"7"}) + describe_portal() + execute() + sync();
   old.client(prepare);
+  old.answer_settings();
   old.origin(kParsed + ready());
   old.to_origin();
   old.client(run);
-  old.answer_settings();
   old.to_origin();
   old.origin(kBound + kAnswer7 + ready());
   old.to_client();
@@ -514,10 +514,9 @@ TEST(Session, AStatementFromBeforeACatalogChangeIsAcceptedByTheOriginFirst) {
   world.shapes.set_catalog(catalog);
   world.cache.on_catalog_changed(world.shapes.generation(), catalog);
   fresh.client(prepare);
+  fresh.answer_settings();
   fresh.origin(kParsed + ready());
   fresh.client(run);
-  fresh.to_origin();
-  fresh.origin(Peer::settings_reply());
   fresh.origin(kBound + kAnswer7 + ready());  // cached in its new form
   old.client(run);
   EXPECT_EQ(old.to_origin(), run);
@@ -539,13 +538,13 @@ TEST(Session, AStatementThatWasNeverAnalysedBeforeACatalogChangeIsNotServed) {
   Peer peer(world);
   const std::string run = bind("s", {"7"}) + describe_portal() + execute() + sync();
   peer.client(parse("s", "SELECT id FROM users WHERE id = $1") + sync());
+  peer.answer_settings();
   peer.origin(kParsed + ready());
   peer.to_origin();
   const std::shared_ptr<const pg::Catalog> catalog = sql::testing::make_shop_catalog();
   world.shapes.set_catalog(catalog);
   world.cache.on_catalog_changed(world.shapes.generation(), catalog);
   peer.client(run);
-  peer.answer_settings();
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(peer.to_origin(), run);
     peer.origin(kBound + kAnswer7 + ready());
@@ -560,6 +559,7 @@ TEST(Session, AParseThatFailsLeavesNoStatementBehind) {
   Peer peer(world);
   const std::string prepare = parse("s", "SELECT id FROM users WHERE id = $1") + sync();
   peer.client(prepare);
+  peer.answer_settings();
   peer.origin(error("42P05") + ready());
   peer.to_origin();
   peer.to_client();
@@ -575,10 +575,10 @@ TEST(Session, AParseThatNobodyExecutesIsNotAnsweredFromMemory) {
   const std::string prepare = parse("s", "SELECT id FROM users WHERE id = $1") + sync();
   const std::string run = bind("s", {"7"}) + execute() + sync();
   peer.client(prepare);
+  peer.answer_settings();
   peer.origin(kParsed + ready());
   peer.client(run);
   peer.to_origin();
-  peer.origin(Peer::settings_reply());
   peer.origin(kBound + row({"7"}) + complete("SELECT 1") + ready());
   peer.to_origin();
   peer.to_client();
@@ -642,6 +642,30 @@ TEST(Session, ATooLargeResultIsCountedAndNotKept) {
   EXPECT_EQ(status.entries, 0u);
   EXPECT_EQ(status.publish_outcomes[static_cast<std::size_t>(cache::PublishOutcome::kTooLarge)],
             1u);
+}
+
+// Parse, Describe, Flush, and the rest when the types are known: as asyncpg does on first use.
+TEST(Session, AStatementPreparedWithAFlushIsServedAfterwards) {
+  World world;
+  Peer peer(world);
+  const std::string prepare =
+      parse("s", "SELECT id FROM users WHERE id = $1") + frame('D', "Ss\0"s);
+  const std::string run = bind("s", {"7"}) + execute() + sync();
+  peer.client(prepare + flush());
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_origin(), prepare + flush());
+  peer.origin(kParsed + frame('t', "\0\1\0\0\0\x17"s) + row_description());
+  peer.client(run);
+  EXPECT_EQ(peer.to_origin(), run);
+  peer.origin(kBound + row({"7"}) + complete("SELECT 1") + ready());
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kFlush), 1u);
+  peer.client(run);
+  EXPECT_EQ(peer.to_origin(), run);
+  peer.origin(kBound + row({"7"}) + complete("SELECT 1") + ready());
+  peer.to_client();
+  peer.client(run);
+  EXPECT_EQ(peer.to_client(), kBound + row({"7"}) + complete("SELECT 1") + ready());
+  EXPECT_EQ(world.stats.hits.load(), 1u);
 }
 
 TEST(Session, DdlIsReported) {

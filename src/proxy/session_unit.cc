@@ -136,6 +136,28 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
   }
 }
 
+// A statement keeps the meaning that its names have when it is prepared. If the settings are not
+// known then, it can hardly ever be served: so they are asked for first. True: wait for the answer.
+bool Session::ask_settings_for_parse(std::string_view unit) {
+  const bool possible = !settings_ && !settings_failed_ && cacheable_session_ && !open_unit_ &&
+                        tracker_.idle() && status_ != 'E' && block_ != Block::kDirty &&
+                        !env_.cache->unavailable(io_.now());
+  if (!possible) return false;
+  wire::FrameHeader header;
+  while (wire::peek_frame(unit, header) == wire::FrameState::kHeader &&
+         header.total_bytes() <= unit.size()) {
+    const wire::Frame frame{header.tag, unit.substr(0, header.total_bytes())};
+    unit.remove_prefix(header.total_bytes());
+    if (frame.tag != 'P') continue;
+    const auto parse = wire::parse_parse(frame.body());
+    if (!parse || leading_keyword(parse->sql) != Lead::kRead) continue;
+    settings_epoch_ = env_.settings_epoch->load(std::memory_order_acquire);
+    send_settings_query();
+    return true;
+  }
+  return false;
+}
+
 bool Session::handle_unit(std::string_view bytes) {
   if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
   parse_unit(bytes);
@@ -148,6 +170,7 @@ bool Session::handle_unit(std::string_view bytes) {
     executes.push_back(i);
     candidate_read |= step.statement && leading_keyword(step.statement->sql) == Lead::kRead;
   }
+  if (executes.empty() && ask_settings_for_parse(bytes)) return false;
   std::vector<Verdict> verdicts;
   std::optional<Verdict> stop;
   const bool only_unknown = executes.empty() || !candidate_read;

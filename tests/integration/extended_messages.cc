@@ -117,7 +117,9 @@ TEST_F(ExtendedMessages, StatementNames) {
   expect_same_answers(
       stack(), {{prepare}, {other}, {use}, {unknown}, {dropped}, {use}, {prepare}, {use}},
       {"bypass:unknown_statement*3 miss|bypass:after_write bypass:unknown_statement*3",
-       "bypass:unknown_statement*3 hit|bypass:after_write bypass:unknown_statement*3"});
+       // A miss, too, when the first round's read came too soon after its unknown statements.
+       "bypass:unknown_statement*3 hit|bypass:unknown_statement*3 miss|"
+       "bypass:after_write bypass:unknown_statement*3"});
 }
 
 TEST_F(ExtendedMessages, SqlLevelStatementsShareTheNames) {

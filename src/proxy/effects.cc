@@ -182,7 +182,9 @@ Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
   if (shape == nullptr) return lead == Lead::kRead ? read_effects() : unknown_effects();
   if (shape->analysis.cacheable() != nullptr) return {};
   const sql::BypassReason reason = shape->analysis.not_cacheable()->reason;
-  if (reason == sql::BypassReason::kMultiStatement || reason == sql::BypassReason::kSyntax) {
+  const bool several = reason == sql::BypassReason::kMultiStatement &&
+                       shape->analysis.kind != sql::StatementKind::kSet;
+  if (several || reason == sql::BypassReason::kSyntax) {
     return several_effects(sql);
   }
   if (reason == sql::BypassReason::kModifyingCte) return dml_effects();

@@ -59,7 +59,13 @@ Analysis analyze(std::string_view text, const StatementShape& shape,
     return refuse(StatementKind::kOther, BypassReason::kEmptyQuery, "");
   }
   if (tree.statement_count() > 1) {
-    return refuse(StatementKind::kOther, BypassReason::kMultiStatement, "");
+    bool session_only = true;
+    for (std::size_t i = 0; i < tree.statement_count() && session_only; ++i) {
+      const PgQuery__Node* const one = tree.statement(i);
+      session_only = one != nullptr && only_touches_session(*one, context.catalog);
+    }
+    return refuse(session_only ? StatementKind::kSet : StatementKind::kOther,
+                  BypassReason::kMultiStatement, "");
   }
   const PgQuery__Node* const statement = tree.statement(0);
   if (statement == nullptr) return refuse(StatementKind::kOther, BypassReason::kUnsupported, "");

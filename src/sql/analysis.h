@@ -41,7 +41,8 @@ enum class StatementKind : std::uint8_t {
   kDeallocate,      // DEALLOCATE name (statement_name)
   kDeallocateAll,   // DEALLOCATE ALL, DISCARD ALL, DISCARD PLANS ...
   kDml,             // INSERT UPDATE DELETE MERGE COPY-FROM ...
-  kSet,             // SET, RESET, and whatever else changes settings
+  kSet,             // SET, RESET, and whatever else changes settings; also several statements of which
+                    // each changes nothing but its session
   kDdl,             // utility commands that may change the catalog
   kOther,           // everything else
 };

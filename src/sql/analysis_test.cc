@@ -387,6 +387,12 @@ TEST(Analysis, Kinds) {
   EXPECT_EQ(kind("CALL p()"), StatementKind::kOther);
   EXPECT_EQ(kind("DO $$ begin end $$"), StatementKind::kOther);
   EXPECT_EQ(kind("not sql"), StatementKind::kOther);
+  // What a driver's pool resets its sessions with; not if one of the statements does more.
+  EXPECT_EQ(kind("SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;"),
+            StatementKind::kSet);
+  EXPECT_EQ(kind("SELECT pg_advisory_unlock_all(); DELETE FROM users"), StatementKind::kOther);
+  EXPECT_EQ(kind("SELECT dice(1); RESET ALL"), StatementKind::kOther);
+  EXPECT_EQ(kind("RESET ALL; DISCARD ALL"), StatementKind::kOther);
   const Analysis deallocate = analyze_with(shop(), "DEALLOCATE \"My Plan\"");
   EXPECT_EQ(deallocate.kind, StatementKind::kDeallocate);
   EXPECT_EQ(deallocate.statement_name, "My Plan");

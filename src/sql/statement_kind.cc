@@ -89,4 +89,50 @@ StatementEffect effect_of(const PgQuery__Node& statement) {
   }
 }
 
+namespace {
+
+constexpr pg::Oid kPgCatalogSchema{11};
+
+// SELECT pg_advisory_unlock_all(), where that can only be the built-in one.
+bool is_unlock_all(const PgQuery__SelectStmt& select, const pg::Catalog* catalog) {
+  const auto targets = list_of(select.n_target_list, select.target_list);
+  const bool bare = select.n_from_clause == 0 && select.where_clause == nullptr &&
+                    select.with_clause == nullptr && select.into_clause == nullptr &&
+                    select.larg == nullptr && select.n_values_lists == 0 &&
+                    select.n_target_list == 1;
+  if (!bare || catalog == nullptr) return false;
+  const PgQuery__Node* const target = *targets.begin();
+  if (target->node_case != PG_QUERY__NODE__NODE_RES_TARGET) return false;
+  const PgQuery__Node* const call = target->res_target->val;
+  if (call == nullptr || call->node_case != PG_QUERY__NODE__NODE_FUNC_CALL) return false;
+  const PgQuery__FuncCall& function = *call->func_call;
+  if (function.n_funcname != 1 || function.n_args != 0) return false;
+  const PgQuery__Node* const name = function.funcname[0];
+  constexpr std::string_view kUnlockAll = "pg_advisory_unlock_all";
+  if (name->node_case != PG_QUERY__NODE__NODE_STRING || name->string->sval != kUnlockAll) {
+    return false;
+  }
+  for (const pg::Function& candidate : catalog->functions_named(kUnlockAll)) {
+    if (candidate.schema != kPgCatalogSchema) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool only_touches_session(const PgQuery__Node& statement, const pg::Catalog* catalog) {
+  switch (statement.node_case) {
+    case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
+    case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
+    case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
+    case PG_QUERY__NODE__NODE_LISTEN_STMT:
+    case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
+      return true;
+    case PG_QUERY__NODE__NODE_SELECT_STMT:
+      return is_unlock_all(*statement.select_stmt, catalog);
+    default:
+      return false;
+  }
+}
+
 }  // namespace pgcache::sql

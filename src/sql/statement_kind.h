@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "pg/catalog.h"
 #include "sql/analysis.h"
 #include "sql/parse_tree.h"
 
@@ -14,5 +15,10 @@ struct StatementEffect {
   std::string name;  // for kDeallocate
 };
 StatementEffect effect_of(const PgQuery__Node& statement);
+
+// True for statements that change nothing but their session: SET, RESET, SHOW, CLOSE, LISTEN,
+// UNLISTEN, and a SELECT of pg_advisory_unlock_all() alone. Drivers' pools reset their sessions
+// with lists of them. `catalog` may be null (then the SELECT is not one of them).
+bool only_touches_session(const PgQuery__Node& statement, const pg::Catalog* catalog);
 
 }  // namespace pgcache::sql

@@ -226,5 +226,43 @@ TEST_F(RegressionsAnswers, PublicationThatWasAlteredAndMendedTracksAgain) {
   EXPECT_EQ(session.must(sql).value(), "2");
 }
 
+// PostgreSQL infers the types of parameters once, when a statement is prepared.
+TEST_F(RegressionsAnswers, PreparedStatementKeepsItsParameterTypes) {
+  stack().direct().must(
+      "SET TimeZone = 'UTC'; CREATE TABLE moments (id int PRIMARY KEY, at timestamp);"
+      "INSERT INTO moments VALUES (1, '2024-01-01 05:00'), (2, '2024-01-01 00:00')");
+  stack().settle_catalog();
+  const std::string sql = "SELECT id FROM moments WHERE at = $1";
+  const std::string use = bind("", "s", {"2024-01-01 05:00:00+05"}) + execute("") + sync();
+  RawClient client = stack().raw({{"TimeZone", "UTC"}});
+  client.send(parse("s", sql) + sync());
+  client.read_until('Z');
+  EXPECT_EQ(first_column(client, use), "1");
+  stack().direct().must(
+      "ALTER TABLE moments ALTER at TYPE timestamptz USING at AT TIME ZONE 'UTC'");
+  stack().settle_catalog();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(first_column(client, use), "1");
+  RawClient other = stack().raw({{"TimeZone", "UTC"}});
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(first_column(other, one_shot(sql, {"2024-01-01 05:00:00+05"})), "2");
+  }
+}
+
+// A statement's strings are read by the rule that held when it was prepared.
+TEST_F(RegressionsAnswers, PreparedStatementKeepsItsStringRule) {
+  stack().direct().must("INSERT INTO items VALUES (7801, $$a\\b$$, 0), (7802, $$a\\\\b$$, 0)");
+  stack().settle();
+  const std::string sql = "SELECT id FROM items WHERE name = 'a\\\\b'";
+  RawClient client = stack().raw();
+  client.send(query("SET escape_string_warning = off") +
+              query("SET standard_conforming_strings = off") + parse("s", sql) + sync() +
+              query("RESET standard_conforming_strings"));
+  for (int i = 0; i < 4; ++i) client.read_until('Z');
+  const std::string use = bind("", "s") + execute("") + sync();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(first_column(client, use), "7801");
+  RawClient other = stack().raw({{"escape_string_warning", "off"}});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(first_column(other, one_shot(sql)), "7802");
+}
+
 }  // namespace
 }  // namespace pgcache::testing

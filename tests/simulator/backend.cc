@@ -62,8 +62,14 @@ std::string read_answer(const Call& call, const Table& table, const Settings& se
   return out + command_complete(fingerprint_tag(call, settings, table.rows.size()));
 }
 
-Backend::Backend(Origin& origin, Library& library, Random& random, std::uint32_t pid, bool lies)
-    : origin_(origin), library_(library), random_(random), pid_(pid), lies_(lies) {}
+Backend::Backend(Origin& origin, Library& library, Random& random, std::uint32_t pid,
+                 const int& configured, bool lies)
+    : origin_(origin),
+      library_(library),
+      random_(random),
+      pid_(pid),
+      configured_(configured),
+      lies_(lies) {}
 
 bool Backend::can_step() const {
   if (closed_) return false;
@@ -103,9 +109,13 @@ void Backend::start(std::string_view packet) {
   Reader reader(packet.substr(8));
   for (std::string_view name = reader.string(); !name.empty(); name = reader.string()) {
     const std::string_view value = reader.string();
-    if (name == "lc_monetary") start_.monetary = value == "C" ? 0 : 1;
+    if (name == "lc_monetary") {
+      start_.monetary = value == "C" ? 0 : 1;
+      overridden_ = true;
+    }
     if (name == "DateStyle") start_.date_style = value == "ISO" ? 0 : 1;
   }
+  if (!overridden_) start_.monetary = configured_;
   current_ = session_ = saved_ = start_;
   reported_style_ = start_.date_style;
   if (random_.one_in(3)) {
@@ -134,6 +144,12 @@ void Backend::finish_startup() {
   flush();
 }
 
+// A backend takes note of a new configuration when it has read its next message.
+void Backend::reload_configuration() {
+  if (overridden_) return;
+  start_.monetary = saved_.monetary = session_.monetary = current_.monetary = configured_;
+}
+
 void Backend::dispatch(std::string_view frame) {
   const char tag = frame[0];
   const std::string_view body = frame.substr(5);
@@ -142,6 +158,7 @@ void Backend::dispatch(std::string_view frame) {
     finish_startup();
     return;
   }
+  reload_configuration();
   if (copying_) {
     dispatch_copy(tag, body);
     return;
@@ -377,17 +394,20 @@ void Backend::execute_portal(Portal& portal, std::size_t row_limit) {
     fail("57014", "canceling statement due to user request");
     return;
   }
+  // Names were resolved at Bind; the text of values is made now.
+  Settings settings = current_;
+  settings.search_path = portal.settings.search_path;
   const std::vector<Row>& rows = portal.table.rows;
   std::size_t sent = 0;
   while (portal.position < rows.size() && (row_limit == 0 || sent < row_limit)) {
     emit(row_frame(portal.table.columns, rows[portal.position++], portal.call.result_formats,
-                   portal.settings));
+                   settings));
     ++sent;
   }
   if (row_limit != 0 && sent == row_limit) {
     emit(frame('s', {}));
   } else {
-    complete_read(portal.call, portal.settings, sent);
+    complete_read(portal.call, settings, sent);
   }
 }
 

@@ -35,8 +35,10 @@ std::string fingerprint_tag(const Call& call, const Settings& settings, std::siz
 
 class Backend {
  public:
-  // `lies`: tells pgcache the settings that the session began with (a fault on purpose).
-  Backend(Origin& origin, Library& library, Random& random, std::uint32_t pid, bool lies);
+  // `configured`: the server's lc_monetary, for sessions that do not set it. `lies`: tells pgcache
+  // the settings that the session began with (a fault on purpose).
+  Backend(Origin& origin, Library& library, Random& random, std::uint32_t pid,
+          const int& configured, bool lies);
 
   void receive(std::string_view bytes) { input_.append(bytes); }
   bool can_step() const;
@@ -77,6 +79,7 @@ class Backend {
   // backend.cc: messages
   void start(std::string_view packet);
   void finish_startup();
+  void reload_configuration();
   void dispatch(std::string_view frame);
   void dispatch_copy(char tag, std::string_view body);
   void on_query(std::string_view body);
@@ -121,6 +124,7 @@ class Backend {
   Library& library_;
   Random& random_;
   const std::uint32_t pid_;
+  const int& configured_;
   const bool lies_;
   std::string input_;
   std::string pending_;  // not flushed yet
@@ -157,9 +161,10 @@ class Backend {
   std::uint64_t own_commit_ = 0;
   bool block_dirty_ = false;
 
-  Settings start_;    // as the session began
-  Settings saved_;    // at the start of the transaction
-  Settings session_;  // what a commit would leave
+  bool overridden_ = false;  // lc_monetary was set: the configuration does not matter
+  Settings start_;           // as the session began
+  Settings saved_;           // at the start of the transaction
+  Settings session_;         // what a commit would leave
   Settings current_;
   int reported_style_ = 0;
 

@@ -250,6 +250,7 @@ void Backend::run_write(const Command& command, const Call& call) {
 
 void Backend::run_set(const Command& command, bool describe) {
   block_dirty_ |= in_block_;
+  if (command.setting == Setting::kMonetary) overridden_ = true;
   current_.of(command.setting) = command.value;
   if (command.op != Op::kSetLocal) session_.of(command.setting) = command.value;
   if (command.op != Op::kSetByFunction) {

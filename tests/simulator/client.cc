@@ -331,20 +331,27 @@ void Client::check_hit(const Call& call, bool simple) {
     context_.fail("answered from memory: " + call.script->text);
     return;
   }
+  std::vector<Settings> possible = {window.settings};
+  if (window.reloaded) {
+    possible.push_back(window.settings);
+    possible.back().monetary = 1 - possible.back().monetary;
+  }
   const std::vector<Number> values = argument_values(command, call.parameters);
-  std::string previous;
-  for (std::uint64_t at = window.newest; at >= window.oldest; --at) {
-    const Table table = evaluate(command, values, window.settings, context_.origin, {at});
-    std::string answer = read_answer(call, table, window.settings);
-    if (simple) {
-      answer = row_description(table.columns, {}) + answer + ready_for_query(status_);
+  std::string present;
+  for (const Settings& settings : possible) {
+    for (std::uint64_t at = window.newest; at >= window.oldest; --at) {
+      const Table table = evaluate(command, values, settings, context_.origin, {at});
+      std::string answer = read_answer(call, table, settings);
+      if (simple) {
+        answer = row_description(table.columns, {}) + answer + ready_for_query(status_);
+      }
+      if (answer == own_) return;
+      if (present.empty()) present = answer;
     }
-    if (answer == own_) return;
-    if (at == window.newest) previous = answer;
   }
   context_.fail("stale or wrong: " + call.script->text + " of moments " +
                 std::to_string(window.oldest) + " to " + std::to_string(window.newest) + " got " +
-                printable(own_) + "; now it would be " + printable(previous));
+                printable(own_) + "; now it would be " + printable(present));
 }
 
 void Client::on_end(bool excused, Backend* backend) {

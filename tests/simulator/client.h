@@ -23,6 +23,8 @@ struct HitWindow {
   std::uint64_t oldest = 0;  // moments of the model
   std::uint64_t newest = 0;
   Settings settings;  // that the session had
+  bool reloaded =
+      false;  // the server's configuration has changed, which the proxy does not know yet
 };
 
 struct Counters {

@@ -261,8 +261,9 @@ bool Link::open_mail() {
   trace(names[static_cast<std::size_t>(mail.event)], {});
   switch (mail.event) {
     case Event::kConnected:
-      backend_ = std::make_unique<Backend>(world_.origin(), world_.library(), world_.random(), id_,
-                                           world_.fault() == Fault::kStaleSettings);
+      backend_ =
+          std::make_unique<Backend>(world_.origin(), world_.library(), world_.random(), id_,
+                                    world_.configured(), world_.fault() == Fault::kStaleSettings);
       origin_open_ = true;
       session_->on_origin_connected();
       break;

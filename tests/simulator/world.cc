@@ -114,7 +114,12 @@ void World::step() {
   } else if (choice < 985) {
     control_step();
   } else if (choice < 990) {
-    if (random_.one_in(4)) time_step();
+    if (random_.one_in(4)) {
+      time_step();
+    } else if (reload_known_ && random_.one_in(12)) {
+      configured_ = 1 - configured_;
+      reload_known_ = false;
+    }
   } else if (random_.one_in(calm_ ? 40 : 10)) {
     accident();
   }
@@ -235,7 +240,7 @@ void World::time_step() {
 
 void World::accident() {
   Link& link = *links_[random_.below(static_cast<std::uint32_t>(links_.size()))];
-  switch (random_.below(12)) {
+  switch (random_.below(11)) {
     case 0:
     case 1:
       cold_start();
@@ -259,9 +264,6 @@ void World::accident() {
       break;
     case 9:
       catalog_doubtful_ = true;
-      break;
-    case 10:
-      settings_epoch_.fetch_add(1);
       break;
     default:
       if (random_.one_in(2)) {

@@ -23,30 +23,41 @@ namespace pgcache::simulator {
 // Ways in which the simulator itself goes wrong on purpose, to prove that its checks see it.
 enum class Fault : std::uint8_t {
   kNone,
-  kLoseTransactions,  // the stream leaves some out
-  kFutureSnapshots,   // a snapshot claims to see what is not visible yet
-  kLoseFrames,        // a frame of the server gets lost
-  kRepeatFrames,      // ... or comes twice
-  kEarlyPositions,    // a position from before the write
-  kNarrowFences,      // the end of a snapshot as fence: writers with higher ids may be under way
-  kNoFences,          // tables are called covered from the beginning of time
-  kFalseHeartbeats,   // freshness is proven by a position of long ago
-  kStaleSettings,     // the server tells the settings that the session began with
-  kLoseWakes,         // neither wake-ups nor timers arrive
-  kOwnWritesUnseen,   // the proxy does not care for a session's own writes
-  kSkipLogCheck,      // the cache's own switches, from here on
+  kLoseTransactions,    // the stream leaves some out
+  kFutureSnapshots,     // a snapshot claims to see what is not visible yet
+  kLoseFrames,          // a frame of the server gets lost
+  kRepeatFrames,        // ... or comes twice
+  kEarlyPositions,      // a position from before the write
+  kNarrowFences,        // the end of a snapshot as fence: writers with higher ids may be under way
+  kNoFences,            // tables are called covered from the beginning of time
+  kFalseHeartbeats,     // freshness is proven by a position of long ago
+  kStaleSettings,       // the server tells the settings that the session began with
+  kLoseWakes,           // neither wake-ups nor timers arrive
+  kOwnWritesUnseen,     // the proxy does not care for a session's own writes
+  kReloadKeepsEntries,  // what was loaded around a reload stays
+  kSkipLogCheck,        // the cache's own switches, from here on
   kTrimAll,
   kForgetSilently,
   kIgnoreFences,
 };
-inline constexpr std::array<std::string_view, 16> kFaultNames = {
-    "none",           "lose_transactions", "future_snapshots",
-    "lose_frames",    "repeat_frames",     "early_positions",
-    "narrow_fences",  "no_fences",         "false_heartbeats",
+inline constexpr std::array<std::string_view, 17> kFaultNames = {"none",
+                                                                 "lose_transactions",
+                                                                 "future_snapshots",
+                                                                 "lose_frames",
+                                                                 "repeat_frames",
+                                                                 "early_positions",
+                                                                 "narrow_fences",
+                                                                 "no_fences",
+                                                                 "false_heartbeats",
 
-    "stale_settings", "lose_wakes",        "own_writes_unseen",
-    "skip_log_check", "trim_all",          "forget_silently",
-    "ignore_fences"};
+                                                                 "stale_settings",
+                                                                 "lose_wakes",
+                                                                 "own_writes_unseen",
+                                                                 "reload_keeps_entries",
+                                                                 "skip_log_check",
+                                                                 "trim_all",
+                                                                 "forget_silently",
+                                                                 "ignore_fences"};
 bool is_available(Fault fault);
 
 // What runs have gone through, summed up.
@@ -95,6 +106,7 @@ class World {
   std::optional<HitWindow> hit_window() const;
   bool draining() const { return draining_; }
   bool calm() const { return calm_; }
+  const int& configured() const { return configured_; }
 
  private:
   struct Proof {
@@ -134,6 +146,7 @@ class World {
   void publish_step();
   void answer_positions();
   void change_catalog();
+  void tell_of_reload();
 
   // checks.cc
   void check_entries();
@@ -173,6 +186,8 @@ class World {
   std::optional<pg::Oid> publishing_;
   std::vector<std::function<void(pg::Lsn)>> positions_;
   bool catalog_doubtful_ = false;
+  int configured_ = 0;        // the server's lc_monetary
+  bool reload_known_ = true;  // to the proxy
   mutable std::vector<Proof> proofs_;
 
   bool draining_ = false;

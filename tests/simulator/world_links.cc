@@ -106,6 +106,8 @@ void World::control_step() {
     finish_round();
   } else if (!positions_.empty() && random_.one_in(2)) {
     answer_positions();
+  } else if (!reload_known_ && random_.one_in(20)) {
+    tell_of_reload();
   } else if (catalog_doubtful_ && random_.one_in(4)) {
     change_catalog();
   } else {
@@ -181,6 +183,15 @@ void World::change_catalog() {
   cache_->on_catalog_changed(shapes_->generation(), catalog_);
 }
 
+// What was loaded since the reload may have been formed by the new configuration under a key that
+// holds the old one: it goes.
+void World::tell_of_reload() {
+  if (trace_) trace("reload known");
+  reload_known_ = true;
+  settings_epoch_.fetch_add(1);
+  if (fault_ != Fault::kReloadKeepsEntries) cache_->drop_all(cache::InvalidationCause::kDdl);
+}
+
 // What an answer from memory may be now, as far as the stream is concerned: nothing when the cache
 // must not answer at all.
 std::optional<HitWindow> World::hit_window() const {
@@ -195,6 +206,7 @@ std::optional<HitWindow> World::hit_window() const {
   HitWindow window;
   window.oldest = best->moment;
   window.newest = origin_->moment();
+  window.reloaded = !reload_known_;
   const TimePoint taken_at = best->taken_at;
   std::erase_if(proofs_, [taken_at](const Proof& proof) { return proof.taken_at < taken_at; });
   return window;

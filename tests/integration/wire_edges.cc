@@ -268,6 +268,18 @@ TEST_F(WireEdges, EndsOfSessionsEndTheirBackends) {
     RawClient flooded = named(name);
     flooded.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 5000000)"));
     ASSERT_EQ(backends(name), 5);
+    flooded.read_frame();
+    // A cancel request that overtakes its query is lost, as with PostgreSQL itself.
+    ASSERT_TRUE(wait_until(
+        [] {
+          return stack()
+                     .direct()
+                     .must(
+                         "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND "
+                         "application_name = 'ends'")
+                     .value() == "1";
+        },
+        5000));
     polite.send(terminate());
     reset.reset();
     busy.reset();

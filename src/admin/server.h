@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin HTTP endpoint: /healthz /readyz /metrics /status /queries. One thread with its own event
-// loop; it reads the program through AdminSources only.
+// The admin HTTP endpoint: /healthz /readyz /metrics /status /queries. One thread with its own
+// event loop; it reads the program through AdminSources only.
 #pragma once
 
 #include <cstdint>
@@ -32,12 +32,12 @@ struct Histogram {
 
 struct Readiness {
   bool ready = false;
-  std::string reason;            // why not, with the statement that mends it
+  std::string reason;  // why not, with the statement that mends it
 };
 
 struct StreamReport {
-  std::string state;             // starting, streaming, disconnected, failed
-  std::uint64_t lag_bytes = 0;   // origin position last seen - applied
+  std::string state;            // starting, streaming, disconnected, failed
+  std::uint64_t lag_bytes = 0;  // origin position last seen - applied
   std::string detail;
 };
 
@@ -49,9 +49,9 @@ struct AdminSources {
   std::function<RouteCounts()> routes;
   std::function<std::vector<std::pair<std::string, Histogram>>()> latencies;  // by route
   std::function<std::vector<cache::ShapePtr>()> shapes;
-  std::function<std::vector<std::string>()> problems;      // lines
-  std::function<std::uint64_t()> clients;                  // connected sessions
-  std::string origin;                                      // without password
+  std::function<std::vector<std::string>()> problems;  // lines
+  std::function<std::uint64_t()> clients;              // connected sessions
+  std::string origin;                                  // without password
 };
 
 class AdminServer {
@@ -59,9 +59,9 @@ class AdminServer {
   AdminServer(config::HostPort listen, AdminSources sources);
   ~AdminServer();
 
-  Status start();               // binds; an error names the address and the cause
-  std::uint16_t port() const;   // the bound port
-  void stop();                  // joins
+  Status start();              // binds; an error names the address and the cause
+  std::uint16_t port() const;  // the bound port
+  void stop();                 // joins
 
  private:
   struct Impl;

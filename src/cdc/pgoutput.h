@@ -23,9 +23,9 @@ class PgoutputDecoder {
   // understood: the caller drops everything and starts cold. Unknown message types are an error.
   Result<std::optional<Transaction>> feed(std::string_view payload);
 
-  // Forgets a transaction that the connection's end cut short. Rows of a relation are an error until
-  // its Relation message comes again, as a new walsender sends it; the earlier form is remembered only
-  // to tell whether it changed meanwhile.
+  // Forgets a transaction that the connection's end cut short. Rows of a relation are an error
+  // until its Relation message comes again, as a new walsender sends it; the earlier form is
+  // remembered only to tell whether it changed meanwhile.
   void on_disconnect();
 
  private:

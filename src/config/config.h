@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one validated, immutable configuration. Made once at start from (in rising order of precedence)
-// the TOML file, PGCACHE_* environment variables and the command line; see config/loader.h. Shared
-// read-only by every thread.
+// The one validated, immutable configuration. Made once at start from (in rising order of
+// precedence) the TOML file, PGCACHE_* environment variables and the command line; see
+// config/loader.h. Shared read-only by every thread.
 #pragma once
 
 #include <chrono>
@@ -19,19 +19,19 @@ struct HostPort {
 };
 
 struct Config {
-  std::string origin;                          // libpq connection URI or conninfo string
+  std::string origin;  // libpq connection URI or conninfo string
   HostPort listen{"127.0.0.1", 6432};
-  HostPort admin{"127.0.0.1", 6433};           // port 0: any free one (printed)
+  HostPort admin{"127.0.0.1", 6433};  // port 0: any free one (printed)
   Consistency consistency = Consistency::kSession;
   int workers = 0;                             // 0: one for every two processors
   std::uint64_t cache_size = 1ull << 30;       // bytes
   std::uint64_t max_result_size = 8ull << 20;  // bytes
   std::uint32_t max_shapes = 10000;
-  std::uint32_t max_query_size = 64u << 10;    // bytes of statement text that is analysed
-  std::uint32_t max_unit_size = 1u << 20;      // bytes of an extended exchange held until its Sync
+  std::uint32_t max_query_size = 64u << 10;  // bytes of statement text that is analysed
+  std::uint32_t max_unit_size = 1u << 20;    // bytes of an extended exchange held until its Sync
   std::uint32_t max_clients = 10000;
-  std::uint64_t session_buffer = 256u << 10;   // bytes queued towards one peer before its other side
-                                               // is no longer read
+  std::uint64_t session_buffer = 256u << 10;  // bytes queued towards one peer before its other side
+                                              // is no longer read
   std::chrono::milliseconds handshake_timeout{60000};
   std::chrono::milliseconds origin_connect_timeout{10000};
   std::chrono::milliseconds load_wait_timeout{1000};
@@ -39,17 +39,18 @@ struct Config {
   std::chrono::milliseconds max_staleness{1000};
   std::chrono::milliseconds heartbeat_interval{100};
   std::chrono::milliseconds catalog_poll_interval{1000};
-  std::uint64_t transaction_log_size = 64ull << 20;   // bytes of recent transactions kept
-  std::uint64_t max_transaction_size = 64ull << 20;   // bytes of one transaction before it is summarised
+  std::uint64_t transaction_log_size = 64ull << 20;  // bytes of recent transactions kept
+  std::uint64_t max_transaction_size = 64ull
+                                       << 20;  // bytes of one transaction before it is summarised
   std::string slot = "pgcache";
   std::string publication = "pgcache";
-  bool manage_publication = true;              // false: use the given one as it is
-  bool keep_slot = false;                      // at a clean shutdown
-  std::vector<std::string> allow_tables;       // "schema.table" or "schema.*"; empty = all
+  bool manage_publication = true;         // false: use the given one as it is
+  bool keep_slot = false;                 // at a clean shutdown
+  std::vector<std::string> allow_tables;  // "schema.table" or "schema.*"; empty = all
   std::vector<std::string> deny_tables;
-  bool cache = true;                           // false: a plain proxy
+  bool cache = true;  // false: a plain proxy
   std::string log_level = "info";
-  bool live = false;                           // a status line on the terminal, once a second
+  bool live = false;  // a status line on the terminal, once a second
 };
 
 }  // namespace pgcache::config

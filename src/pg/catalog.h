@@ -20,12 +20,12 @@ namespace pgcache::pg {
 struct Column {
   std::int16_t attnum = 0;
   std::string name;
-  Oid type = Oid::kInvalid;        // as declared; domains are not unwrapped
+  Oid type = Oid::kInvalid;  // as declared; domains are not unwrapped
   std::int32_t typmod = -1;
   bool not_null = false;
-  Oid collation = Oid::kInvalid;   // invalid for types without one
+  Oid collation = Oid::kInvalid;  // invalid for types without one
   bool collation_deterministic = true;
-  bool collation_is_c = false;     // order is bytewise (C, POSIX, or a default that is one of them)
+  bool collation_is_c = false;  // order is bytewise (C, POSIX, or a default that is one of them)
 };
 
 struct Relation {
@@ -33,19 +33,19 @@ struct Relation {
   Oid schema = Oid::kInvalid;
   std::string schema_name;
   std::string name;
-  char kind = 'r';                 // pg_class.relkind: r p v m f t S c i I
-  char persistence = 'p';          // pg_class.relpersistence: p u t
-  bool row_security = false;       // pg_class.relrowsecurity
-  bool has_rules = false;          // rules other than a view's _RETURN
-  bool has_triggers = false;       // triggers of users (not those that enforce foreign keys)
+  char kind = 'r';            // pg_class.relkind: r p v m f t S c i I
+  char persistence = 'p';     // pg_class.relpersistence: p u t
+  bool row_security = false;  // pg_class.relrowsecurity
+  bool has_rules = false;     // rules other than a view's _RETURN
+  bool has_triggers = false;  // triggers of users (not those that enforce foreign keys)
   bool is_partition = false;
-  char replica_identity = 'd';     // pg_class.relreplident: d n f i
-  bool has_replica_identity = false;  // FULL, or a primary key / identity index that exists
-  std::vector<Column> columns;     // live columns in attnum order
+  char replica_identity = 'd';           // pg_class.relreplident: d n f i
+  bool has_replica_identity = false;     // FULL, or a primary key / identity index that exists
+  std::vector<Column> columns;           // live columns in attnum order
   std::vector<std::string> key_columns;  // of the replica identity ('d','i'); empty for FULL
-  std::vector<Oid> parents;        // direct inheritance or partition parents
-  std::vector<Oid> descendants;    // all levels, without itself
-  std::string view_definition;     // pg_get_viewdef, for kind 'v'
+  std::vector<Oid> parents;              // direct inheritance or partition parents
+  std::vector<Oid> descendants;          // all levels, without itself
+  std::string view_definition;           // pg_get_viewdef, for kind 'v'
 
   const Column* find_column(std::string_view column) const;
 };
@@ -56,11 +56,11 @@ struct Function {
   Oid oid = Oid::kInvalid;
   Oid schema = Oid::kInvalid;
   std::string name;
-  char kind = 'f';                 // pg_proc.prokind: f a w p
+  char kind = 'f';  // pg_proc.prokind: f a w p
   Volatility volatility = Volatility::kVolatile;
-  std::vector<Oid> args;           // input arguments
-  Oid variadic = Oid::kInvalid;    // element type when the last argument is VARIADIC
-  int default_args = 0;            // how many trailing arguments have defaults
+  std::vector<Oid> args;         // input arguments
+  Oid variadic = Oid::kInvalid;  // element type when the last argument is VARIADIC
+  int default_args = 0;          // how many trailing arguments have defaults
   Oid result = Oid::kInvalid;
   bool returns_set = false;
 };
@@ -69,21 +69,21 @@ struct Operator {
   Oid oid = Oid::kInvalid;
   Oid schema = Oid::kInvalid;
   std::string name;
-  Oid left = Oid::kInvalid;        // invalid for prefix operators
+  Oid left = Oid::kInvalid;  // invalid for prefix operators
   Oid right = Oid::kInvalid;
   Oid result = Oid::kInvalid;
-  Oid function = Oid::kInvalid;    // pg_proc of its implementation
+  Oid function = Oid::kInvalid;  // pg_proc of its implementation
 };
 
 struct Type {
   Oid oid = Oid::kInvalid;
   Oid schema = Oid::kInvalid;
-  std::string name;                // pg_type.typname ("int4", "_int4")
-  char kind = 'b';                 // pg_type.typtype: b c d e p r m
-  Oid base = Oid::kInvalid;        // of a domain
-  Oid element = Oid::kInvalid;     // of an array
-  Oid array = Oid::kInvalid;       // its array type
-  Oid relation = Oid::kInvalid;    // of a composite type
+  std::string name;              // pg_type.typname ("int4", "_int4")
+  char kind = 'b';               // pg_type.typtype: b c d e p r m
+  Oid base = Oid::kInvalid;      // of a domain
+  Oid element = Oid::kInvalid;   // of an array
+  Oid array = Oid::kInvalid;     // its array type
+  Oid relation = Oid::kInvalid;  // of a composite type
   // The weakest volatility among its input, output, send and receive functions.
   Volatility io_volatility = Volatility::kVolatile;
 };
@@ -91,9 +91,9 @@ struct Type {
 struct Cast {
   Oid source = Oid::kInvalid;
   Oid target = Oid::kInvalid;
-  Oid function = Oid::kInvalid;    // invalid for binary-coercible and I/O casts
-  char method = 'f';               // pg_cast.castmethod: f i b
-  char context = 'e';              // pg_cast.castcontext: e a i
+  Oid function = Oid::kInvalid;  // invalid for binary-coercible and I/O casts
+  char method = 'f';             // pg_cast.castmethod: f i b
+  char context = 'e';            // pg_cast.castcontext: e a i
 };
 
 class Catalog {
@@ -106,14 +106,15 @@ class Catalog {
   void add_type(Type type);
   void add_cast(Cast cast);
   void set_database(std::string name, std::string encoding, int server_version_num);
-  // Computes descendants from parents. Call once, last. (Of two objects with one oid the first stays.)
+  // Computes descendants from parents. Call once, last. (Of two objects with one oid the first
+  // stays.)
   void finish();
 
   const std::string& database() const { return database_; }
   const std::string& encoding() const { return encoding_; }  // "UTF8"
   int server_version_num() const { return server_version_num_; }
 
-  Oid find_schema(std::string_view name) const;              // kInvalid when there is none
+  Oid find_schema(std::string_view name) const;  // kInvalid when there is none
   const std::string* schema_name(Oid oid) const;
   const Relation* find_relation(Oid oid) const;
   const Relation* find_relation(Oid schema, std::string_view name) const;
@@ -128,7 +129,8 @@ class Catalog {
   const Cast* find_cast(Oid source, Oid target) const;
   // The type below a domain, through domains over domains; any other type, known or not, is itself.
   Oid base_type(Oid type) const;
-  // All relations from which `relation` descends, in any number of steps; without itself, ascending.
+  // All relations from which `relation` descends, in any number of steps; without itself,
+  // ascending.
   std::vector<Oid> ancestors_of(Oid relation) const;
   const std::unordered_map<Oid, Relation>& relations() const { return relations_; }
   // All casts, by an internal key.

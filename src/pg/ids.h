@@ -19,9 +19,9 @@ inline std::uint32_t to_u32(Oid oid) { return static_cast<std::uint32_t>(oid); }
 // The oids of built-in types that code names (pg_type.dat; fixed for ever).
 namespace type {
 inline constexpr Oid kBool{16}, kBytea{17}, kChar{18}, kName{19}, kInt8{20}, kInt2{21}, kInt4{23},
-    kText{25}, kOid{26}, kJson{114}, kXml{142}, kFloat4{700}, kFloat8{701}, kUnknown{705}, kMoney{790},
-    kBpchar{1042}, kVarchar{1043}, kDate{1082}, kTime{1083}, kTimestamp{1114}, kTimestamptz{1184},
-    kInterval{1186}, kTimetz{1266}, kNumeric{1700}, kUuid{2950}, kJsonb{3802};
+    kText{25}, kOid{26}, kJson{114}, kXml{142}, kFloat4{700}, kFloat8{701}, kUnknown{705},
+    kMoney{790}, kBpchar{1042}, kVarchar{1043}, kDate{1082}, kTime{1083}, kTimestamp{1114},
+    kTimestamptz{1184}, kInterval{1186}, kTimetz{1266}, kNumeric{1700}, kUuid{2950}, kJsonb{3802};
 }  // namespace type
 
 // A position in the write-ahead log. Zero means "none".
@@ -43,9 +43,9 @@ Xid widen_xid(std::uint32_t xid, Xid reference);
 
 // What pg_current_snapshot() returned (manual, 9.27.9, "Transaction ID and Snapshot Information").
 struct Snapshot {
-  Xid xmin;               // every xid below is over: visible, or rolled back
-  Xid xmax;               // no xid from here on is visible
-  std::vector<Xid> xip;   // in progress between the two, ascending
+  Xid xmin;              // every xid below is over: visible, or rolled back
+  Xid xmax;              // no xid from here on is visible
+  std::vector<Xid> xip;  // in progress between the two, ascending
 
   // True when a transaction `xid`, if it committed, is visible to this snapshot.
   bool sees(Xid xid) const {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values of PostgreSQL's built-in types in a canonical form, so that two values that PostgreSQL calls
-// equal are equal here whatever their spelling, format or integer width.
+// Values of PostgreSQL's built-in types in a canonical form, so that two values that PostgreSQL
+// calls equal are equal here whatever their spelling, format or integer width.
 //
-// A type or a spelling without a tested canonical form yields no Value at all; callers treat that as
-// "unknown", which always means "may be affected". Values are plain data, safe on any thread.
+// A type or a spelling without a tested canonical form yields no Value at all; callers treat that
+// as "unknown", which always means "may be affected". Values are plain data, safe on any thread.
 #pragma once
 
 #include <compare>
@@ -19,12 +19,12 @@ namespace pgcache::pg {
 // Types whose values may be compared with each other by PostgreSQL's own = operator, exactly.
 enum class ValueFamily : std::uint8_t {
   kBool,
-  kNumber,       // int2, int4, int8, numeric: one exact decimal line. NaN and infinities included
-  kOid,          // oid (unsigned; never mixed with kNumber here)
-  kFloat,        // float4 and float8 (a float4 is widened, as PostgreSQL's float48 operators do)
-  kText,         // text, varchar, "char"-free; bytewise equality (deterministic collations only)
-  kName,         // name
-  kBpchar,       // char(n): trailing blanks do not count
+  kNumber,  // int2, int4, int8, numeric: one exact decimal line. NaN and infinities included
+  kOid,     // oid (unsigned; never mixed with kNumber here)
+  kFloat,   // float4 and float8 (a float4 is widened, as PostgreSQL's float48 operators do)
+  kText,    // text, varchar, "char"-free; bytewise equality (deterministic collations only)
+  kName,    // name
+  kBpchar,  // char(n): trailing blanks do not count
   kBytea,
   kUuid,
   kDate,
@@ -39,8 +39,8 @@ std::optional<ValueFamily> family_of(Oid type);
 // One non-NULL value. Equality: same family and same canonical bytes. hash() agrees with equality.
 class Value {
  public:
-  static Value integer(std::int64_t v);                       // kNumber
-  static Value text(std::string_view v);                      // kText
+  static Value integer(std::int64_t v);   // kNumber
+  static Value text(std::string_view v);  // kText
 
   ValueFamily family() const { return family_; }
   // Canonical form: equal values have equal bytes (of the same family), unequal ones differ.
@@ -57,16 +57,16 @@ class Value {
   std::string bytes_;
 };
 
-// PostgreSQL's order between two values of one family (NaN is the greatest number, as in PostgreSQL).
-// Nothing when the families differ. Text families are compared bytewise, which is PostgreSQL's order
-// under the C collation only: the caller checks the collation.
+// PostgreSQL's order between two values of one family (NaN is the greatest number, as in
+// PostgreSQL). Nothing when the families differ. Text families are compared bytewise, which is
+// PostgreSQL's order under the C collation only: the caller checks the collation.
 std::optional<std::strong_ordering> compare(const Value& a, const Value& b);
 
 // The text form as a client or the stream sends it (the stream is read with DateStyle ISO and
-// TimeZone UTC). Only spellings whose meaning does not depend on a setting or on the current time are
-// understood: "2024-01-31", "2024-01-31 10:00:00.5", with "T" too, timestamptz with a numeric offset
-// or Z. Spaces around numbers and booleans are allowed as PostgreSQL's input functions allow them. A
-// value that the type would reject or that is out of its range yields nothing.
+// TimeZone UTC). Only spellings whose meaning does not depend on a setting or on the current time
+// are understood: "2024-01-31", "2024-01-31 10:00:00.5", with "T" too, timestamptz with a numeric
+// offset or Z. Spaces around numbers and booleans are allowed as PostgreSQL's input functions allow
+// them. A value that the type would reject or that is out of its range yields nothing.
 std::optional<Value> parse_text(Oid type, std::string_view text);
 
 // The binary form of the wire protocol (the type's send function).

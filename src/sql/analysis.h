@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One statement → a CacheableQuery with its dependencies, or the reason why not; and the effect that
-// any other statement may have on the session. Pure; any thread; allocates freely, since it runs once
-// for each shape.
+// One statement → a CacheableQuery with its dependencies, or the reason why not; and the effect
+// that any other statement may have on the session. Pure; any thread; allocates freely, since it
+// runs once for each shape.
 #pragma once
 
 #include <memory>
@@ -20,45 +20,47 @@ namespace pgcache::sql {
 // What names mean to the session.
 struct AnalysisContext {
   const pg::Catalog* catalog = nullptr;
-  std::vector<pg::Oid> search_path;      // resolved, in order, with pg_catalog where it implicitly stands
+  std::vector<pg::Oid>
+      search_path;  // resolved, in order, with pg_catalog where it implicitly stands
   std::vector<pg::Oid> parameter_types;  // declared by Parse; kInvalid or missing = inferred
   bool standard_conforming_strings = true;
 };
 
 struct NotCacheable {
   BypassReason reason = BypassReason::kUnsupported;
-  std::string detail;                    // the name that decided, for a person: "now()", "pg_class"
+  std::string detail;  // the name that decided, for a person: "now()", "pg_class"
 };
 
-// What a statement may do to its session and block, as far as the text tells. Used for statements that
-// are not cacheable, to keep what the session remembers true.
+// What a statement may do to its session and block, as far as the text tells. Used for statements
+// that are not cacheable, to keep what the session remembers true.
 enum class StatementKind : std::uint8_t {
-  kRead,            // SELECT/VALUES/TABLE, cacheable or not; may call anything when not cacheable
-  kBegin,           // BEGIN / START TRANSACTION without an isolation level, or READ COMMITTED
-  kBeginOther,      // with another isolation level
-  kCommit,          // COMMIT, END (not AND CHAIN, not PREPARED)
-  kRollback,        // ROLLBACK, ABORT of the whole block (not AND CHAIN)
-  kDeallocate,      // DEALLOCATE name (statement_name)
-  kDeallocateAll,   // DEALLOCATE ALL, DISCARD ALL, DISCARD PLANS ...
-  kDml,             // INSERT UPDATE DELETE MERGE COPY-FROM ...
-  kSet,             // SET, RESET, and whatever else changes settings; also several statements of which
-                    // each changes nothing but its session
-  kDdl,             // utility commands that may change the catalog
-  kOther,           // everything else
+  kRead,           // SELECT/VALUES/TABLE, cacheable or not; may call anything when not cacheable
+  kBegin,          // BEGIN / START TRANSACTION without an isolation level, or READ COMMITTED
+  kBeginOther,     // with another isolation level
+  kCommit,         // COMMIT, END (not AND CHAIN, not PREPARED)
+  kRollback,       // ROLLBACK, ABORT of the whole block (not AND CHAIN)
+  kDeallocate,     // DEALLOCATE name (statement_name)
+  kDeallocateAll,  // DEALLOCATE ALL, DISCARD ALL, DISCARD PLANS ...
+  kDml,            // INSERT UPDATE DELETE MERGE COPY-FROM ...
+  kSet,    // SET, RESET, and whatever else changes settings; also several statements of which
+           // each changes nothing but its session
+  kDdl,    // utility commands that may change the catalog
+  kOther,  // everything else
 };
 
 struct Analysis {
   StatementKind kind = StatementKind::kOther;
-  std::string statement_name;            // for kDeallocate
+  std::string statement_name;  // for kDeallocate
   std::variant<CacheableQuery, NotCacheable> outcome = NotCacheable{};
 
   const CacheableQuery* cacheable() const { return std::get_if<CacheableQuery>(&outcome); }
   const NotCacheable* not_cacheable() const { return std::get_if<NotCacheable>(&outcome); }
 };
 
-// Analyses `text`, whose shape is `shape` (from scan_shape over the same text). The outcome holds for
-// every text of that shape.
-Analysis analyze(std::string_view text, const StatementShape& shape, const AnalysisContext& context);
+// Analyses `text`, whose shape is `shape` (from scan_shape over the same text). The outcome holds
+// for every text of that shape.
+Analysis analyze(std::string_view text, const StatementShape& shape,
+                 const AnalysisContext& context);
 
 // Parameter of one execution.
 struct Parameter {
@@ -69,7 +71,8 @@ struct Parameter {
 
 // Binds the operands of a query to the values of one execution. Never fails: what cannot be read is
 // kUnknown.
-std::vector<Operand> bind_operands(const CacheableQuery& query, const std::vector<Literal>& literals,
+std::vector<Operand> bind_operands(const CacheableQuery& query,
+                                   const std::vector<Literal>& literals,
                                    const std::vector<Parameter>& parameters);
 
 // Three-valued truth with unknown, as a set of possibilities.
@@ -85,7 +88,8 @@ class RowView {
   ~RowView() = default;
 };
 
-Truth evaluate(const Predicate& predicate, const RowView& row, const std::vector<Operand>& operands);
+Truth evaluate(const Predicate& predicate, const RowView& row,
+               const std::vector<Operand>& operands);
 
 // True unless the residual is certainly false or NULL on the row.
 inline bool may_match(const Predicate& predicate, const RowView& row,

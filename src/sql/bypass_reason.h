@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why a query was not served from the cache. One enum feeds the metric label, /queries, explain and
-// the tests; every uncertain branch in the program ends in one of these. Adding one: add a line here.
+// the tests; every uncertain branch in the program ends in one of these. Adding one: add a line
+// here.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 namespace pgcache::sql {
 
 // X(enumerator, label)
+// clang-format off
 #define PGCACHE_BYPASS_REASONS(X)                                                               \
   /* The statement itself (analysis) */                                                         \
   X(kNotRead, "not_read")                      /* a command that is not SELECT/VALUES/TABLE */  \
@@ -71,6 +73,7 @@ namespace pgcache::sql {
   X(kNoReplicaIdentity, "no_replica_identity")                                                  \
   X(kDenied, "denied")                         /* configuration's allow and deny lists */       \
   X(kDisabled, "disabled")
+// clang-format on
 
 enum class BypassReason {
 #define X(name, label) name,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What analysis yields for a shape that is safe to cache: which relations it reads and, for each, which
-// rows can matter. Immutable after analysis; shared by every thread.
+// What analysis yields for a shape that is safe to cache: which relations it reads and, for each,
+// which rows can matter. Immutable after analysis; shared by every thread.
 //
 // Soundness contract, for each Dependency d and every possible row r of d.relation (or of its
 // descendants): if inserting, deleting or changing r can change the query's result under the given
 // operands, then d.residual evaluates to true or unknown on r, and for each equality binding the
-// column's value in r equals (one of) the operand(s), and for the range binding it lies inside. What
-// is not proven irrelevant is relevant.
+// column's value in r equals (one of) the operand(s), and for the range binding it lies inside.
+// What is not proven irrelevant is relevant.
 #pragma once
 
 #include <cstdint>
@@ -25,23 +25,23 @@ namespace pgcache::sql {
 struct OperandSpec {
   enum class Source : std::uint8_t { kLiteral, kParameter, kConstant };
   Source source = Source::kConstant;
-  std::uint16_t index = 0;             // into StatementShape::literals, or the 0-based parameter
-  bool negated = false;                // a minus sign in front of a numeric literal
+  std::uint16_t index = 0;  // into StatementShape::literals, or the 0-based parameter
+  bool negated = false;     // a minus sign in front of a numeric literal
   pg::Oid type = pg::Oid::kInvalid;
-  std::string constant;                // for kConstant: its text form
+  std::string constant;  // for kConstant: its text form
 };
 
 // An operand bound to a value for one result key.
 struct Operand {
   enum class State : std::uint8_t { kValue, kNull, kUnknown };
   State state = State::kUnknown;
-  std::optional<pg::Value> value;      // engaged exactly for kValue
+  std::optional<pg::Value> value;  // engaged exactly for kValue
 };
 
-using OperandIndex = std::uint16_t;    // into CacheableQuery::operands
+using OperandIndex = std::uint16_t;  // into CacheableQuery::operands
 
 struct ColumnRef {
-  std::string name;                    // as the stream's Relation message names it
+  std::string name;  // as the stream's Relation message names it
   pg::Oid type = pg::Oid::kInvalid;
   // True when bytewise order is the column's order (numbers and times, text under the C collation).
   bool ordered = false;
@@ -55,14 +55,14 @@ struct Predicate {
   enum class Kind : std::uint8_t {
     kTrue,
     kFalse,
-    kUnknown,          // anything the analysis cannot evaluate on a row
-    kAnd,              // children
-    kOr,               // children
-    kNot,              // children[0]
-    kCompare,          // column op operand
-    kCompareColumns,   // column op other_column (same relation)
-    kIsNull,           // column IS NULL
-    kIn,               // column = ANY (in_operands)
+    kUnknown,         // anything the analysis cannot evaluate on a row
+    kAnd,             // children
+    kOr,              // children
+    kNot,             // children[0]
+    kCompare,         // column op operand
+    kCompareColumns,  // column op other_column (same relation)
+    kIsNull,          // column IS NULL
+    kIn,              // column = ANY (in_operands)
   };
   Kind kind = Kind::kTrue;
   CompareOp op = CompareOp::kEq;
@@ -93,9 +93,9 @@ struct Dependency {
   // Changes to these count too: descendants (unless ONLY), and for a partition the ancestors under
   // which a publication with publish_via_partition_root sends its rows. Includes `relation`.
   std::vector<pg::Oid> members;
-  std::vector<EqualityBinding> equalities;   // single-operand ones first; all hold at once
+  std::vector<EqualityBinding> equalities;  // single-operand ones first; all hold at once
   std::optional<RangeBinding> range;
-  Predicate residual;                        // kTrue: every row of the relation matters
+  Predicate residual;  // kTrue: every row of the relation matters
   // Columns that the query reads of this relation (any role); empty with reads_all_columns.
   std::vector<std::string> columns_read;
   bool reads_all_columns = true;
@@ -107,8 +107,8 @@ struct Dependency {
 
 struct CacheableQuery {
   std::vector<OperandSpec> operands;
-  std::vector<Dependency> dependencies;      // one per place where a relation stands
-  std::vector<pg::Oid> relations;            // distinct tables to be tracked by the publication
+  std::vector<Dependency> dependencies;  // one per place where a relation stands
+  std::vector<pg::Oid> relations;        // distinct tables to be tracked by the publication
   // Literals and parameters whose text must not name the current time (names_current_time):
   // those that may be read as a date or time.
   std::vector<std::uint16_t> time_literals;

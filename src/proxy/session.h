@@ -248,6 +248,7 @@ class Session {
       skipped_row_;              // the row that origin_skip_ belongs to answers it
   std::size_t held_bytes_ = 0;   // of the unit that waits for its Sync, in client_input_
   bool streaming_unit_ = false;  // the present unit is being forwarded frame by frame
+  sql::BypassReason streaming_reason_ = sql::BypassReason::kFlush;  // why it is
   std::string startup_packet_;
   std::string cancel_key_;  // BackendKeyData, as on the wire
 

@@ -63,8 +63,8 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
     case 'B':
       open_unit().effects.merge(unknown_effects());
       if (header.tag == 'P') statements_.clear();  // its name is not read
-      if (header.tag == 'B') count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
       streaming_unit_ = true;
+      streaming_reason_ = sql::BypassReason::kQueryTooLong;
       tracker_.sent({header.tag == 'P' ? wire::Request::kParse : wire::Request::kBind, false, 0});
       forward_raw(bytes);
       break;
@@ -106,7 +106,7 @@ bool Session::dispatch(wire::Frame frame) {
     case 'E':
     case 'C':
       if (streaming_unit_) {
-        if (frame.tag == 'E') count(bypass(sql::BypassReason::kFlush), nullptr);
+        if (frame.tag == 'E') count(bypass(streaming_reason_), nullptr);
         forward_extended(frame);
         consume_client(total);
       } else {
@@ -171,6 +171,7 @@ void Session::finish_unit() {
   units_.push_back(std::move(*open_unit_));
   open_unit_.reset();
   streaming_unit_ = false;
+  streaming_reason_ = sql::BypassReason::kFlush;
   if (tracker_.confused()) relay_only_ = true;
 }
 

@@ -55,21 +55,6 @@ int to_int(std::string_view text) {
   return value;
 }
 
-// "23 25" (oidvector)
-std::vector<Oid> to_oids(std::string_view text) {
-  std::vector<Oid> out;
-  const char* p = text.data();
-  const char* end = p + text.size();
-  while (p < end) {
-    std::uint32_t value = 0;
-    const auto parsed = std::from_chars(p, end, value);
-    if (parsed.ec != std::errc()) break;
-    out.push_back(Oid{value});
-    p = parsed.ptr + 1;
-  }
-  return out;
-}
-
 Step database_step(int version) {
   const std::string provider = version >= 150000 ? "datlocprovider" : "'c'";
   return {
@@ -251,7 +236,7 @@ Step functions_step() {
           function.name = r.text(i, 2);
           function.kind = r.letter(i, 3);
           function.volatility = to_volatility(r.letter(i, 4));
-          function.args = to_oids(r.text(i, 5));
+          function.args = parse_oids(r.text(i, 5));
           function.variadic = r.oid(i, 6);
           function.default_args = to_int(r.text(i, 7));
           function.result = r.oid(i, 8);

@@ -296,4 +296,18 @@ std::string without_secrets(std::string message) {
                                     : message.substr(0, quote) + "(the connection string)";
 }
 
+std::vector<pg::Oid> parse_oids(std::string_view text) {
+  std::vector<pg::Oid> out;
+  const char* p = text.data();
+  const char* end = p + text.size();
+  while (p < end) {
+    std::uint32_t value = 0;
+    const auto parsed = std::from_chars(p, end, value);
+    if (parsed.ec != std::errc()) break;
+    out.push_back(pg::Oid{value});
+    p = parsed.ptr + 1;
+  }
+  return out;
+}
+
 }  // namespace pgcache::origin

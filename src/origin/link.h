@@ -125,4 +125,8 @@ std::string quote_literal(std::string_view text);
 // libpq quotes a connection string that it cannot parse, password and all: cut that off.
 std::string without_secrets(std::string message);
 
+// Oids with one character between two: an oidvector, or what array_to_string makes of an array.
+// Ends at the first that cannot be read.
+std::vector<pg::Oid> parse_oids(std::string_view text);
+
 }  // namespace pgcache::origin

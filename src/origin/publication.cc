@@ -12,17 +12,8 @@ using pg::Oid;
 using Kind = TrackingAnswer::Kind;
 
 std::set<Oid> to_oid_set(std::string_view text) {
-  std::set<Oid> out;
-  const char* p = text.data();
-  const char* end = p + text.size();
-  while (p < end) {
-    std::uint32_t value = 0;
-    const auto parsed = std::from_chars(p, end, value);
-    if (parsed.ec != std::errc()) break;
-    out.insert(Oid{value});
-    p = parsed.ptr + 1;
-  }
-  return out;
+  const std::vector<Oid> oids = parse_oids(text);
+  return {oids.begin(), oids.end()};
 }
 
 std::string qualified_name(const pg::Relation& relation) {

@@ -80,9 +80,6 @@ void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_v
       return;
     case wire::StartupKind::kStartup:
       startup_packet_ = bytes;
-      if (packet.replication()) {
-        relay_only_ = true;
-      }
       cacheable_session_ = env_.config->cache && packet.database() == env_.database;
       phase_ = Phase::kConnecting;
       io_.connect_origin();

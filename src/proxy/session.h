@@ -158,9 +158,13 @@ class Session {
   void forward_raw(std::string_view bytes);
   void forward_held_unit();
   void forward_extended(wire::Frame frame);
-  void forward_parse(std::string_view frame, const wire::Parse& parse);
+  void forward_parse(std::string_view frame, const wire::Parse& parse, StatementPtr statement);
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
+  // What forwarding may do, and under which route it is observed.
+  const cache::Shape* proven(const cache::ShapePtr& shape) const;
+  Effects statement_effects(Statement& statement) const;
+  static Route forwarded_route(const Verdict& verdict);
   void forward_query(std::string_view frame, std::optional<std::string_view> sql, Verdict verdict,
                      cache::ShapePtr shape);
   void ensure_at_origin(std::string_view name);

@@ -199,7 +199,7 @@ void Session::forward_extended(wire::Frame frame) {
   switch (frame.tag) {
     case 'P':
       if (const auto parse = wire::parse_parse(frame.body())) {
-        forward_parse(frame.bytes, *parse);
+        forward_parse(frame.bytes, *parse, make_statement(parse->sql, parse->parameter_types_be));
         return;
       }
       statements_.clear();
@@ -230,11 +230,11 @@ void Session::forward_extended(wire::Frame frame) {
   tracker_.sent({request, false, 0});
 }
 
-void Session::forward_parse(std::string_view frame, const wire::Parse& parse) {
+void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
+                            StatementPtr statement) {
   forward_raw(frame);
   const std::uint64_t cookie = next_id_++;
   if (!tracker_.sent({wire::Request::kParse, false, cookie})) return;
-  StatementPtr statement = make_statement(parse.sql, parse.parameter_types_be);
   statement->at_origin = true;
   if (!open_unit().effects.harmless) {  // under what settings, only the origin knows
     statement->parsed_settings = nullptr;
@@ -244,15 +244,37 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse) {
   pending_parses_.emplace_back(cookie, parse.statement);
 }
 
+// Without known settings a cacheable analysis proves nothing.
+const cache::Shape* Session::proven(const cache::ShapePtr& shape) const {
+  return !settings_ && shape && shape->analysis.cacheable() ? nullptr : shape.get();
+}
+
+Effects Session::statement_effects(Statement& statement) const {
+  const Lead lead = leading_keyword(statement.sql);
+  const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(statement);
+  return effects_of(lead, statement.sql, proven(shape));
+}
+
+Route Session::forwarded_route(const Verdict& verdict) {
+  switch (verdict.kind) {
+    case Verdict::Kind::kLoad:
+    case Verdict::Kind::kMiss:
+      return Route::kMiss;
+    case Verdict::Kind::kFallback:
+      return Route::kFallback;
+    case Verdict::Kind::kHit:
+    case Verdict::Kind::kBypass:
+    case Verdict::Kind::kHeld:
+      return Route::kBypass;
+  }
+  return Route::kBypass;
+}
+
 void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   ensure_at_origin(bind.statement);
   Unit& unit = open_unit();
   if (const StatementPtr statement = statements_.find(bind.statement)) {
-    const Lead lead = leading_keyword(statement->sql);
-    const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(*statement);
-    const cache::Shape* proven =
-        !settings_ && shape && shape->analysis.cacheable() ? nullptr : shape.get();
-    unit.effects.merge(effects_of(lead, statement->sql, proven));
+    unit.effects.merge(statement_effects(*statement));
   } else {
     unit.effects.merge(unknown_effects());
   }
@@ -281,20 +303,14 @@ void Session::forward_query(std::string_view frame, std::optional<std::string_vi
                             Verdict verdict, cache::ShapePtr shape) {
   Unit& unit = open_unit();
   if (sql) {
-    // Without known settings a cacheable analysis proves nothing.
-    const cache::Shape* proven =
-        !settings_ && shape && shape->analysis.cacheable() ? nullptr : shape.get();
-    unit.effects.merge(effects_of(leading_keyword(*sql), *sql, proven));
+    unit.effects.merge(effects_of(leading_keyword(*sql), *sql, proven(shape)));
   } else {
     unit.effects.merge(unknown_effects());
     unit.effects.clears_statements = true;
   }
   Inflight inflight;
   inflight.id = next_id_++;
-  inflight.route =
-      verdict.kind == Verdict::Kind::kLoad || verdict.kind == Verdict::Kind::kMiss
-          ? Route::kMiss
-          : (verdict.kind == Verdict::Kind::kFallback ? Route::kFallback : Route::kBypass);
+  inflight.route = forwarded_route(verdict);
   inflight.shape = std::move(shape);
   inflight.load = std::move(verdict.load);
   unit.inflight.push_back(std::move(inflight));

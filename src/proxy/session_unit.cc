@@ -225,9 +225,7 @@ std::optional<Session::Verdict> Session::gate_unit(const std::vector<std::size_t
 bool Session::execute_is_harmless(std::size_t at) const {
   const StatementPtr& statement = steps_[at].statement;
   if (!statement) return false;
-  const Lead lead = leading_keyword(statement->sql);
-  const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(*statement);
-  return effects_of(lead, statement->sql, shape.get()).harmless;
+  return statement_effects(*statement).harmless;
 }
 
 // Whether the text, analysed now, is what PostgreSQL executes under the statement's name: it parsed
@@ -328,6 +326,9 @@ void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std:
     const wire::Frame frame{step.tag, step.frame};
     if (step.tag == 'S') {
       forward_sync(step.frame);
+    } else if (step.tag == 'P' && step.understood) {
+      open_unit();
+      forward_parse(step.frame, step.parse, step.statement);
     } else if (step.tag == 'D' && step.understood_portal) {
       forward_raw(step.frame);
       tracker_.sent({wire::Request::kDescribe, false, steps_[step.bind_step].inflight_id});
@@ -343,9 +344,7 @@ void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std:
       count(verdict, step.statement ? step.statement->analysed.get() : nullptr);
       Inflight inflight;
       inflight.id = step.statement ? steps_[step.bind_step].inflight_id : next_id_++;
-      inflight.route = verdict.kind == Verdict::Kind::kBypass     ? Route::kBypass
-                       : verdict.kind == Verdict::Kind::kFallback ? Route::kFallback
-                                                                  : Route::kMiss;
+      inflight.route = forwarded_route(verdict);
       inflight.shape = step.statement ? step.statement->analysed : nullptr;
       inflight.load = std::move(verdict.load);
       inflight.statement = step.statement;

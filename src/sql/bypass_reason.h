@@ -49,11 +49,9 @@ namespace pgcache::sql {
   X(kInTransaction, "in_transaction")          /* the block wrote, locked, or set something */  \
   X(kFailedTransaction, "failed_transaction")                                                   \
   X(kIsolation, "isolation")                   /* REPEATABLE READ, SERIALIZABLE */              \
-  X(kSettingsUnknown, "settings_unknown")                                                       \
   X(kTemporaryObjects, "temporary_objects")    /* the session has some: they may shadow names */\
   X(kClientEncoding, "client_encoding")        /* cannot compare its bytes with the stream's */ \
   X(kOtherDatabase, "other_database")          /* not the one whose changes we read */          \
-  X(kReplicationSession, "replication_session")                                                 \
   X(kRelayOnly, "relay_only")                  /* the session went blind after a protocol case */\
   X(kAfterWrite, "after_write")                /* its own write is not applied here yet */      \
   X(kPipeline, "pipeline")                     /* earlier requests in the pipeline are open */  \

@@ -33,7 +33,7 @@ ALLOWED = {
 # No sockets, no event loop, no threads of their own, no client library.
 PURE = {"base", "pg", "wire", "sql", "cdc", "cache", "config"}
 IMPURE_HEADER = re.compile(
-    r"(boost/asio|boost/beast|openssl/|libpq|thread$|sys/socket\.h|sys/epoll\.h|netinet/|poll\.h|unistd\.h)"
+    r"(boost/asio|boost/beast|event2/|openssl/|libpq|thread$|sys/socket\.h|sys/epoll\.h|netinet/|poll\.h|unistd\.h)"
 )
 # libpq belongs to the origin's own links, HTTP to admin.
 ONLY_IN = {

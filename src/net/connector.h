@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connects to a server named by host and port, or by the directory of its Unix socket: resolves,
-// tries each address in turn, gives up after a time. One attempt an object; used on one worker's
-// thread.
+// tries each address in turn, gives up after a time. One attempt an object; used on one
+// io_context's thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "net/stream.h"
+#include "net/socket.h"
 
 namespace pgcache::net {
 

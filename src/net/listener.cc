@@ -34,15 +34,13 @@ Status Listener::listen(const std::string& host, std::uint16_t port) {
   return {};
 }
 
-void Listener::start(Choose choose, Accepted accepted) {
-  choose_ = std::move(choose);
+void Listener::start(Accepted accepted) {
   accepted_ = std::move(accepted);
   accept_next();
 }
 
 void Listener::accept_next() {
-  asio::io_context& target = choose_();
-  acceptor_.async_accept(target, [this](boost::system::error_code error, TcpSocket socket) {
+  acceptor_.async_accept([this](boost::system::error_code error, TcpSocket socket) {
     if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
     if (!error) {
       accepted_(Socket(std::move(socket)));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listens on one address and hands accepted sockets out, each on the event loop that `choose`
-// names. Lives on one worker's thread between start() and the end of that worker.
+// Listens on one address and hands accepted sockets out. Used on one io_context's thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -11,21 +10,20 @@
 #include <string>
 
 #include "base/result.h"
-#include "net/stream.h"
+#include "net/socket.h"
 
 namespace pgcache::net {
 
 class Listener {
  public:
-  using Choose = std::function<asio::io_context&()>;
-  using Accepted = std::function<void(Socket)>;  // called on the listener's thread
+  using Accepted = std::function<void(Socket)>;  // on the io_context's thread
 
   explicit Listener(asio::io_context& context);
 
   // Binds and listens; an error names the address and the cause. Port 0 takes any free port.
   Status listen(const std::string& host, std::uint16_t port);
   std::uint16_t port() const { return port_; }
-  void start(Choose choose, Accepted accepted);
+  void start(Accepted accepted);
   void stop();
 
  private:
@@ -34,7 +32,6 @@ class Listener {
   asio::basic_socket_acceptor<asio::ip::tcp, asio::io_context::executor_type> acceptor_;
   asio::steady_timer pause_;
   std::uint16_t port_ = 0;
-  Choose choose_;
   Accepted accepted_;
 };
 

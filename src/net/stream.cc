@@ -1,98 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/stream.h"
 
+#include <event2/event.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <array>
-#include <boost/asio/buffer.hpp>
+#include <cerrno>
+
+#include "base/check.h"
 
 namespace pgcache::net {
 
 namespace {
+
 constexpr std::size_t kPiecesMax = 32;
+
+ssize_t send_pieces(int socket, const std::vector<std::string_view>& pieces) {
+  // One piece, as nearly always, spares the kernel a list of pieces.
+  if (pieces.size() == 1) {
+    return ::send(socket, pieces.front().data(), pieces.front().size(), MSG_NOSIGNAL);
+  }
+  std::array<iovec, kPiecesMax> list;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    list[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+  }
+  msghdr message{};
+  message.msg_iov = list.data();
+  message.msg_iovlen = pieces.size();
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL);
 }
 
-Stream::Stream(Socket socket) : socket_(std::move(socket)) {
-  boost::system::error_code ignored;
-  socket_.non_blocking(true, ignored);
+}  // namespace
+
+Stream::Stream(EventLoop& loop, FileDescriptor socket, std::function<void()> readable,
+               std::function<void()> writable)
+    : socket_(std::move(socket)), readable_(std::move(readable)), writable_(std::move(writable)) {
+  ::fcntl(socket_.get(), F_SETFL, ::fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);
   const int on = 1;
   // Fails harmlessly on a Unix socket.
-  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  const auto on_readable = [](int, short, void* self) {
+    static_cast<Stream*>(self)->on_readable();
+  };
+  const auto on_writable = [](int, short, void* self) {
+    EventLoop::call(static_cast<Stream*>(self)->writable_);
+  };
+  read_event_ = event_new(loop.base(), socket_.get(), EV_READ | EV_PERSIST, on_readable, this);
+  write_event_ = event_new(loop.base(), socket_.get(), EV_WRITE, on_writable, this);
+  CHECK(read_event_ != nullptr && write_event_ != nullptr);
+}
+
+Stream::~Stream() {
+  event_free(read_event_);
+  event_free(write_event_);
 }
 
 Stream::ReadResult Stream::read(wire::InputBuffer& into, std::size_t bytes_max) {
-  boost::system::error_code error;
-  char* const at = into.prepare(bytes_max);
-  const std::size_t bytes = socket_.read_some(asio::buffer(at, bytes_max), error);
-  if (!error) {
-    into.commit(bytes);
+  const ssize_t bytes = ::recv(socket_.get(), into.prepare(bytes_max), bytes_max, 0);
+  if (bytes > 0) {
+    into.commit(static_cast<std::size_t>(bytes));
     return ReadResult::kBytes;
   }
-  if (error == asio::error::would_block || error == asio::error::try_again ||
-      error == asio::error::interrupted) {
-    return ReadResult::kNothing;
+  if (bytes == 0) return ReadResult::kClosed;
+  const bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+  return later ? ReadResult::kNothing : ReadResult::kReset;
+}
+
+void Stream::watch_readable(bool on) {
+  wanted_ = on;
+  if (!on || watched_ || !open()) return;
+  watched_ = event_add(read_event_, nullptr) == 0;
+}
+
+void Stream::on_readable() {
+  if (wanted_) {
+    EventLoop::call(readable_);
+    return;
   }
-  return error == asio::error::eof ? ReadResult::kClosed : ReadResult::kReset;
-}
-
-void Stream::wait_readable(std::shared_ptr<void> owner, std::function<void()> ready) {
-  if (waiting_readable_ || !open()) return;
-  waiting_readable_ = true;
-  socket_.async_wait(Socket::wait_read, [this, owner = std::move(owner), ready = std::move(ready)](
-                                            boost::system::error_code error) {
-    waiting_readable_ = false;
-    if (!error) ready();
-  });
-}
-
-// One piece, as nearly always, spares the kernel a list of pieces.
-std::size_t Stream::write_one(std::string_view piece, boost::system::error_code& error) {
-  return socket_.write_some(asio::buffer(piece.data(), piece.size()), error);
-}
-
-std::size_t Stream::write_several(const std::vector<std::string_view>& pieces,
-                                  boost::system::error_code& error) {
-  std::array<asio::const_buffer, kPiecesMax> buffers;
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    buffers[i] = asio::buffer(pieces[i].data(), pieces[i].size());
-  }
-  return socket_.write_some(buffers, error);
+  event_del(read_event_);
+  watched_ = false;
 }
 
 bool Stream::write(wire::OutputQueue& from) {
   while (!from.empty()) {
-    const auto& pieces = from.pieces(kPiecesMax);
-    boost::system::error_code error;
-    const std::size_t bytes =
-        pieces.size() == 1 ? write_one(pieces.front(), error) : write_several(pieces, error);
-    if (error == asio::error::would_block || error == asio::error::try_again) return true;
-    if (error == asio::error::interrupted) continue;
-    if (error) return false;
-    from.consume(bytes);
+    const ssize_t bytes = send_pieces(socket_.get(), from.pieces(kPiecesMax));
+    if (bytes >= 0) {
+      from.consume(static_cast<std::size_t>(bytes));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      event_add(write_event_, nullptr);
+      return true;
+    } else if (errno != EINTR) {
+      return false;
+    }
   }
   return true;
 }
 
-void Stream::wait_writable(std::shared_ptr<void> owner, std::function<void()> ready) {
-  if (waiting_writable_ || !open()) return;
-  waiting_writable_ = true;
-  socket_.async_wait(Socket::wait_write, [this, owner = std::move(owner), ready = std::move(ready)](
-                                             boost::system::error_code error) {
-    waiting_writable_ = false;
-    if (!error) ready();
-  });
-}
-
-void Stream::shutdown_sending() {
-  boost::system::error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
-}
+void Stream::shutdown_sending() { ::shutdown(socket_.get(), SHUT_WR); }
 
 void Stream::close() {
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  event_del(read_event_);
+  event_del(write_event_);
+  wanted_ = watched_ = false;
+  socket_.close();
 }
 
 }  // namespace pgcache::net

@@ -1,57 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connected byte stream (TCP or Unix socket): reads into an InputBuffer when told to, writes an
-// OutputQueue with as few calls as possible. Owned by one connection loop; used on its worker's
-// thread only. Handlers keep their owner alive by the shared_ptr that is handed in.
+// A connected byte stream (TCP or Unix socket) on an event loop: reads into an InputBuffer when
+// told to, writes an OutputQueue with as few calls as possible. Used on the loop's thread only.
 #pragma once
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
 #include <functional>
-#include <memory>
 #include <string_view>
 #include <vector>
 
+#include "net/event_loop.h"
+#include "net/socket.h"
 #include "wire/buffers.h"
 
 namespace pgcache::net {
-
-namespace asio = boost::asio;
-// The io_context's own executor: a polymorphic one costs an indirection and an allocation more.
-using Socket =
-    asio::basic_stream_socket<asio::generic::stream_protocol, asio::io_context::executor_type>;
 
 class Stream {
  public:
   enum class ReadResult { kBytes, kNothing, kClosed, kReset };
 
-  explicit Stream(Socket socket);
+  // `readable` is called while there is something to read and watch_readable(true) was said last;
+  // `writable` once when the socket takes bytes again after a write that left some. Either may
+  // close the stream; neither may destroy it.
+  Stream(EventLoop& loop, FileDescriptor socket, std::function<void()> readable,
+         std::function<void()> writable);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
 
-  bool open() const { return socket_.is_open(); }
-  Socket& socket() { return socket_; }
+  bool open() const { return socket_.open(); }
 
   // Reads what is there, at most `bytes_max`, without waiting.
   ReadResult read(wire::InputBuffer& into, std::size_t bytes_max);
-  // Calls `ready` once when there is something to read. At most one wait at a time.
-  void wait_readable(std::shared_ptr<void> owner, std::function<void()> ready);
-  bool waiting_readable() const { return waiting_readable_; }
-
+  void watch_readable(bool on);
   // Writes as much as the socket takes. False when the connection is broken.
   bool write(wire::OutputQueue& from);
-  void wait_writable(std::shared_ptr<void> owner, std::function<void()> ready);
-  bool waiting_writable() const { return waiting_writable_; }
-
   void shutdown_sending();
   void close();
 
  private:
-  std::size_t write_one(std::string_view piece, boost::system::error_code& error);
-  std::size_t write_several(const std::vector<std::string_view>& pieces,
-                            boost::system::error_code& error);
+  void on_readable();
 
-  Socket socket_;
-  bool waiting_readable_ = false;
-  bool waiting_writable_ = false;
+  FileDescriptor socket_;
+  std::function<void()> readable_;
+  std::function<void()> writable_;
+  event* read_event_;
+  event* write_event_;
+  // Not the same: that nobody wants to read is told to the kernel only when it has something, since
+  // mostly somebody wants to again before.
+  bool wanted_ = false;
+  bool watched_ = false;
 };
 
 }  // namespace pgcache::net

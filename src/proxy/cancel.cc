@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/cancel.h"
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/write.hpp>
+
 #include "wire/frame.h"
 
 namespace pgcache::proxy {
@@ -15,7 +18,7 @@ CancelForwarder::CancelForwarder(boost::asio::io_context& context, std::function
 void CancelForwarder::start(boost::asio::io_context& context, const net::ServerAddress& origin,
                             const std::string& key, std::function<void()> done) {
   auto self = std::make_shared<CancelForwarder>(context, std::move(done));
-  wire::append_cancel_request(self->out_.tail(), key);
+  wire::append_cancel_request(self->request_, key);
   self->timer_.expires_after(kTimeout);
   self->timer_.async_wait([self](boost::system::error_code error) {
     if (!error) self->finish();
@@ -26,30 +29,39 @@ void CancelForwarder::start(boost::asio::io_context& context, const net::ServerA
                             self->finish();
                             return;
                           }
-                          self->stream_.emplace(std::move(*socket));
-                          if (!self->stream_->write(self->out_)) {
-                            self->finish();
-                            return;
-                          }
-                          self->read();
+                          self->socket_ = std::move(socket);
+                          self->send();
                         });
 }
 
+void CancelForwarder::send() {
+  boost::asio::async_write(
+      *socket_, boost::asio::buffer(request_),
+      [self = shared_from_this()](boost::system::error_code error, std::size_t) {
+        if (error) {
+          self->finish();
+        } else {
+          self->read();
+        }
+      });
+}
+
 void CancelForwarder::read() {
-  stream_->wait_readable(shared_from_this(), [this] {
-    const auto result = stream_->read(in_, 64);
-    if (result == net::Stream::ReadResult::kNothing || result == net::Stream::ReadResult::kBytes) {
-      in_.consume(in_.size());
-      read();
-      return;
-    }
-    finish();
-  });
+  socket_->async_read_some(
+      boost::asio::buffer(ignored_),
+      [self = shared_from_this()](boost::system::error_code error, std::size_t) {
+        if (error) {
+          self->finish();
+        } else {
+          self->read();
+        }
+      });
 }
 
 void CancelForwarder::finish() {
   timer_.cancel();
-  if (stream_) stream_->close();
+  boost::system::error_code ignored;
+  if (socket_) socket_->close(ignored);
   if (!done_) return;
   const std::function<void()> done = std::move(done_);
   done_ = nullptr;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings one CancelRequest to the origin and waits until the origin has closed the connection,
-// which tells that the request has been processed. One attempt an object; one worker's thread.
+// which tells that the request has been processed. One attempt an object; one io_context's thread.
 #pragma once
 
+#include <array>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
@@ -21,13 +22,14 @@ class CancelForwarder : public std::enable_shared_from_this<CancelForwarder> {
   CancelForwarder(boost::asio::io_context& context, std::function<void()> done);
 
  private:
+  void send();
   void read();
   void finish();
 
   boost::asio::steady_timer timer_;
-  std::optional<net::Stream> stream_;
-  wire::OutputQueue out_;
-  wire::InputBuffer in_;
+  std::optional<net::Socket> socket_;
+  std::string request_;
+  std::array<char, 64> ignored_;
   std::function<void()> done_;
 };
 

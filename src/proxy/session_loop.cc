@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session_loop.h"
 
-#include <boost/asio/post.hpp>
-
-#include "proxy/cancel.h"
 #include "proxy/worker.h"
 
 namespace pgcache::proxy {
@@ -14,10 +11,11 @@ constexpr std::size_t kOriginReadBytes = 64 * 1024;
 constexpr auto kLingerTime = std::chrono::seconds(1);
 }  // namespace
 
-SessionLoop::SessionLoop(Worker& worker, net::Socket client)
+SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client)
     : worker_(worker),
-      client_(std::move(client)),
-      timer_(worker.context()),
+      client_(
+          worker.loop(), std::move(client), [this] { read_client(); }, [this] { pump(); }),
+      timer_(worker.loop(), [this] { on_timer(); }),
       session_(worker.environment(), *this) {}
 
 void SessionLoop::start() {
@@ -32,71 +30,72 @@ void SessionLoop::shut_down() {
 
 TimePoint SessionLoop::now() { return std::chrono::steady_clock::now(); }
 
+// A function for another thread to call: runs `then` on the worker's, if the session still lives.
+std::function<void()> SessionLoop::posting(std::function<void(SessionLoop&)> then) {
+  return [weak = weak_from_this(), &loop = worker_.loop(), then = std::move(then)] {
+    loop.post([weak, then] {
+      const auto self = weak.lock();
+      if (self && !self->done_) then(*self);
+    });
+  };
+}
+
 void SessionLoop::connect_origin() {
-  auto self = shared_from_this();
-  net::Connector::start(worker_.context(), worker_.origin(),
-                        worker_.environment().config->origin_connect_timeout,
-                        [self](std::optional<net::Socket> socket, const std::string& why) {
-                          if (self->done_) return;
-                          if (!socket) {
-                            self->session_.on_origin_closed(why);
-                          } else {
-                            self->origin_.emplace(std::move(*socket));
-                            self->session_.on_origin_connected();
-                          }
-                          self->pump();
-                        });
+  worker_.connect_origin(
+      [weak = weak_from_this()](net::FileDescriptor socket, const std::string& why) {
+        const auto self = weak.lock();
+        if (self && !self->done_) self->on_origin_connected(std::move(socket), why);
+      });
+}
+
+void SessionLoop::on_origin_connected(net::FileDescriptor socket, const std::string& why) {
+  if (!socket.open()) {
+    session_.on_origin_closed(why);
+  } else {
+    origin_.emplace(
+        worker_.loop(), std::move(socket), [this] { read_origin(); }, [this] { pump(); });
+    session_.on_origin_connected();
+  }
+  pump();
 }
 
 void SessionLoop::forward_cancel(std::string key) {
-  auto self = shared_from_this();
-  CancelForwarder::start(worker_.context(), worker_.origin(), key, [self] {
-    if (self->done_ || self->origin_) return;  // its own session's cancel: nothing waits for it
-    self->session_.on_origin_closed({});
-    self->pump();
-  });
+  worker_.forward_cancel(std::move(key), posting([](SessionLoop& self) {
+                           if (self.origin_) return;  // its own query's: nothing waits for it
+                           self.session_.on_origin_closed({});
+                           self.pump();
+                         }));
 }
 
 void SessionLoop::request_position() {
   std::weak_ptr<SessionLoop> weak = weak_from_this();
-  Worker& worker = worker_;
-  worker_.request_position([weak, &worker](pg::Lsn position) {
-    boost::asio::post(worker.context(), [weak, position] {
+  net::EventLoop& loop = worker_.loop();
+  worker_.request_position([weak, &loop](pg::Lsn position) {
+    loop.post([weak, position] {
       const auto self = weak.lock();
-      if (!self || self->done_) return;
-      self->session_.on_position(position);
+      if (self && !self->done_) self->session_.on_position(position);
     });
   });
 }
 
 std::function<void()> SessionLoop::wake_callback() {
-  std::weak_ptr<SessionLoop> weak = weak_from_this();
-  Worker& worker = worker_;
-  return [weak, &worker] {
-    boost::asio::post(worker.context(), [weak] {
-      const auto self = weak.lock();
-      if (!self || self->done_) return;
-      self->session_.on_wake();
-      self->pump();
-    });
-  };
-}
-
-void SessionLoop::set_timer(TimePoint when) {
-  const std::uint64_t generation = ++timer_generation_;
-  timer_.expires_at(when);
-  std::weak_ptr<SessionLoop> weak = weak_from_this();
-  timer_.async_wait([weak, generation](boost::system::error_code error) {
-    const auto self = weak.lock();
-    if (error || !self || self->done_ || self->timer_generation_ != generation) return;
-    self->session_.on_timer();
-    self->pump();
+  return posting([](SessionLoop& self) {
+    self.session_.on_wake();
+    self.pump();
   });
 }
 
-void SessionLoop::clear_timer() {
-  ++timer_generation_;
-  timer_.cancel();
+void SessionLoop::set_timer(TimePoint when) { timer_.start(when - now()); }
+
+void SessionLoop::clear_timer() { timer_.cancel(); }
+
+void SessionLoop::on_timer() {
+  if (lingering_) {
+    finish();
+    return;
+  }
+  session_.on_timer();
+  pump();
 }
 
 // After every event: write what there is to write, close what is to be closed, read on.
@@ -117,7 +116,7 @@ void SessionLoop::pump() {
     linger();
     return;
   }
-  arm_reads();
+  watch_reads();
 }
 
 bool SessionLoop::session_over_limit() {
@@ -126,33 +125,21 @@ bool SessionLoop::session_over_limit() {
 }
 
 bool SessionLoop::flush() {
-  if (!session_.to_client().empty()) {
-    if (!client_.write(session_.to_client())) {
-      lose_client(true);
-      return false;
-    }
-    if (!session_.to_client().empty()) {
-      client_.wait_writable(shared_from_this(), [this] { pump(); });
-    }
+  if (!session_.to_client().empty() && !client_.write(session_.to_client())) {
+    lose_client(true);
+    return false;
   }
-  if (origin_ && origin_->open() && !session_.to_origin().empty()) {
-    if (!origin_->write(session_.to_origin())) {
-      // What it said before it went is still to be read; reading finds the end.
-      session_.to_origin().clear();
-    } else if (!session_.to_origin().empty()) {
-      origin_->wait_writable(shared_from_this(), [this] { pump(); });
-    }
+  if (origin_ && origin_->open() && !session_.to_origin().empty() &&
+      !origin_->write(session_.to_origin())) {
+    // What it said before it went is still to be read; reading finds the end.
+    session_.to_origin().clear();
   }
   return true;
 }
 
-void SessionLoop::arm_reads() {
-  if (!client_readable_end_ && !client_.waiting_readable() && session_.wants_client_bytes()) {
-    client_.wait_readable(shared_from_this(), [this] { read_client(); });
-  }
-  if (origin_ && origin_->open() && !origin_->waiting_readable() && session_.wants_origin_bytes()) {
-    origin_->wait_readable(shared_from_this(), [this] { read_origin(); });
-  }
+void SessionLoop::watch_reads() {
+  client_.watch_readable(!client_readable_end_ && session_.wants_client_bytes());
+  if (origin_) origin_->watch_readable(session_.wants_origin_bytes());
 }
 
 void SessionLoop::read_client() {
@@ -161,7 +148,6 @@ void SessionLoop::read_client() {
     case net::Stream::ReadResult::kBytes:
       if (lingering_) {
         session_.client_input().consume(session_.client_input().size());
-        client_.wait_readable(shared_from_this(), [this] { read_client(); });
         return;
       }
       session_.on_client_bytes();
@@ -216,19 +202,14 @@ void SessionLoop::linger() {
     finish();
     return;
   }
-  auto self = shared_from_this();
-  ++timer_generation_;
-  timer_.expires_after(kLingerTime);
-  timer_.async_wait([self](boost::system::error_code error) {
-    if (!error) self->finish();
-  });
-  client_.wait_readable(self, [this] { read_client(); });
+  timer_.start(kLingerTime);
+  client_.watch_readable(true);
 }
 
 void SessionLoop::finish() {
   if (done_) return;
   done_ = true;
-  clear_timer();
+  timer_.cancel();
   client_.close();
   if (origin_) origin_->close();
   worker_.forget(shared_from_this());

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The thin loop around a Session: moves bytes between two sockets and it, and carries out what it
-// asks for. Lives on its worker's thread; kept alive by the handlers that are under way and by the
-// worker's list of sessions.
+// asks for. Lives on its worker's thread, in the worker's list of sessions.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
 
-#include "net/connector.h"
+#include "net/event_loop.h"
 #include "net/stream.h"
 #include "proxy/session.h"
 
@@ -18,7 +16,7 @@ class Worker;
 
 class SessionLoop final : public SessionIo, public std::enable_shared_from_this<SessionLoop> {
  public:
-  SessionLoop(Worker& worker, net::Socket client);
+  SessionLoop(Worker& worker, net::FileDescriptor client);
   void start();
   void shut_down();  // pgcache ends: FATAL 57P01
 
@@ -35,18 +33,20 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void pump();
   bool flush();  // false when the client is gone
   bool session_over_limit();
-  void arm_reads();
+  void watch_reads();
   void read_client();
   void read_origin();
   void lose_client(bool reset);
   void finish();
   void linger();
+  void on_timer();
+  void on_origin_connected(net::FileDescriptor socket, const std::string& why);
+  std::function<void()> posting(std::function<void(SessionLoop&)> then);
 
   Worker& worker_;
   net::Stream client_;
   std::optional<net::Stream> origin_;
-  boost::asio::steady_timer timer_;
-  std::uint64_t timer_generation_ = 0;
+  net::Timer timer_;
   Session session_;
   bool over_limit_ = false;
   bool client_readable_end_ = false;  // end of file seen

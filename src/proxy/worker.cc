@@ -5,12 +5,14 @@
 
 #include "base/log.h"
 #include "pg/sqlstate.h"
+#include "proxy/cancel.h"
 #include "proxy/session_loop.h"
 
 namespace pgcache::proxy {
 
-Worker::Worker(const ServerContext& context, SettingsTable& settings)
-    : server_(context), work_(boost::asio::make_work_guard(context_)) {
+Worker::Worker(const ServerContext& context, SettingsTable& settings,
+               boost::asio::io_context& connections)
+    : server_(context), connections_(connections) {
   environment_.config = context.config;
   environment_.cache = context.cache;
   environment_.shapes = context.shapes;
@@ -22,31 +24,48 @@ Worker::Worker(const ServerContext& context, SettingsTable& settings)
 }
 
 void Worker::start() {
-  thread_ = std::thread([this] {
-    for (;;) {
-      try {
-        context_.run();
-        return;
-      } catch (const std::exception& error) {
-        log_error("a handler failed: {}", error.what());
-      }
-    }
+  thread_ = std::thread([this] { loop_.run(); });
+}
+
+void Worker::adopt(net::FileDescriptor client) {
+  auto socket = std::make_shared<net::FileDescriptor>(std::move(client));
+  loop_.post([this, socket] {
+    if (shutting_down_ || !socket->open()) return;
+    auto session = std::make_shared<SessionLoop>(*this, std::move(*socket));
+    sessions_.insert(session);
+    session->start();
   });
 }
 
-void Worker::adopt(net::Socket client) {
-  auto session = std::make_shared<SessionLoop>(*this, std::move(client));
-  sessions_.insert(session);
-  session->start();
+void Worker::connect_origin(Connected done) {
+  boost::asio::post(connections_, [this, done = std::move(done)] {
+    net::Connector::start(connections_, server_.origin, server_.config->origin_connect_timeout,
+                          [this, done](std::optional<net::Socket> socket, const std::string& why) {
+                            auto connected = std::make_shared<net::FileDescriptor>();
+                            if (socket) *connected = net::FileDescriptor::of(std::move(*socket));
+                            loop_.post([=] { done(std::move(*connected), why); });
+                          });
+  });
 }
 
-void Worker::forget(const std::shared_ptr<SessionLoop>& session) { sessions_.erase(session); }
+void Worker::forward_cancel(std::string key, std::function<void()> done) {
+  boost::asio::post(connections_, [this, key = std::move(key), done = std::move(done)] {
+    CancelForwarder::start(connections_, server_.origin, key, done);
+  });
+}
+
+void Worker::forget(const std::shared_ptr<SessionLoop>& session) {
+  loop_.post([session] {});
+  sessions_.erase(session);
+  if (shutting_down_ && sessions_.empty()) loop_.stop();
+}
 
 void Worker::shut_down_sessions() {
-  boost::asio::post(context_, [this] {
+  loop_.post([this] {
+    shutting_down_ = true;
     const auto sessions = sessions_;
     for (const auto& session : sessions) session->shut_down();
-    work_.reset();
+    if (sessions_.empty()) loop_.stop();
   });
 }
 
@@ -55,7 +74,10 @@ void Worker::join() {
   sessions_.clear();
 }
 
-Server::Server(ServerContext context) : context_(std::move(context)) {}
+Server::Server(ServerContext context)
+    : context_(std::move(context)),
+      connections_work_(boost::asio::make_work_guard(connections_)),
+      listener_(connections_) {}
 
 Server::~Server() { stop(); }
 
@@ -65,37 +87,42 @@ Status Server::start() {
   // batch more events for each wake-up.
   if (count <= 0) count = static_cast<int>(std::max(1u, std::thread::hardware_concurrency() / 2));
   for (int i = 0; i < count; ++i) {
-    workers_.push_back(std::make_unique<Worker>(context_, settings_));
+    workers_.push_back(std::make_unique<Worker>(context_, settings_, connections_));
   }
-  listener_ = std::make_unique<net::Listener>(workers_[0]->context());
   const config::HostPort& listen = context_.config->listen;
-  if (Status status = listener_->listen(listen.host, listen.port); !status) return status;
-  port_ = listener_->port();
+  if (Status status = listener_.listen(listen.host, listen.port); !status) return status;
+  port_ = listener_.port();
   for (const auto& worker : workers_) worker->start();
   running_ = true;
-  boost::asio::post(workers_[0]->context(), [this] {
-    listener_->start(
-        [this]() -> boost::asio::io_context& {
-          next_worker_ = (next_worker_ + 1) % workers_.size();
-          return workers_[next_worker_]->context();
-        },
-        [this](net::Socket socket) { accept(std::move(socket), next_worker_); });
-  });
+  listener_.start([this](net::Socket socket) { accept(std::move(socket)); });
+  connections_thread_ = std::thread([this] { run_connections(); });
   return {};
 }
 
-void Server::accept(net::Socket socket, std::size_t worker) {
+void Server::run_connections() {
+  for (;;) {
+    try {
+      connections_.run();
+      return;
+    } catch (const std::exception& error) {
+      log_error("a handler failed: {}", error.what());
+    }
+  }
+}
+
+void Server::accept(net::Socket socket) {
   if (clients() >= static_cast<std::int64_t>(context_.config->max_clients)) {
-    wire::OutputQueue out;
+    std::string reply;
     wire::append_error_response(
-        out.tail(), {"FATAL", pg::sqlstate::kTooManyConnections, "sorry, too many clients already",
-                     "pgcache's max_clients is reached."});
-    net::Stream(std::move(socket)).write(out);
+        reply, {"FATAL", pg::sqlstate::kTooManyConnections, "sorry, too many clients already",
+                "pgcache's max_clients is reached."});
+    boost::system::error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(boost::asio::buffer(reply), ignored);
     return;
   }
-  Worker& target = *workers_[worker];
-  auto shared = std::make_shared<net::Socket>(std::move(socket));
-  boost::asio::post(target.context(), [&target, shared] { target.adopt(std::move(*shared)); });
+  next_worker_ = (next_worker_ + 1) % workers_.size();
+  workers_[next_worker_]->adopt(net::FileDescriptor::of(std::move(socket)));
 }
 
 std::int64_t Server::clients() const {
@@ -109,9 +136,11 @@ std::int64_t Server::clients() const {
 void Server::stop() {
   if (!running_) return;
   running_ = false;
-  boost::asio::post(workers_[0]->context(), [this] { listener_->stop(); });
+  boost::asio::post(connections_, [this] { listener_.stop(); });
   for (const auto& worker : workers_) worker->shut_down_sessions();
   for (const auto& worker : workers_) worker->join();
+  connections_.stop();
+  connections_thread_.join();
 }
 
 }  // namespace pgcache::proxy

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A worker: one thread, one event loop, and the sessions that live on it; and the Server that owns
-// the workers and spreads connections over them.
+// the workers and spreads connections over them. Accepting and connecting are Asio's, on a thread
+// of their own; a worker gets sockets that stand.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 
 #include "base/result.h"
 #include "net/connector.h"
+#include "net/event_loop.h"
 #include "net/listener.h"
 #include "proxy/environment.h"
 
@@ -37,18 +39,26 @@ struct ServerContext {
 
 class Worker {
  public:
-  Worker(const ServerContext& context, SettingsTable& settings);
+  // `connections` is where connections are made; it runs on another thread and ends after this.
+  Worker(const ServerContext& context, SettingsTable& settings,
+         boost::asio::io_context& connections);
 
-  boost::asio::io_context& context() { return context_; }
+  net::EventLoop& loop() { return loop_; }
   SessionEnvironment& environment() { return environment_; }
-  const net::ServerAddress& origin() const { return server_.origin; }
   const RouteStats& stats() const { return stats_; }
   void request_position(std::function<void(pg::Lsn)> done) {
     server_.request_position(std::move(done));
   }
 
+  using Connected = std::function<void(net::FileDescriptor socket, const std::string& why)>;
+  // Called back on this worker's thread, with an open socket or the reason why there is none.
+  void connect_origin(Connected done);
+  // Called back on another thread when the origin has taken note of it, or will not.
+  void forward_cancel(std::string key, std::function<void()> done);
+
   void start();
-  void adopt(net::Socket client);  // on this worker's thread
+  void adopt(net::FileDescriptor client);  // any thread
+  // On this worker's thread. The session is destroyed once its handler has returned.
   void forget(const std::shared_ptr<SessionLoop>& session);
   void shut_down_sessions();  // any thread
   void join();                // returns when the sessions are gone
@@ -57,8 +67,9 @@ class Worker {
   const ServerContext& server_;
   RouteStats stats_;
   SessionEnvironment environment_;
-  boost::asio::io_context context_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::io_context& connections_;
+  net::EventLoop loop_;
+  bool shutting_down_ = false;
   std::unordered_set<std::shared_ptr<SessionLoop>> sessions_;
   std::thread thread_;
 };
@@ -75,12 +86,16 @@ class Server {
   std::int64_t clients() const;
 
  private:
-  void accept(net::Socket socket, std::size_t worker);
+  void run_connections();
+  void accept(net::Socket socket);
 
   ServerContext context_;
   SettingsTable settings_;
+  boost::asio::io_context connections_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> connections_work_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::unique_ptr<net::Listener> listener_;
+  net::Listener listener_;
+  std::thread connections_thread_;
   std::size_t next_worker_ = 0;
   std::uint16_t port_ = 0;
   bool running_ = false;

@@ -151,7 +151,7 @@ class Resolver {
   // resolver_expr.cc
   Expr resolve_expr(const Node* node, const Scope& scope);
   Expr resolve_expr_node(const Node& node, const Scope& scope);
-  std::vector<Expr> resolve_all(Nodes nodes, const Scope& scope);
+  std::vector<Expr> resolve_all(const Nodes& nodes, const Scope& scope);
   Expr resolve_condition(const Node* node, const Scope& scope);
   Expr as_condition(Expr expr);
   Expr resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope);

@@ -47,7 +47,7 @@ Expr Resolver::resolve_expr(const Node* node, const Scope& scope) {
   return expr;
 }
 
-std::vector<Expr> Resolver::resolve_all(Nodes nodes, const Scope& scope) {
+std::vector<Expr> Resolver::resolve_all(const Nodes& nodes, const Scope& scope) {
   std::vector<Expr> exprs;
   exprs.reserve(nodes.size());
   for (const Node* node : nodes) {

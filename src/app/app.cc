@@ -36,6 +36,23 @@ sql::BypassReason reason_of(origin::Untrackable why) {
   return sql::BypassReason::kUntracked;
 }
 
+#ifdef PGCACHE_FAULTS
+// What the stream left out, since it is stored apart and did not change, counts
+// as NULL. The decoder has filled in the old row's value where that is known.
+void take_toast_for_null(cdc::Transaction& transaction) {
+  for (cdc::RowChange& change : transaction.changes) {
+    for (std::size_t i = 0; i < change.new_row.size(); ++i) {
+      cdc::Cell& cell = change.new_row[i];
+      const bool filled_in = i < change.old_row.size() && !cell.bytes.empty() &&
+                             cell.bytes.data() == change.old_row[i].bytes.data();
+      if (filled_in || cell.kind == cdc::CellKind::kUnchangedToast) {
+        cell = {cdc::CellKind::kNull, {}};
+      }
+    }
+  }
+}
+#endif
+
 }  // namespace
 
 App::App(config::Config config, origin::Endpoint endpoint)
@@ -156,6 +173,9 @@ void App::on_transaction(cdc::Transaction transaction) {
   if (proxy::faults::broken("applier_dies") && !died_.exchange(true)) {
     throw std::runtime_error("the applier dies, as it was told to");
   }
+#ifdef PGCACHE_FAULTS
+  if (proxy::faults::broken("toast_as_null")) take_toast_for_null(transaction);
+#endif
   cache_->apply(std::make_shared<const cdc::Transaction>(std::move(transaction)));
   control_->request_snapshot();
 }

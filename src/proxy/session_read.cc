@@ -118,7 +118,7 @@ bool Session::needs_conforming() const {
 cache::ShapePtr Session::find_shape(std::string_view sql, const sql::StatementShape& shape,
                                     const std::vector<pg::Oid>& types) const {
   if (sql.size() > env_.config->max_query_size) return nullptr;
-  return env_.shapes->find_or_analyze(sql, shape, scope(), types);
+  return env_.shapes->find_or_analyze(faults::analysed_text(sql), shape, scope(), types);
 }
 
 cache::ShapePtr Session::shape_of(Statement& statement) const {

@@ -210,6 +210,22 @@ Change make_small_change(const Relation& relation, const std::vector<std::string
           "", false};
 }
 
+Change make_move(const Relation& relation, const std::vector<std::string>& near, Random& random) {
+  std::vector<std::string> numbers;
+  for (const Column& column : relation.columns) {
+    if (is_integer(column.kind)) numbers.push_back(column.name);
+  }
+  std::string value = std::to_string(random.below(12));
+  if (!near.empty() && random.chance(80)) {
+    const std::string& text = random.pick(near);
+    const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+    if (digits && !text.empty() && text.size() <= 4) value = text;
+  }
+  return {"UPDATE " + relation.qualified() + " SET " + random.pick(numbers) + " = " + value +
+              one_row(relation, random),
+          "", false};
+}
+
 Change make_insert(const Relation& relation, int rows, Random& random) {
   std::vector<std::string> lines;
   for (int i = 0; i < rows; ++i) lines.push_back(values_row(relation, random));

@@ -23,6 +23,9 @@ Change make_change_of(const Schema& schema, const Relation& relation, Random& ra
 // the given ones (texts), or beside them.
 Change make_small_change(const Relation& relation, const std::vector<std::string>& near,
                          Random& random);
+// One row gets another number, by which it may come under a condition that holds one of `near`; all
+// else stays as it was.
+Change make_move(const Relation& relation, const std::vector<std::string>& near, Random& random);
 Change make_insert(const Relation& relation, int rows, Random& random);
 
 }  // namespace pgcache::oracle

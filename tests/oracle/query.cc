@@ -149,6 +149,95 @@ Query join(QueryBuilder& b) {
   return b.finish(sql + end.sql, "join", end.ordered);
 }
 
+Source cacheable_table(QueryBuilder& b) {
+  Source s = b.source();
+  while (!s.relation->writable || s.relation->caching != Caching::kYes) s = b.source();
+  return s;
+}
+
+// A column of the table, usually one of its key: it is NULL in no row of the table itself.
+std::string column_of(QueryBuilder& b, const Source& s) {
+  const std::string name = !s.relation->key.empty() && b.structure().chance(60)
+                               ? b.structure().pick(s.relation->key)
+                               : b.any_column(s).name;
+  return s.alias + "." + name;
+}
+
+// True of some of the rows that a FULL JOIN extends with NULLs, on `side` for most.
+std::string partnerless_test(QueryBuilder& b, const Source& side, const Source& other) {
+  const std::string is_null = column_of(b, side) + " IS NULL";
+  const std::string number = side.alias + "." + number_of(b, side)->name;
+  const std::string other_number = other.alias + "." + number_of(b, other)->name;
+  switch (b.structure().below(8)) {
+    case 0:
+      return "(" + number + " = " + b.value(Kind::kInt) + " OR " + is_null + ")";
+    case 1: {
+      const std::string first = number + " = " + b.value(Kind::kInt);
+      return "(" + first + " OR " + other_number + " = " + b.value(Kind::kInt) + ")";
+    }
+    case 2:
+      return "(" + is_null + " OR " + column_of(b, other) + " IS NULL)";
+    case 3:
+      return number + " IS DISTINCT FROM " + b.value(Kind::kInt);
+    case 4: {
+      const std::string first = number + " = " + b.value(Kind::kInt);
+      return "NOT (" + first + " AND " + other_number + " = " + b.value(Kind::kInt) + ")";
+    }
+    default:
+      return is_null;
+  }
+}
+
+Query full_join(QueryBuilder& b) {
+  const Source left = cacheable_table(b);
+  const Source right = cacheable_table(b);
+  const Source& side = b.structure().chance(50) ? left : right;
+  const std::vector<Output> outputs = some_columns(b, {left, right}, b.structure().between(1, 4));
+  std::string sql = "SELECT " + list_sql(outputs) + " FROM " + b.from_item(left) + " FULL JOIN ";
+  sql += b.from_item(right) + " ON " + join_condition(b, left, right, b.structure().chance(80));
+  sql += " WHERE " + partnerless_test(b, side, &side == &left ? right : left);
+  if (b.structure().chance(25)) sql += " AND " + b.predicate({left, right}, 0);
+  const Ending end = ending(b, outputs);
+  return b.finish(sql + end.sql, "full join", end.ordered);
+}
+
+// Parameters hold the large values; literals of that size would be for nobody to read.
+std::string large_value_test(QueryBuilder& b, const std::string& column) {
+  const auto large = [&] { return b.parameter(Kind::kBig); };
+  switch (b.structure().below(8)) {
+    case 0:
+      return column + " <> " + large();
+    case 1:
+      return "NOT (" + column + " = " + large() + ")";
+    case 2: {
+      const std::string first = large();
+      return column + " IN (" + first + ", " + large() + ", 'alpha')";
+    }
+    case 3:
+      return column + " <> 'alpha'";
+    case 4:
+      return column + " IS NULL";
+    case 5:
+    case 6:
+      return column + " IS NOT NULL";
+    default:
+      return column + " = " + large();
+  }
+}
+
+Query wide_value(QueryBuilder& b) {
+  const Source s = b.source_of(*b.schema().find("wide"));
+  const std::string number = s.alias + "." + b.structure().pick({"grp", "grp", "v", "id"});
+  const std::string low = std::to_string(b.values().below(9));
+  const std::string high = std::to_string(b.values().between(3, 12));
+  const std::string few = b.structure().pick({"=", "=", "IN", "BETWEEN"});
+  std::string sql = "SELECT " + s.alias + ".id, " + s.alias + ".v, length(" + s.alias +
+                    ".big) FROM " + b.from_item(s) + " WHERE " + number + " " + few + " ";
+  sql += few == "=" ? low : few == "IN" ? "(" + low + ", " + high + ")" : low + " AND " + high;
+  sql += " AND " + large_value_test(b, s.alias + ".big");
+  return b.finish(sql, "large value", false);
+}
+
 Output aggregate_of(QueryBuilder& b, const Scope& scope) {
   const Source& s = b.any(scope);
   const std::string number = s.alias + "." + number_of(b, s)->name;
@@ -395,13 +484,28 @@ Query make_plain_query(const Schema& schema, std::uint64_t structure_seed,
   return b.finish(sql, "plain", false);
 }
 
+Query make_full_join_query(const Schema& schema, std::uint64_t structure_seed,
+                           std::uint64_t value_seed) {
+  QueryBuilder b(schema, structure_seed, value_seed);
+  if (b.structure().chance(40)) b.use_parameters();
+  return full_join(b);
+}
+
+Query make_wide_query(const Schema& schema, std::uint64_t structure_seed,
+                      std::uint64_t value_seed) {
+  QueryBuilder b(schema, structure_seed, value_seed);
+  return wide_value(b);
+}
+
 Query make_query(const Schema& schema, std::uint64_t structure_seed, std::uint64_t value_seed) {
   QueryBuilder b(schema, structure_seed, value_seed);
   if (b.structure().chance(45)) b.use_parameters();
   const int choice = b.structure().below(100);
   if (choice < 18) return by_key(b);
   if (choice < 42) return single_table(b);
-  if (choice < 58) return join(b);
+  if (choice < 54) return join(b);
+  if (choice < 56) return full_join(b);
+  if (choice < 58) return wide_value(b);
   if (choice < 70) return aggregate(b);
   if (choice < 73) return distinct_on(b);
   if (choice < 78) return set_operation(b);

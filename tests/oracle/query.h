@@ -38,6 +38,11 @@ struct Query {
 // One table and a condition or two.
 Query make_plain_query(const Schema& schema, std::uint64_t structure_seed,
                        std::uint64_t value_seed);
+// A FULL JOIN and conditions that let pass what has no partner.
+Query make_full_join_query(const Schema& schema, std::uint64_t structure_seed,
+                           std::uint64_t value_seed);
+// A condition on a large value, and another that few rows meet.
+Query make_wide_query(const Schema& schema, std::uint64_t structure_seed, std::uint64_t value_seed);
 Query make_query(const Schema& schema, std::uint64_t structure_seed, std::uint64_t value_seed);
 
 }  // namespace pgcache::oracle

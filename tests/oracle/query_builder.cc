@@ -9,6 +9,8 @@
 namespace pgcache::oracle {
 namespace {
 
+constexpr std::size_t kShownMax = 200;  // of a parameter
+
 constexpr Oid kBoolOid = 16;
 constexpr Oid kInt8Oid = 20;
 constexpr Oid kInt2Oid = 21;
@@ -67,7 +69,7 @@ Source QueryBuilder::source() {
   if (relation->caching != Caching::kYes && structure_.chance(70)) {
     relation = &structure_.pick(schema_.relations);
   }
-  return {"a" + std::to_string(aliases_++), relation};
+  return source_of(*relation);
 }
 
 std::string QueryBuilder::from_item(const Source& source) {
@@ -336,7 +338,9 @@ std::string Query::text() const {
         out += "0123456789abcdef"[c & 15];
       }
     } else {
-      out += quote(*p.bytes);
+      out += quote(p.bytes->substr(0, kShownMax));
+      if (p.bytes->size() > kShownMax)
+        out += "... of " + std::to_string(p.bytes->size()) + " bytes";
     }
     out += " type " + std::to_string(p.type) + (p.binary ? " binary" : " text");
   }

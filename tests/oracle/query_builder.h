@@ -32,11 +32,15 @@ class QueryBuilder {
 
   // A relation to read, under an alias of its own.
   Source source();
+  Source source_of(const Relation& relation) {
+    return {"a" + std::to_string(aliases_++), &relation};
+  }
   // How it stands in FROM. What the relation says about caching is noted for the query.
   std::string from_item(const Source& source);
 
   // A literal, or a parameter where this query has them (the type must follow from the context).
   std::string value(Kind kind);
+  std::string parameter(Kind kind);
   std::string predicate(const Scope& scope, int depth);
   std::string maybe_where(const Scope& scope);  // "" or " WHERE ..."
 
@@ -61,7 +65,6 @@ class QueryBuilder {
   std::string column_pair_test(const Scope& scope);
   std::string expression_test(const Source& source);
   std::string subquery_test(const Scope& scope);
-  std::string parameter(Kind kind);
 
   const Schema& schema_;
   Random structure_;

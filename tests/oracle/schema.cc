@@ -177,6 +177,19 @@ void add_family(Schema& schema, Random& random) {
       " ON UPDATE CASCADE");
 }
 
+// Rows whose large value is stored apart, so that the stream leaves it out where an UPDATE does not
+// touch it. The key has a column that many rows share and that changes.
+void add_wide(Schema& schema, Random& random) {
+  Relation wide;
+  wide.name = "wide";
+  wide.columns = {{"id", Kind::kInt, false},
+                  {"grp", Kind::kInt, false},
+                  {"v", Kind::kInt, true},
+                  {"big", Kind::kBig, true}};
+  wide.key = {"id", "grp"};
+  create_table(schema, wide, random);
+}
+
 void add_partitioned(Schema& schema, Random& random) {
   Relation root;
   root.name = "part";
@@ -350,6 +363,7 @@ Schema make_schema(Random& random) {
                        "CREATE TYPE oracle.mood AS ENUM ('sad', 'ok', 'happy')"};
   add_plain_tables(schema, random);
   add_family(schema, random);
+  add_wide(schema, random);
   add_partitioned(schema, random);
   add_inherited(schema);
   add_trigger(schema);

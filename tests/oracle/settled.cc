@@ -13,6 +13,7 @@ constexpr int kRounds = 60;
 constexpr int kQueriesInRound = 12;
 constexpr int kFocusQueries = 10;
 constexpr int kFocusChanges = 8;
+constexpr int kFocusChangesOfOne = 5;
 constexpr std::size_t kPool = 90;
 constexpr int kInitialRows = 24;
 constexpr int kWarmUpTimeoutMs = 15000;
@@ -135,12 +136,16 @@ void Settled::round(Random& random) {
     if (random.chance(40)) check_block(random);
   }
   focus(random);
+  focus_on(make_full_join_query(schema_, random.next(), random.next()), random);
+  focus_on(make_wide_query(schema_, random.next(), random.next()), random);
   stage_.settle();
   for (int i = 0; i < kQueriesInRound; ++i) {
     const Query query = choose_query(random);
     const std::size_t other = random.chance(60) ? 0 : static_cast<std::size_t>(random.below(3));
     Reader& reader = *readers_[other];
     check(query.caching == Caching::kNo ? *readers_.back() : reader, query);
+    // The same again where other settings make other bytes of it.
+    if (query.caching != Caching::kNo && random.chance(20)) check(*readers_[1 - other % 2], query);
   }
 }
 
@@ -275,6 +280,20 @@ void Settled::focus(Random& random) {
     for (const Query& query : queries) {
       compare(query, reader.proxy.run(query), reader.origin.run(query), "after a small change");
     }
+  }
+}
+
+// One query that few changes reach, and changes beneath it alone.
+void Settled::focus_on(const Query& query, Random& random) {
+  Reader& reader = *readers_.front();
+  check(reader, query);
+  for (int i = 0; i < kFocusChangesOfOne; ++i) {
+    const Relation& relation = schema_.table_of(*random.pick(query.relations));
+    writers_->apply(*small_, random.chance(50)
+                                 ? make_move(relation, query.constants(), random)
+                                 : make_small_change(relation, query.constants(), random));
+    stage_.settle();
+    compare(query, reader.proxy.run(query), reader.origin.run(query), "after a change beneath it");
   }
 }
 

@@ -45,6 +45,7 @@ class Settled {
   void compare(const Query& query, const Answer& pgcache, const Answer& origin,
                const std::string& when);
   void focus(Random& random);
+  void focus_on(const Query& query, Random& random);
   void check_own_write(Random& random);
   void check_block(Random& random);
   Query choose_cacheable(Random& random);

@@ -176,6 +176,12 @@ Effects unknown_effects() {
   return effects;
 }
 
+Effects unread_effects() {
+  Effects effects = unknown_effects();
+  effects.clears_statements = true;
+  return effects;
+}
+
 Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
   if (lead == Lead::kDml)
     return may_hold_more_statements(sql) ? several_effects(sql) : dml_effects();

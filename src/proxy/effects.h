@@ -36,6 +36,8 @@ struct Effects {
 Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape);
 // Of something that cannot be seen through (a function call, an unknown portal).
 Effects unknown_effects();
+// Of a simple query whose text is not read.
+Effects unread_effects();
 
 enum class Block : std::uint8_t {
   kNone,

@@ -165,7 +165,7 @@ class Session {
   const cache::Shape* proven(const cache::ShapePtr& shape) const;
   Effects statement_effects(Statement& statement) const;
   static Route forwarded_route(const Verdict& verdict);
-  void forward_query(std::string_view frame, std::optional<std::string_view> sql, Verdict verdict,
+  void forward_query(std::string_view frame, Effects effects, Verdict verdict,
                      cache::ShapePtr shape);
   void ensure_at_origin(std::string_view name);
   void terminate();

@@ -57,7 +57,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
   switch (relay_only_ ? 'd' : header.tag) {
     case 'Q':
       count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
-      forward_query(bytes, std::nullopt, bypass(sql::BypassReason::kQueryTooLong), nullptr);
+      forward_query(bytes, unread_effects(), bypass(sql::BypassReason::kQueryTooLong), nullptr);
       break;
     case 'P':
     case 'B':
@@ -299,15 +299,10 @@ void Session::forward_sync(std::string_view frame) {
   if (tracker_.confused()) relay_only_ = true;
 }
 
-void Session::forward_query(std::string_view frame, std::optional<std::string_view> sql,
-                            Verdict verdict, cache::ShapePtr shape) {
+void Session::forward_query(std::string_view frame, Effects effects, Verdict verdict,
+                            cache::ShapePtr shape) {
   Unit& unit = open_unit();
-  if (sql) {
-    unit.effects.merge(effects_of(leading_keyword(*sql), *sql, proven(shape)));
-  } else {
-    unit.effects.merge(unknown_effects());
-    unit.effects.clears_statements = true;
-  }
+  unit.effects.merge(std::move(effects));
   Inflight inflight;
   inflight.id = next_id_++;
   inflight.route = forwarded_route(verdict);

@@ -340,12 +340,13 @@ Session::Verdict Session::begin_wait(cache::Waiting waiting) {
 bool Session::handle_query(wire::Frame frame) {
   if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
   const std::optional<std::string_view> sql = wire::parse_query(frame.body());
+  const Lead lead = sql ? leading_keyword(*sql) : Lead::kUtility;
   cache::ShapePtr shape;
   Verdict verdict = bypass(BypassReason::kNotRead);
   if (sql && sql->size() > env_.config->max_query_size) {
     verdict = bypass(BypassReason::kQueryTooLong);
-  } else if (sql && leading_keyword(*sql) != Lead::kDml) {
-    const bool read = leading_keyword(*sql) == Lead::kRead;
+  } else if (sql && lead != Lead::kDml) {
+    const bool read = lead == Lead::kRead;
     std::optional<Verdict> stop;
     sql::StatementShape scanned = sql::scan_shape(*sql, needs_conforming());
     if (last_settings_ || !read) shape = find_shape(*sql, scanned, {});
@@ -375,7 +376,8 @@ bool Session::handle_query(wire::Frame frame) {
     observe(Route::kHit, frame_started_);
     statements_.erase({});
   } else {
-    forward_query(frame.bytes, sql, std::move(verdict), std::move(shape));
+    Effects effects = sql ? effects_of(lead, *sql, proven(shape)) : unread_effects();
+    forward_query(frame.bytes, std::move(effects), std::move(verdict), std::move(shape));
   }
   consume_client(total);
   return true;

@@ -38,6 +38,12 @@ struct CachedResult {
   std::string rows;             // DataRow frames, then CommandComplete
   std::uint64_t row_count = 0;
   std::chrono::nanoseconds load_time{0};  // what the origin took
+  bool parsed = false;  // the text was parsed in the same exchange, with no notice
+};
+// What a result must have to answer a request.
+struct ResultNeeds {
+  bool row_description = false;
+  bool parsed = false;  // a Parse is answered with it, and might have brought a notice
 };
 using CachedResultPtr = std::shared_ptr<const CachedResult>;
 
@@ -85,7 +91,7 @@ struct LookupRequest {
   const std::vector<sql::Operand>* operands =
       nullptr;  // copied when a load starts. May be null when
                 // lookup is only to test for a hit (hit_only)
-  bool needs_row_description = false;
+  ResultNeeds needs;
   bool hit_only = false;  // yield Hit or Bypass or NoEntry, start nothing
   bool may_wait = true;   // false: go on alone when somebody else loads it
   // Called once, on any thread, when a Wait is over (perhaps before lookup returns); then look up

@@ -10,7 +10,7 @@ namespace pgcache::cache {
 LookupOutcome Cache::lookup(const LookupRequest& request, TimePoint now) {
   if (const auto reason = impl_->freshness.unavailable(now)) return Bypass{*reason};
   const HashedKey key = hashed(request.key);
-  if (CachedResultPtr result = impl_->store.find(key, request.needs_row_description)) {
+  if (CachedResultPtr result = impl_->store.find(key, request.needs)) {
     return Hit{std::move(result)};
   }
   return impl_->start_load(request, key);
@@ -71,7 +71,7 @@ LookupOutcome CacheImpl::begin_flight(const LookupRequest& request, const Hashed
   load->hash = key.hash;
   load->in_flight = true;
   // Another load may have been published between our look into the store and our turn.
-  if (CachedResultPtr result = store.find(key, request.needs_row_description)) {
+  if (CachedResultPtr result = store.find(key, request.needs)) {
     return Hit{std::move(result)};
   }
   load->shape = request.shape;

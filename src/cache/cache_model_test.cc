@@ -362,7 +362,7 @@ class Model {
 
   void check_entries() {
     for (const auto& [key, entry] : entries_) {
-      const CachedResultPtr held = CacheTestAccess::impl(cache_).store.find(hashed(key), false);
+      const CachedResultPtr held = CacheTestAccess::impl(cache_).store.find(hashed(key), {});
       if (!held) continue;
       const std::string expected = entry.query.answer(tables_of(entry.saw, true));
       if (held->rows == expected) continue;

@@ -185,7 +185,7 @@ TEST_F(CacheTest, AMissingRowDescriptionIsLoadedAgain) {
   c_.cache.publish(std::move(load), std::move(bare));
   LookupRequest request = c_.request("k", by_id_, operands);
   EXPECT_TRUE(std::holds_alternative<Hit>(c_.cache.lookup(request, at_ms(0))));
-  request.needs_row_description = true;
+  request.needs.row_description = true;
   LookupOutcome outcome = c_.cache.lookup(request, at_ms(0));
   ASSERT_TRUE(std::holds_alternative<StartLoad>(outcome));
   c_.cache.publish(std::move(std::get<StartLoad>(outcome).load), result_of("whole"));

@@ -35,13 +35,13 @@ TEST(StoreTest, FindsWhatWasInsertedAndForgetsWhatWasTaken) {
   store.insert(make_entry("b", 20, false));
   EXPECT_EQ(store.size(), 2u);
   EXPECT_EQ(store.bytes(), 30u);
-  ASSERT_TRUE(store.find(hashed("a"), true));
-  EXPECT_TRUE(store.find(hashed("b"), false));
-  EXPECT_FALSE(store.find(hashed("b"), true)) << "it has no row description";
-  EXPECT_FALSE(store.find(hashed("c"), false));
-  const CachedResultPtr held = store.find(hashed("a"), false);
+  ASSERT_TRUE(store.find(hashed("a"), {true, false}));
+  EXPECT_TRUE(store.find(hashed("b"), {}));
+  EXPECT_FALSE(store.find(hashed("b"), {true, false})) << "it has no row description";
+  EXPECT_FALSE(store.find(hashed("c"), {}));
+  const CachedResultPtr held = store.find(hashed("a"), {});
   store.take(a);
-  EXPECT_FALSE(store.find(hashed("a"), false));
+  EXPECT_FALSE(store.find(hashed("a"), {}));
   EXPECT_EQ(held->rows, "rows") << "a hit outlives the entry";
   EXPECT_EQ(store.bytes(), 20u);
 }
@@ -51,7 +51,7 @@ TEST(StoreTest, ComparesWholeKeysWhenHashesCollide) {
   auto a = make_entry("a");
   a->hash = 7;
   store.insert(std::move(a));
-  EXPECT_FALSE(store.find({"b", 7}, false));
+  EXPECT_FALSE(store.find({"b", 7}, {}));
   auto b = make_entry("b");
   b->hash = 7;
   store.insert(std::move(b));
@@ -62,8 +62,8 @@ TEST(StoreTest, ComparesWholeKeysWhenHashesCollide) {
 TEST(StoreTest, EvictsTheOldestThatNobodyVisited) {
   Store store;
   for (const char* key : {"a", "b", "c", "d"}) store.insert(make_entry(key));
-  store.find(hashed("a"), false);
-  store.find(hashed("c"), false);
+  store.find(hashed("a"), {});
+  store.find(hashed("c"), {});
   std::string order;
   while (Entry* victim = store.victim()) {
     order += victim->key;
@@ -82,9 +82,9 @@ TEST(StoreTest, ClearLeavesNothing) {
   for (const auto& map : remains) count += map.size();
   EXPECT_EQ(count, 1000u);
   EXPECT_EQ(store.victim(), nullptr);
-  EXPECT_FALSE(store.find(hashed("k7"), false));
+  EXPECT_FALSE(store.find(hashed("k7"), {}));
   store.insert(make_entry("k7"));
-  EXPECT_TRUE(store.find(hashed("k7"), false));
+  EXPECT_TRUE(store.find(hashed("k7"), {}));
 }
 
 TEST(IntervalTreeTest, FindsWhatABruteForceSearchFinds) {

@@ -27,13 +27,14 @@ std::uint64_t entry_bytes(const Entry& entry, std::size_t index_refs) {
   return bytes;
 }
 
-CachedResultPtr Store::find(const HashedKey& key, bool needs_row_description) {
+CachedResultPtr Store::find(const HashedKey& key, ResultNeeds needs) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   const auto it = shard.map.find(key);
   if (it == shard.map.end()) return nullptr;
   Entry& entry = *it->second;
-  if (needs_row_description && entry.result->row_description.empty()) return nullptr;
+  if (needs.row_description && entry.result->row_description.empty()) return nullptr;
+  if (needs.parsed && !entry.result->parsed) return nullptr;
   if (!entry.visited.load(std::memory_order_relaxed)) {
     entry.visited.store(true, std::memory_order_relaxed);
   }

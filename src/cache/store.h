@@ -49,8 +49,8 @@ class Store {
   // What clear() took out; destroyed by the caller when no lock is held.
   using Remains = std::vector<Map>;
 
-  // Null when there is no entry, or it lacks a row description that is needed.
-  CachedResultPtr find(const HashedKey& key, bool needs_row_description);
+  // Null when there is no entry, or it lacks what is needed.
+  CachedResultPtr find(const HashedKey& key, ResultNeeds needs);
 
   Entry* peek(const HashedKey& key);
   // The key must be absent. Sets entry->bytes aside from the budget.

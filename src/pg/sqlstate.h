@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SQLSTATE codes that pgcache itself raises (manual, appendix A).
+// The SQLSTATE codes that pgcache raises or looks for (manual, appendix A).
 #pragma once
 
 namespace pgcache::pg::sqlstate {
@@ -9,6 +9,7 @@ inline constexpr const char* kConnectionFailure = "08006";
 inline constexpr const char* kCannotConnectNow = "57P03";
 inline constexpr const char* kTooManyConnections = "53300";
 inline constexpr const char* kProgramLimitExceeded = "54000";
+inline constexpr const char* kInvalidStatementName = "26000";
 inline constexpr const char* kAdminShutdown = "57P01";
 
 }  // namespace pgcache::pg::sqlstate

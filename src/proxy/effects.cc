@@ -158,6 +158,8 @@ Lead leading_keyword(std::string_view sql) {
   return Lead::kUtility;
 }
 
+bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }
+
 void Effects::merge(Effects other) {
   begins |= other.begins;
   harmless &= other.harmless;
@@ -165,6 +167,7 @@ void Effects::merge(Effects other) {
   may_have_written |= other.may_have_written;
   ddl |= other.ddl;
   clears_statements |= other.clears_statements;
+  opens_cursors |= other.opens_cursors;
   deallocates.insert(deallocates.end(), std::make_move_iterator(other.deallocates.begin()),
                      std::make_move_iterator(other.deallocates.end()));
 }
@@ -173,6 +176,7 @@ Effects unknown_effects() {
   Effects effects;
   effects.harmless = false;
   effects.wrote = true;
+  effects.opens_cursors = true;
   return effects;
 }
 

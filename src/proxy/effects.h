@@ -19,6 +19,7 @@ enum class Lead : std::uint8_t {
   kUtility,  // everything else
 };
 Lead leading_keyword(std::string_view sql);
+bool is_copy(std::string_view sql);  // begins with COPY
 
 struct Effects {
   bool begins = false;             // a plain BEGIN
@@ -27,6 +28,7 @@ struct Effects {
   bool may_have_written = false;   // may have (a volatile function)
   bool ddl = false;                // may have changed the catalog
   bool clears_statements = false;  // DEALLOCATE ALL, DISCARD ALL, or several statements in one
+  bool opens_cursors = false;      // may have declared one that outlives its transaction
   std::vector<std::string> deallocates;
 
   void merge(Effects other);

@@ -78,14 +78,12 @@ void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_v
       phase_ = Phase::kCancelling;
       io_.forward_cancel(std::string(packet.cancel_key));
       return;
+    case wire::StartupKind::kUnsupported:  // the origin knows what to say to it
     case wire::StartupKind::kStartup:
       startup_packet_ = bytes;
       cacheable_session_ = env_.config->cache && packet.database() == env_.database;
       phase_ = Phase::kConnecting;
       io_.connect_origin();
-      return;
-    case wire::StartupKind::kUnsupported:
-      fail({"FATAL", "0A000", "unsupported frontend protocol: pgcache speaks protocol 3", {}});
       return;
     case wire::StartupKind::kTls:
       fail({"FATAL", sqlstate::kProtocolViolation, "TLS without SSLRequest is not offered here",
@@ -101,7 +99,8 @@ void Session::on_origin_connected() {
   if (phase_ != Phase::kConnecting) return;
   to_origin_.append(startup_packet_);
   const wire::StartupPacket packet = wire::parse_startup(startup_packet_);
-  phase_ = packet.replication() ? Phase::kBlind : Phase::kAuthenticating;
+  const bool blind = packet.kind != wire::StartupKind::kStartup || packet.replication();
+  phase_ = blind ? Phase::kBlind : Phase::kAuthenticating;
   startup_packet_.clear();
   if (phase_ == Phase::kBlind) io_.clear_timer();
   on_client_bytes();

@@ -93,6 +93,7 @@ class Session {
     bool answered = false;         // without an error
     StatementPtr statement;        // of an Execute, when known
     std::uint64_t generation = 0;  // of the catalog, when it was decided
+    bool parsed = false;           // in the same exchange
     std::string row_description;
     std::string rows;
     std::uint64_t row_count = 0;
@@ -111,8 +112,15 @@ class Session {
     const std::vector<wire::BindParameter>* parameters = nullptr;
     std::string_view result_formats_be;
     bool simple = false;
-    bool needs_row_description = false;
+    cache::ResultNeeds needs;
     bool may_wait = false;
+  };
+  // Where the origin is behind what the client has been told, since answers from memory did not
+  // reach it. Hidden requests make it good just before the client could notice.
+  struct Behind {
+    bool unnamed_statement = false;  // the client's last simple query would have destroyed it
+    bool unnamed_portal = false;     // likewise, or replaced it; matters inside a block only
+    bool snapshot = false;           // the block's first query would have taken one
   };
   // What came of it.
   struct Verdict {
@@ -136,7 +144,8 @@ class Session {
     std::size_t bind_step = 0;           // of Execute and Describe: the Bind of its portal
     bool understood_portal = false;      // of Describe: that Bind is in the unit
     std::uint64_t inflight_id = 0;       // of Bind: the Inflight of its portal's Execute
-    bool needs_row_description = false;  // of Execute: its portal is described in the unit
+    bool parsed_here = false;            // of Bind: its statement's Parse is in the unit
+    bool needs_row_description = false;  // of Bind: its portal is described in the unit
   };
 
   // --- session.cc: life
@@ -158,6 +167,8 @@ class Session {
   void forward_raw(std::string_view bytes);
   void forward_held_unit();
   void forward_extended(wire::Frame frame);
+  void before_target(char tag, const wire::Target& target);
+  void forget_statements();
   void forward_parse(std::string_view frame, const wire::Parse& parse, StatementPtr statement);
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
@@ -167,7 +178,14 @@ class Session {
   static Route forwarded_route(const Verdict& verdict);
   void forward_query(std::string_view frame, Effects effects, Verdict verdict,
                      cache::ShapePtr shape);
+  // session_behind.cc: what goes to the origin unseen, in front of what the client sends.
   void ensure_at_origin(std::string_view name);
+  void catch_up_statement(std::string_view name);
+  void catch_up_portal(std::string_view name);
+  void catch_up_snapshot();
+  bool unit_needs_snapshot() const;
+  bool unit_keeps_unnamed_portal() const;
+  void note_hit(bool simple);
   void terminate();
 
   // --- session_read.cc: deciding, the simple protocol
@@ -182,6 +200,7 @@ class Session {
   Verdict look_up(ReadCandidate& candidate);
   Verdict begin_wait(cache::Waiting waiting);
   void send_settings_query();
+  Verdict ask_settings();  // and wait for the answer
   void lose_settings();
   StatementPtr make_statement(std::string_view sql, std::string_view types_be) const;
   cache::ShapePtr shape_of(Statement& statement) const;
@@ -264,6 +283,11 @@ class Session {
   // RowDescriptions of the present unit's portals, by the id of the Inflight that executes them.
   std::vector<std::pair<std::uint64_t, std::string>> descriptions_;
   std::deque<std::pair<std::uint64_t, std::string>> pending_parses_;  // cookie, statement name
+
+  Behind behind_;
+  bool unread_statement_ = false;     // the unnamed one, too large to be looked into
+  bool unnamed_portal_open_ = false;  // at the origin, perhaps, in a block
+  bool cursors_possible_ = false;     // that outlive their transaction
 
   char status_ = 'I';
   Block block_ = Block::kNone;

@@ -61,8 +61,17 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
       break;
     case 'P':
     case 'B':
+      if (!open_unit_) catch_up_snapshot();
       open_unit().effects.merge(unknown_effects());
-      if (header.tag == 'P') statements_.clear();  // its name is not read
+      // Names are not read.
+      if (header.tag == 'P') {
+        forget_statements();
+      } else {
+        ensure_at_origin({});
+        catch_up_statement({});
+        behind_.unnamed_portal = false;
+        unnamed_portal_open_ = true;
+      }
       streaming_unit_ = true;
       streaming_reason_ = sql::BypassReason::kQueryTooLong;
       tracker_.sent({header.tag == 'P' ? wire::Request::kParse : wire::Request::kBind, false, 0});
@@ -135,6 +144,8 @@ bool Session::dispatch(wire::Frame frame) {
     case 'H':
       streaming_unit_ = true;
       forward_raw(frame.bytes);
+      // With a body it is an error, which discards what follows up to a Sync.
+      if (!frame.body().empty()) tracker_.sent({wire::Request::kClose, false, 0});
       break;
     case 'X':
       terminate();
@@ -180,6 +191,7 @@ void Session::forward_raw(std::string_view bytes) { to_origin_.append(bytes); }
 // What was held for a Sync that is not coming (yet) goes to the origin as it is.
 void Session::forward_held_unit() {
   if (held_bytes_ == 0) return;
+  if (!open_unit_) catch_up_snapshot();
   streaming_unit_ = true;
   std::string_view bytes = client_input_.view().substr(0, held_bytes_);
   wire::FrameHeader header;
@@ -202,7 +214,7 @@ void Session::forward_extended(wire::Frame frame) {
         forward_parse(frame.bytes, *parse, make_statement(parse->sql, parse->parameter_types_be));
         return;
       }
-      statements_.clear();
+      forget_statements();
       break;
     case 'B':
       if (const auto bind = wire::parse_bind(frame.body())) {
@@ -213,10 +225,12 @@ void Session::forward_extended(wire::Frame frame) {
       break;
     case 'D':
     case 'C':
-      if (const auto target = wire::parse_target(frame.body()); target && target->kind == 'S') {
-        if (frame.tag == 'D') ensure_at_origin(target->name);
-        if (frame.tag == 'C') statements_.erase(target->name);
+      if (const auto target = wire::parse_target(frame.body())) {
+        before_target(frame.tag, *target);
       }
+      break;
+    case 'E':
+      if (const auto execute = wire::parse_execute(frame.body())) catch_up_portal(execute->portal);
       break;
     default:
       break;
@@ -230,6 +244,24 @@ void Session::forward_extended(wire::Frame frame) {
   tracker_.sent({request, false, 0});
 }
 
+// What a Describe or Close of this name needs at the origin, or changes.
+void Session::before_target(char tag, const wire::Target& target) {
+  if (target.kind == 'P') {
+    catch_up_portal(target.name);
+  } else if (tag == 'D') {
+    ensure_at_origin(target.name);
+    catch_up_statement(target.name);
+  } else {
+    statements_.erase(target.name);
+  }
+}
+
+// The text of a Parse, or even its name, was not read.
+void Session::forget_statements() {
+  statements_.clear();
+  unread_statement_ = true;
+}
+
 void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
                             StatementPtr statement) {
   forward_raw(frame);
@@ -240,6 +272,7 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
     statement->parsed_settings = nullptr;
     statement->parsed_at_disturbance = 0;
   }
+  if (parse.statement.empty()) behind_.unnamed_statement = unread_statement_ = false;
   statements_.put(parse.statement, std::move(statement));
   pending_parses_.emplace_back(cookie, parse.statement);
 }
@@ -272,24 +305,19 @@ Route Session::forwarded_route(const Verdict& verdict) {
 
 void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   ensure_at_origin(bind.statement);
+  catch_up_statement(bind.statement);
   Unit& unit = open_unit();
-  if (const StatementPtr statement = statements_.find(bind.statement)) {
-    unit.effects.merge(statement_effects(*statement));
-  } else {
-    unit.effects.merge(unknown_effects());
+  const StatementPtr statement = statements_.find(bind.statement);
+  // During a COPY nothing can be made good.
+  if (!statement || is_copy(statement->sql)) ensure_at_origin({});
+  unit.effects.merge(statement ? statement_effects(*statement) : unknown_effects());
+  if (bind.portal.empty()) {
+    behind_.unnamed_portal = false;
+    unnamed_portal_open_ = true;
   }
+  if (statement && leading_keyword(statement->sql) != Lead::kUtility) behind_.snapshot = false;
   forward_raw(frame);
   tracker_.sent({wire::Request::kBind, false, 0});
-}
-
-// A statement that so far was answered from memory only is prepared at the origin before it is
-// used.
-void Session::ensure_at_origin(std::string_view name) {
-  const StatementPtr statement = statements_.find(name);
-  if (!statement || statement->at_origin) return;
-  if (!tracker_.sent({wire::Request::kParse, true, 0})) return;
-  wire::append_parse(to_origin_.tail(), name, statement->sql, statement->parameter_types_be);
-  statement->at_origin = true;
 }
 
 void Session::forward_sync(std::string_view frame) {
@@ -310,7 +338,9 @@ void Session::forward_query(std::string_view frame, Effects effects, Verdict ver
   inflight.load = std::move(verdict.load);
   unit.inflight.push_back(std::move(inflight));
   forward_raw(frame);
-  statements_.erase({});  // a simple query destroys the unnamed statement
+  // A simple query destroys the unnamed statement.
+  statements_.erase({});
+  behind_.unnamed_statement = unread_statement_ = unnamed_portal_open_ = false;
   if (tracker_.sent({wire::Request::kQuery, false, unit.id})) finish_unit();
 }
 

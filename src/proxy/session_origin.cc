@@ -146,6 +146,8 @@ void Session::begin_large_frame(char tag, std::string_view frame,
 
 // They may come between any two frames; what is cached must not lose them on a later hit.
 void Session::on_asynchronous(char tag, std::string_view frame) {
+  // A notice in answer to a request of pgcache's own is not the client's.
+  if (tag == 'N' && phase_ == Phase::kReady && tracker_.front_is_hidden()) return;
   to_client_.append(frame);
   if (phase_ != Phase::kReady) return;
   if (tag != 'A') spoil_captures();
@@ -175,7 +177,8 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
 void Session::on_reply(char tag, std::string_view frame, const wire::Attribution& attribution) {
   if (!attribution.has_request) {
     if (tag == 'Z') status_ = frame[wire::kHeaderBytes];
-    if (tag == 'E') close();  // FATAL: nothing is answered behind it
+    // A FATAL error: nothing is answered behind it.
+    if (tag == 'E' && wire::error_field(frame.substr(wire::kHeaderBytes), 'V') != "ERROR") close();
     return;
   }
   Inflight* inflight = capturing(attribution.request);
@@ -199,6 +202,13 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       if (inflight != nullptr) complete_capture(*inflight, frame);
       return;
     case 'E':
+      // A name that is not known at the origin either: dropped there in a way not noticed here.
+      if (wire::error_field(frame.substr(wire::kHeaderBytes), 'C') ==
+          pg::sqlstate::kInvalidStatementName) {
+        statements_.clear_named();
+      }
+      spoil_captures();
+      return;
     case 's':
     case 'G':
     case 'H':
@@ -312,6 +322,7 @@ void Session::complete_unit(Unit unit) {
     result.rows.shrink_to_fit();
     result.row_count = inflight.row_count;
     result.load_time = now - unit.started;
+    result.parsed = inflight.parsed;
     faults::load_delay();
     (void)env_.cache->publish(std::move(inflight.load), std::move(result));
   }
@@ -323,6 +334,11 @@ void Session::after_unit(const Effects& effects) {
   if (!effects.harmless || (was_dirty && block_ == Block::kNone)) lose_settings();
   if (effects.clears_statements) statements_.clear();
   for (const std::string& name : effects.deallocates) statements_.erase(name);
+  cursors_possible_ |= effects.opens_cursors;
+  if (status_ != 'T') {
+    behind_.unnamed_portal = behind_.snapshot = false;
+    unnamed_portal_open_ = false;
+  }
   block_ddl_ |= effects.ddl;
   block_wrote_ |= effects.wrote;
   block_may_have_written_ |= effects.may_have_written;

@@ -187,11 +187,12 @@ std::optional<Session::Verdict> Session::gate_settings() {
   }
   if (!settings_) {
     if (settings_failed_) return fallback(FallbackReason::kSettingsQuery);
+    if (unread_statement_) return bypass(BypassReason::kQueryTooLong);
     settings_epoch_ = epoch;
-    send_settings_query();
-    return held();
+    return ask_settings();
   }
   if (settings_->mode_off) return bypass(BypassReason::kModeOff);
+  if (settings_->hears_log) return bypass(BypassReason::kClientMessages);
   if (settings_->temporary_objects) return bypass(BypassReason::kTemporaryObjects);
   if (!settings_->read_committed) return bypass(BypassReason::kIsolation);
   if (!is_ascii_safe(settings_->client_encoding)) return bypass(BypassReason::kClientEncoding);
@@ -204,12 +205,20 @@ void Session::lose_settings() {
 }
 
 void Session::send_settings_query() {
-  statements_.erase({});
+  // It destroys the unnamed statement, which the client still has.
+  if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
+  behind_.unnamed_statement = false;
+  unnamed_portal_open_ = false;
   wire::append_query(to_origin_.tail(), settings_query());
   tracker_.sent({wire::Request::kQuery, true, 0});
   settings_asked_ = true;
   settings_row_.clear();
+}
+
+Session::Verdict Session::ask_settings() {
+  send_settings_query();
   hold_ = Hold::kSettings;
+  return held();
 }
 
 std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate,
@@ -290,7 +299,7 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
   cache::LookupRequest request;
   request.key = key_;
   request.shape = candidate.shape;
-  request.needs_row_description = candidate.needs_row_description;
+  request.needs = candidate.needs;
   request.hit_only = true;
   Verdict verdict;
   cache::LookupOutcome outcome = env_.cache->lookup(request, io_.now());
@@ -361,7 +370,7 @@ bool Session::handle_query(wire::Frame frame) {
       candidate.statement_shape = &scanned;
       candidate.shape = shape;
       candidate.simple = true;
-      candidate.needs_row_description = true;
+      candidate.needs.row_description = true;
       candidate.may_wait = true;
       verdict = decide(candidate);
       if (verdict.kind == Verdict::Kind::kHeld) return false;
@@ -374,9 +383,11 @@ bool Session::handle_query(wire::Frame frame) {
     to_client_.append_shared(verdict.result, verdict.result->rows);
     wire::append_ready_for_query(to_client_.tail(), status_);
     observe(Route::kHit, frame_started_);
-    statements_.erase({});
+    note_hit(true);
   } else {
     Effects effects = sql ? effects_of(lead, *sql, proven(shape)) : unread_effects();
+    if (lead != Lead::kUtility) behind_.snapshot = false;
+    if (!effects.harmless && !open_unit_) catch_up_snapshot();
     forward_query(frame.bytes, std::move(effects), std::move(verdict), std::move(shape));
   }
   consume_client(total);

@@ -87,8 +87,14 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
     }
     return nullptr;
   };
-  const auto bind_of = [&latest](std::string_view portal) {
-    return latest('B', [portal](const Step& s) { return s.bind.portal == portal; });
+  // The portal's Bind in this exchange, unless it has been closed since.
+  const auto bind_of = [this, at](std::string_view portal) -> Step* {
+    for (std::size_t i = at; i-- > 0;) {
+      Step& s = steps_[i];
+      if (s.tag == 'B' && s.understood && s.bind.portal == portal) return &s;
+      if (s.tag == 'C' && s.target.kind == 'P' && s.target.name == portal) return nullptr;
+    }
+    return nullptr;
   };
   switch (step.tag) {
     case 'P':
@@ -100,9 +106,10 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
       const Step* parse = latest('P', [name](const Step& s) { return s.parse.statement == name; });
       step.statement = parse != nullptr ? parse->statement : statements_.find(name);
       if (!step.statement) return BypassReason::kUnknownStatement;
-      if (!step.bind.portal.empty() && (status_ != 'I' || bind_of(step.bind.portal) != nullptr)) {
-        return BypassReason::kProtocolShape;
-      }
+      step.parsed_here = parse != nullptr;
+      const bool taken =
+          status_ != 'I' || cursors_possible_ || bind_of(step.bind.portal) != nullptr;
+      if (!step.bind.portal.empty() && taken) return BypassReason::kProtocolShape;
       return std::nullopt;
     }
     case 'D':
@@ -129,8 +136,11 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
       }
       return step.execute.row_limit > 0 ? std::optional(BypassReason::kRowLimit) : std::nullopt;
     }
-    case 'C':
-      return step.target.kind == 'P' ? std::nullopt : std::optional(BypassReason::kProtocolShape);
+    case 'C': {
+      const bool own = step.target.name.empty() || bind_of(step.target.name) != nullptr;
+      return step.target.kind == 'P' && own ? std::nullopt
+                                            : std::optional(BypassReason::kProtocolShape);
+    }
     default:
       return std::nullopt;
   }
@@ -139,9 +149,10 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
 // A statement keeps the meaning that its names have when it is prepared. If the settings are not
 // known then, it can hardly ever be served: so they are asked for first. True: wait for the answer.
 bool Session::ask_settings_for_parse(std::string_view unit) {
-  const bool possible = !settings_ && !settings_failed_ && cacheable_session_ && !open_unit_ &&
-                        tracker_.idle() && status_ != 'E' && block_ != Block::kDirty &&
-                        !env_.cache->unavailable(io_.now());
+  const bool possible = !settings_ && !settings_failed_ && !unread_statement_ &&
+                        !(status_ == 'T' && unnamed_portal_open_) && cacheable_session_ &&
+                        !open_unit_ && tracker_.idle() && status_ != 'E' &&
+                        block_ != Block::kDirty && !env_.cache->unavailable(io_.now());
   if (!possible) return false;
   wire::FrameHeader header;
   while (wire::peek_frame(unit, header) == wire::FrameState::kHeader &&
@@ -152,7 +163,7 @@ bool Session::ask_settings_for_parse(std::string_view unit) {
     const auto parse = wire::parse_parse(frame.body());
     if (!parse || leading_keyword(parse->sql) != Lead::kRead) continue;
     settings_epoch_ = env_.settings_epoch->load(std::memory_order_acquire);
-    send_settings_query();
+    ask_settings();
     return true;
   }
   return false;
@@ -219,6 +230,7 @@ std::optional<Session::Verdict> Session::gate_unit(const std::vector<std::size_t
   }
   // A first Parse under a name is forwarded, but its answer is worth loading all the same.
   if (shape_reason && *shape_reason != BypassReason::kProtocolShape) return bypass(*shape_reason);
+  if (!settings_ && unit_keeps_unnamed_portal()) return bypass(BypassReason::kProtocolShape);
   return gate();
 }
 
@@ -274,7 +286,7 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   candidate.statement_shape = &step.statement->shape;
   candidate.parameters = &bind.bind.parameters;
   candidate.result_formats_be = bind.bind.result_formats_be;
-  candidate.needs_row_description = bind.needs_row_description;
+  candidate.needs = {bind.needs_row_description, bind.parsed_here};
   candidate.may_wait = alone;
   return decide(candidate);
 }
@@ -316,10 +328,12 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         break;
     }
   }
+  note_hit(false);
 }
 
 void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
                            std::optional<BypassReason> shape_reason) {
+  if (!open_unit_ && unit_needs_snapshot()) catch_up_snapshot();
   std::size_t next = 0;
   for (std::size_t i = 0; i < step_count_; ++i) {
     Step& step = steps_[i];
@@ -349,8 +363,10 @@ void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std:
       inflight.load = std::move(verdict.load);
       inflight.statement = step.statement;
       inflight.generation = env_.shapes->generation();
+      inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
       const std::uint64_t id = inflight.id;
       open_unit().inflight.push_back(std::move(inflight));
+      if (step.understood) catch_up_portal(step.execute.portal);
       forward_raw(step.frame);
       tracker_.sent({wire::Request::kExecute, false, id});
     }

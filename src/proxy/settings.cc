@@ -18,6 +18,7 @@ enum Column : std::size_t {
   kMode,
   kEncoding,
   kConformingStrings,
+  kMessages,
   kSpecialColumns,
 };
 
@@ -60,6 +61,7 @@ std::string build_query() {
       "pg_catalog.current_setting('pgcache.mode', true), "
       "pg_catalog.current_setting('client_encoding', true), "
       "pg_catalog.current_setting('standard_conforming_strings', true), "
+      "pg_catalog.current_setting('client_min_messages', true), "
       "current_user, session_user, pg_catalog.current_database()";
   for (const char* name : kKeySettings) {
     sql += ", pg_catalog.current_setting('";
@@ -110,7 +112,8 @@ IdleTimeouts idle_timeouts(const std::vector<std::optional<std::string_view>>& r
 
 SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_view>>& row) {
   if (row.size() != settings_column_count()) return nullptr;
-  for (const Column column : {kSearchPath, kTemporary, kIsolation, kEncoding, kConformingStrings}) {
+  for (const Column column :
+       {kSearchPath, kTemporary, kIsolation, kEncoding, kConformingStrings, kMessages}) {
     if (!row[column]) return nullptr;
   }
   std::string serialized;
@@ -132,6 +135,7 @@ SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_vi
   settings->mode_off = row[kMode] && *row[kMode] == "off";
   settings->client_encoding = *row[kEncoding];
   settings->standard_conforming_strings = *row[kConformingStrings] == "on";
+  settings->hears_log = *row[kMessages] == "log" || row[kMessages]->starts_with("debug");
   known_.emplace(std::move(serialized), settings);
   return settings;
 }

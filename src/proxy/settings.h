@@ -30,6 +30,7 @@ struct SessionSettings {
   bool read_committed = true;      // transaction_isolation
   bool temporary_objects = false;  // the session owns temporary tables or types
   bool mode_off = false;           // pgcache.mode = off
+  bool hears_log = false;          // client_min_messages: of each statement, perhaps
 };
 using SettingsPtr = std::shared_ptr<const SessionSettings>;
 

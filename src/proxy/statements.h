@@ -45,14 +45,14 @@ class StatementTable {
 
   StatementPtr find(std::string_view name) const {
     if (name.empty()) return unnamed_;
-    const auto it = named_.find(name);
+    const auto it = named_.find(significant(name));
     return it == named_.end() ? nullptr : it->second;
   }
   void put(std::string_view name, StatementPtr statement) {
     if (name.empty()) {
       unnamed_ = std::move(statement);
     } else if (named_.size() < kMax) {
-      named_.insert_or_assign(std::string(name), std::move(statement));
+      named_.insert_or_assign(std::string(significant(name)), std::move(statement));
     } else {
       erase(name);
     }
@@ -60,16 +60,20 @@ class StatementTable {
   void erase(std::string_view name) {
     if (name.empty()) {
       unnamed_ = nullptr;
-    } else if (const auto it = named_.find(name); it != named_.end()) {
+    } else if (const auto it = named_.find(significant(name)); it != named_.end()) {
       named_.erase(it);
     }
   }
+  void clear_named() { named_.clear(); }
   void clear() {
     unnamed_ = nullptr;
     named_.clear();
   }
 
  private:
+  // PostgreSQL tells names apart by so many bytes (NAMEDATALEN - 1).
+  static std::string_view significant(std::string_view name) { return name.substr(0, 63); }
+
   StatementPtr unnamed_;
   std::unordered_map<std::string, StatementPtr, StringHash, std::equal_to<>> named_;
 };

@@ -46,6 +46,7 @@ namespace pgcache::sql {
   X(kComment, "comment")                       /* pgcache: off */                               \
   /* The session */                                                                             \
   X(kModeOff, "mode_off")                      /* pgcache.mode = off */                         \
+  X(kClientMessages, "client_messages")        /* client_min_messages shows the server's log */ \
   X(kInTransaction, "in_transaction")          /* the block wrote, locked, or set something */  \
   X(kFailedTransaction, "failed_transaction")                                                   \
   X(kIsolation, "isolation")                   /* REPEATABLE READ, SERIALIZABLE */              \

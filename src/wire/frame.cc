@@ -83,6 +83,13 @@ void append_parse(std::string& out, std::string_view name, std::string_view sql,
   finish_frame(out, start);
 }
 
+void append_close(std::string& out, char kind, std::string_view name) {
+  const std::size_t start = begin_frame(out, 'C');
+  out.push_back(kind);
+  append_cstring(out, name);
+  finish_frame(out, start);
+}
+
 void append_terminate(std::string& out) { append_empty(out, 'X'); }
 
 void append_cancel_request(std::string& out, std::string_view key) {

@@ -56,6 +56,7 @@ void append_error_response(std::string& out, const ErrorFields& fields);
 void append_query(std::string& out, std::string_view sql);
 void append_parse(std::string& out, std::string_view name, std::string_view sql,
                   std::string_view parameter_types_be);
+void append_close(std::string& out, char kind, std::string_view name);  // 'S' or 'P'
 void append_terminate(std::string& out);
 void append_cancel_request(std::string& out, std::string_view key);
 

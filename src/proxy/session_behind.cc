@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers from memory leave the origin behind what the client has been told: a statement not
+// prepared, one not destroyed, a snapshot not taken. Here it catches up, by hidden requests just
+// before the difference could be noticed. See session.h.
+#include "proxy/session.h"
+
+namespace pgcache::proxy {
+
+// A statement that so far was answered from memory only is prepared at the origin before it is
+// used.
+void Session::ensure_at_origin(std::string_view name) {
+  const StatementPtr statement = statements_.find(name);
+  if (!statement || statement->at_origin) return;
+  if (!tracker_.sent({wire::Request::kParse, true, 0})) return;
+  wire::append_parse(to_origin_.tail(), name, statement->sql, statement->parameter_types_be);
+  statement->at_origin = true;
+  if (name.empty()) behind_.unnamed_statement = unread_statement_ = false;
+}
+
+// The unnamed statement that a simple query from memory would have destroyed is closed.
+void Session::catch_up_statement(std::string_view name) {
+  if (!name.empty() || !behind_.unnamed_statement || statements_.find({})) return;
+  if (!tracker_.sent({wire::Request::kClose, true, 0})) return;
+  wire::append_close(to_origin_.tail(), 'S', {});
+  behind_.unnamed_statement = false;
+}
+
+// The unnamed portal that an answer from memory would have replaced or destroyed is closed.
+void Session::catch_up_portal(std::string_view name) {
+  if (!name.empty() || !behind_.unnamed_portal) return;
+  if (!tracker_.sent({wire::Request::kClose, true, 0})) return;
+  wire::append_close(to_origin_.tail(), 'P', {});
+  behind_.unnamed_portal = false;
+}
+
+// The block's answers so far came from memory: to the origin nothing has been asked in it yet, and
+// it would still take a SET TRANSACTION. Only between units.
+void Session::catch_up_snapshot() {
+  if (!behind_.snapshot || status_ != 'T' || unread_statement_ || tracker_.discarding()) return;
+  behind_.snapshot = false;
+  send_settings_query();
+}
+
+// The exchange may hold something that PostgreSQL takes only before the first query of a block.
+bool Session::unit_needs_snapshot() const {
+  if (!behind_.snapshot) return false;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    const Step& step = steps_[i];
+    if (step.tag != 'B') continue;
+    if (!step.statement) return true;
+    const bool utility = leading_keyword(step.statement->sql) == Lead::kUtility;
+    if (utility && !statement_effects(*step.statement).harmless) return true;
+  }
+  return false;
+}
+
+// The exchange may go on with an unnamed portal of an earlier one, which a simple query (the one
+// for the settings is one) would destroy.
+bool Session::unit_keeps_unnamed_portal() const {
+  if (status_ != 'T' || !unnamed_portal_open_) return false;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    const Step& step = steps_[i];
+    if (step.tag == 'B' && step.bind.portal.empty()) return false;
+    if (step.tag == 'E' && step.execute.portal.empty()) return true;
+  }
+  return true;
+}
+
+void Session::note_hit(bool simple) {
+  if (simple) {
+    statements_.erase({});
+    behind_.unnamed_statement = true;
+  }
+  if (status_ == 'T') behind_.unnamed_portal = behind_.snapshot = true;
+}
+
+}  // namespace pgcache::proxy

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers from memory leave the origin behind; what goes to it unseen so that no client notices.
+#include <gtest/gtest.h>
+
+#include "proxy/session.h"
+#include "proxy/session_test_support.h"
+
+namespace pgcache::proxy::testing {
+namespace {
+
+const std::string kText = "SELECT id FROM users WHERE id = $1";
+const std::string kSelect7 = query("SELECT id FROM users WHERE id = 7");
+const std::string kAnswer7 = row_description() + row({"7"}) + complete("SELECT 1");
+const std::string kClosed = frame('3', "");
+const std::string kCloseStatement = frame('C', "S\0"s);
+const std::string kClosePortal = frame('C', "P\0"s);
+const std::string kExchange =
+    parse("", kText) + bind("", {"7"}) + describe_portal() + execute() + sync();
+const std::string kExchangeAnswer = kParsed + kBound + kAnswer7 + ready();
+
+// Both ways of asking are in memory afterwards; the unnamed statement is gone.
+void warm(Peer& peer) {
+  peer.client(kExchange);
+  peer.answer_settings();
+  ASSERT_EQ(peer.to_origin(), kExchange);
+  peer.origin(kExchangeAnswer);
+  peer.client(kSelect7);
+  ASSERT_EQ(peer.to_origin(), kSelect7);
+  peer.origin(kAnswer7 + ready());
+  peer.to_client();
+  ASSERT_EQ(peer.world.stats.misses.load(), 2u);
+}
+
+void begin(Peer& peer) {
+  peer.client(query("BEGIN"));
+  ASSERT_EQ(peer.to_origin(), query("BEGIN"));
+  peer.origin(complete("BEGIN") + ready('T'));
+  peer.to_client();
+}
+
+TEST(SessionBehind, TheSettingsQueryLeavesTheClientItsUnnamedStatement) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(parse("", kText) + sync());
+  ASSERT_EQ(peer.to_origin(), parse("", kText) + sync());
+  peer.origin(kParsed + ready());
+  // A named statement changes settings: they are unknown then.
+  const std::string set =
+      parse("w", "SET DateStyle = 'German'") + bind("w", {}) + execute() + sync();
+  peer.client(set);
+  ASSERT_EQ(peer.to_origin(), set);
+  peer.origin(kParsed + kBound + complete("SET") + ready());
+  peer.to_client();
+  const std::string unit = bind("", {"8"}) + execute() + sync();
+  peer.client(unit);
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_origin(), parse("", kText) + unit);  // the settings query destroyed it
+  peer.origin(kParsed + kBound + row({"8"}) + complete("SELECT 1") + ready());
+  EXPECT_EQ(peer.to_client(), kBound + row({"8"}) + complete("SELECT 1") + ready());
+}
+
+TEST(SessionBehind, ASimpleHitDestroysTheUnnamedStatement) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(parse("", "SELECT name FROM users WHERE id = $1") + sync());
+  peer.to_origin();
+  peer.origin(kParsed + ready());
+  peer.client(kSelect7);
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+  peer.to_client();
+  const std::string unit = bind("", {"7"}) + execute() + sync();
+  peer.client(unit);
+  EXPECT_EQ(peer.to_origin(), kCloseStatement + unit);
+  peer.origin(kClosed + error("26000") + ready());
+  EXPECT_EQ(peer.to_client(), error("26000") + ready());
+}
+
+TEST(SessionBehind, AHitInABlockReplacesTheUnnamedPortal) {
+  for (const bool simple : {true, false}) {
+    World world;
+    Peer peer(world);
+    warm(peer);
+    begin(peer);
+    const std::string first = bind("k", {}) + execute(3) + sync();
+    peer.client(parse("k", "SELECT id FROM users") + sync());
+    peer.to_origin();
+    peer.origin(kParsed + ready('T'));
+    peer.client(first);
+    ASSERT_EQ(peer.to_origin(), first);
+    peer.origin(kBound + row({"1"}) + frame('s', "") + ready('T'));
+    peer.to_client();
+    peer.client(simple ? kSelect7 : kExchange);
+    ASSERT_EQ(peer.to_origin(), "") << simple;
+    ASSERT_EQ(world.stats.hits.load(), 1u);
+    peer.to_client();
+    peer.client(execute(3) + sync());
+    EXPECT_EQ(peer.to_origin(), kClosePortal + execute(3) + sync());
+    peer.origin(kClosed + error("34000") + ready('E'));
+    EXPECT_EQ(peer.to_client(), error("34000") + ready('E'));
+  }
+}
+
+TEST(SessionBehind, AnUnnamedPortalIsNotDestroyedToLearnTheSettings) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(parse("k", kText) + sync());
+  peer.to_origin();
+  peer.origin(kParsed + ready('T'));
+  const std::string first = bind("k", {"1"}) + execute(3) + sync();
+  peer.client(first);
+  ASSERT_EQ(peer.to_origin(), first);
+  peer.origin(kBound + row({"1"}) + frame('s', "") + frame('S', "DateStyle\0German\0"s) +
+              ready('T'));
+  peer.to_client();
+  const std::string named = bind("k", {"7"}, "p") + frame('E', "p\0\0\0\0\0"s) + sync();
+  peer.client(named);
+  EXPECT_EQ(peer.to_origin(), named);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kProtocolShape), 1u);
+}
+
+TEST(SessionBehind, AQueryHasBeenAskedInTheBlockWhenSetTransactionComes) {
+  const std::string set = query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(kSelect7);
+  ASSERT_EQ(world.stats.hits.load(), 1u);
+  peer.to_client();
+  peer.client(set);
+  EXPECT_EQ(peer.to_origin(), query(settings_query()) + set);
+  std::string reply = Peer::settings_reply();
+  reply.back() = 'T';
+  peer.origin(reply + error("25001") + ready('E'));
+  EXPECT_EQ(peer.to_client(), error("25001") + ready('E'));
+}
+
+TEST(SessionBehind, NothingIsAskedForBeforeCommit) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(kSelect7);
+  ASSERT_EQ(world.stats.hits.load(), 1u);
+  peer.client(query("COMMIT"));
+  EXPECT_EQ(peer.to_origin(), query("COMMIT"));
+}
+
+TEST(SessionBehind, AClosedPortalIsNotExecutedFromMemory) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  const std::string unit = parse("", kText) + bind("", {"7"}) + kClosePortal + execute() + sync();
+  peer.client(unit);
+  EXPECT_EQ(peer.to_origin(), unit);
+  EXPECT_EQ(world.stats.hits.load(), 0u);
+  peer.origin(kParsed + kBound + kClosed + error("34000") + ready());
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + kClosed + error("34000") + ready());
+  // Closed behind its execution it is served.
+  peer.client(parse("", kText) + bind("", {"7"}) + execute() + kClosePortal + sync());
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
+TEST(SessionBehind, APortalThatMayBeACursorIsTheOrigins) {
+  const std::string named = parse("", kText) + bind("", {"7"}, "p") + frame('D', "Pp\0"s) +
+                            frame('E', "p\0\0\0\0\0"s) + sync();
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(named);
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+  // Another one is closed in passing.
+  const std::string other =
+      parse("", kText) + bind("", {"7"}) + execute() + frame('C', "Pp\0"s) + sync();
+  peer.client(other);
+  EXPECT_EQ(peer.to_origin(), other);
+  peer.origin(kExchangeAnswer);
+  const std::string declare = query("DECLARE p CURSOR WITH HOLD FOR SELECT id FROM users");
+  peer.client(declare);
+  ASSERT_EQ(peer.to_origin(), declare);
+  peer.origin(complete("DECLARE CURSOR") + ready());
+  peer.client(named);
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_origin(), named);
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
+TEST(SessionBehind, ALargeBindGetsTheStatementThatOnlyMemoryKnows) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(kExchange);
+  ASSERT_EQ(world.stats.hits.load(), 1u);
+  peer.to_client();
+  const std::string unit =
+      bind("", {std::string(world.config.max_unit_size + 1, 'x')}) + execute() + sync();
+  peer.client(unit);
+  std::string sent = peer.to_origin();
+  peer.session.on_output_drained();
+  sent += peer.to_origin();
+  EXPECT_EQ(sent.size(), parse("", kText).size() + unit.size());
+  EXPECT_EQ(sent.substr(0, 60), (parse("", kText) + unit).substr(0, 60));
+}
+
+TEST(SessionBehind, AnAnswerWithoutItsParseIsNotServedToAParse) {
+  World world;
+  Peer peer(world);
+  peer.client(parse("s", kText) + sync());
+  peer.answer_settings();
+  peer.to_origin();
+  const std::string notice = frame('N', "SNOTICE\0C42622\0Mtruncated\0\0"s);
+  peer.origin(notice + kParsed + ready());
+  const std::string unit = bind("s", {"7"}) + describe_portal() + execute() + sync();
+  peer.client(unit);
+  ASSERT_EQ(peer.to_origin(), unit);
+  peer.origin(kBound + kAnswer7 + ready());
+  peer.client(unit);
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+  peer.to_client();
+  for (int i = 0; i < 2; ++i) {  // the notice keeps it out
+    peer.client(kExchange);
+    EXPECT_EQ(peer.to_origin(), kExchange);
+    peer.origin(notice + kExchangeAnswer);
+    EXPECT_EQ(peer.to_client(), notice + kExchangeAnswer);
+  }
+  peer.client(kExchange);
+  peer.to_origin();
+  peer.origin(kExchangeAnswer);  // none this time: now it serves both
+  peer.client(kExchange + unit);
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(world.stats.hits.load(), 3u);
+}
+
+TEST(SessionBehind, NoticesOfHiddenRequestsAreNotTheClients) {
+  World world;
+  Peer peer(world);
+  peer.client(kSelect7);
+  ASSERT_EQ(peer.to_origin(), query(settings_query()));
+  peer.origin(frame('N', "SLOG\0C00000\0Mstatement\0\0"s) + Peer::settings_reply());
+  EXPECT_EQ(peer.to_client(), "");
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+}
+
+TEST(SessionBehind, AFlushWithABodyIsAnErrorUpToTheNextSync) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  const std::string bad = frame('H', "\0"s);
+  peer.client(bad + kSelect7 + sync());
+  EXPECT_EQ(peer.to_origin(), bad);  // the query waits for what comes of it
+  peer.origin(error("08P01"));
+  EXPECT_EQ(peer.to_origin(), kSelect7 + sync());  // discarded there up to the Sync
+  peer.origin(ready());
+  EXPECT_EQ(peer.to_client(), error("08P01") + ready());
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+}
+
+TEST(SessionBehind, NamesDifferInTheirFirst63Bytes) {
+  const std::string name(63, 'n');
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(parse(name + "x", kText) + sync());
+  peer.to_origin();
+  peer.origin(kParsed + ready());
+  peer.client(frame('C', "S" + name + "y\0"s) + sync());
+  peer.to_origin();
+  peer.origin(kClosed + ready());
+  peer.to_client();
+  const std::string unit = bind(name + "x", {"7"}) + execute() + sync();
+  peer.client(unit);
+  EXPECT_EQ(peer.to_origin(), unit);
+  EXPECT_EQ(world.stats.hits.load(), 0u);
+}
+
+TEST(SessionBehind, AnUnknownProtocolIsTheOriginsToRefuse) {
+  World world;
+  FakeIo io;
+  Session session(world.environment, io);
+  session.start();
+  const std::string packet = "\0\0\0\x0c\0\4\0\0abc\0"s;
+  session.client_input().append(packet);
+  session.on_client_bytes();
+  session.on_origin_connected();
+  EXPECT_EQ(session.to_origin().pieces(1).front(), packet);
+  session.origin_input().append(error("0A000"));
+  session.on_origin_bytes();
+  EXPECT_EQ(session.to_client().pieces(1).front(), error("0A000"));
+}
+
+}  // namespace
+}  // namespace pgcache::proxy::testing

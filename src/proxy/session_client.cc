@@ -221,6 +221,8 @@ void Session::forward_extended(wire::Frame frame) {
         forward_bind(frame.bytes, *bind);
         return;
       }
+      ensure_at_origin({});
+      catch_up_statement({});
       unit.effects.merge(unknown_effects());
       break;
     case 'D':
@@ -256,8 +258,9 @@ void Session::before_target(char tag, const wire::Target& target) {
   }
 }
 
-// The text of a Parse, or even its name, was not read.
+// The text of a Parse, or even its name, will not be read.
 void Session::forget_statements() {
+  ensure_at_origin({});
   statements_.clear();
   unread_statement_ = true;
 }

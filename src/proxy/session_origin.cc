@@ -332,7 +332,7 @@ void Session::after_unit(const Effects& effects) {
   const bool was_dirty = block_ == Block::kDirty;
   block_ = next_block(block_, effects, status_);
   if (!effects.harmless || (was_dirty && block_ == Block::kNone)) lose_settings();
-  if (effects.clears_statements) statements_.clear();
+  if (effects.clears_statements) statements_.clear_named();
   for (const std::string& name : effects.deallocates) statements_.erase(name);
   cursors_possible_ |= effects.opens_cursors;
   if (status_ != 'T') {

@@ -202,7 +202,9 @@ class Session {
   void send_settings_query();
   Verdict ask_settings();  // and wait for the answer
   void lose_settings();
-  StatementPtr make_statement(std::string_view sql, std::string_view types_be) const;
+  std::shared_ptr<const StatementText> make_text(std::string_view sql,
+                                                 std::string_view types_be) const;
+  StatementPtr make_statement(std::string_view sql, std::string_view types_be);
   cache::ShapePtr shape_of(Statement& statement) const;
   cache::ShapePtr find_shape(std::string_view sql, const sql::StatementShape& shape,
                              const std::vector<pg::Oid>& types) const;
@@ -315,6 +317,7 @@ class Session {
   pg::Lsn write_position_;
 
   StatementTable statements_;
+  StatementPtr last_made_;
   std::vector<Step> steps_;
   std::size_t step_count_ = 0;
   std::string key_;

@@ -12,7 +12,8 @@ void Session::ensure_at_origin(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
   if (!statement || statement->at_origin) return;
   if (!tracker_.sent({wire::Request::kParse, true, 0})) return;
-  wire::append_parse(to_origin_.tail(), name, statement->sql, statement->parameter_types_be);
+  wire::append_parse(to_origin_.tail(), name, statement->text->sql,
+                     statement->text->parameter_types_be);
   statement->at_origin = true;
   if (name.empty()) behind_.unnamed_statement = unread_statement_ = false;
 }
@@ -48,7 +49,7 @@ bool Session::unit_needs_snapshot() const {
     const Step& step = steps_[i];
     if (step.tag != 'B') continue;
     if (!step.statement) return true;
-    const bool utility = leading_keyword(step.statement->sql) == Lead::kUtility;
+    const bool utility = step.statement->text->lead == Lead::kUtility;
     if (utility && !statement_effects(*step.statement).harmless) return true;
   }
   return false;

@@ -286,9 +286,9 @@ const cache::Shape* Session::proven(const cache::ShapePtr& shape) const {
 }
 
 Effects Session::statement_effects(Statement& statement) const {
-  const Lead lead = leading_keyword(statement.sql);
+  const Lead lead = statement.text->lead;
   const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(statement);
-  return effects_of(lead, statement.sql, proven(shape));
+  return effects_of(lead, statement.text->sql, proven(shape));
 }
 
 Route Session::forwarded_route(const Verdict& verdict) {
@@ -312,13 +312,13 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   Unit& unit = open_unit();
   const StatementPtr statement = statements_.find(bind.statement);
   // During a COPY nothing can be made good.
-  if (!statement || is_copy(statement->sql)) ensure_at_origin({});
+  if (!statement || is_copy(statement->text->sql)) ensure_at_origin({});
   unit.effects.merge(statement ? statement_effects(*statement) : unknown_effects());
   if (bind.portal.empty()) {
     behind_.unnamed_portal = false;
     unnamed_portal_open_ = true;
   }
-  if (statement && leading_keyword(statement->sql) != Lead::kUtility) behind_.snapshot = false;
+  if (statement && statement->text->lead != Lead::kUtility) behind_.snapshot = false;
   forward_raw(frame);
   tracker_.sent({wire::Request::kBind, false, 0});
 }

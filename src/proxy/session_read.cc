@@ -128,29 +128,48 @@ cache::ShapePtr Session::shape_of(Statement& statement) const {
       statement.analysed->generation == env_.shapes->generation()) {
     return statement.analysed;
   }
-  if (statement.scanned_conforming != needs_conforming()) {
-    statement.scanned_conforming = needs_conforming();
-    statement.shape = sql::scan_shape(statement.sql, statement.scanned_conforming);
+  if (statement.text->scanned_conforming != needs_conforming()) {
+    statement.text = make_text(statement.text->sql, statement.text->parameter_types_be);
   }
-  statement.analysed = find_shape(statement.sql, statement.shape, statement.parameter_types);
+  const StatementText& text = *statement.text;
+  statement.analysed = find_shape(text.sql, text.shape, text.parameter_types);
   statement.analysed_settings = settings_id;
   return statement.analysed;
 }
 
-StatementPtr Session::make_statement(std::string_view sql, std::string_view types_be) const {
-  auto statement = std::make_shared<Statement>();
-  statement->sql = sql;
-  statement->parameter_types_be = types_be;
+std::shared_ptr<const StatementText> Session::make_text(std::string_view sql,
+                                                        std::string_view types_be) const {
+  auto text = std::make_shared<StatementText>();
+  text->sql = sql;
+  text->parameter_types_be = types_be;
   for (std::size_t i = 0; i + 4 <= types_be.size(); i += 4) {
-    statement->parameter_types.push_back(pg::Oid{load_be32(types_be.data() + i)});
+    text->parameter_types.push_back(pg::Oid{load_be32(types_be.data() + i)});
+  }
+  text->lead = leading_keyword(sql);
+  text->scanned_conforming = needs_conforming();
+  if (sql.size() <= env_.config->max_query_size) {
+    text->shape = sql::scan_shape(sql, text->scanned_conforming);
+  }
+  return text;
+}
+
+// Many drivers parse the same text again for each execution: what it tells is found once.
+StatementPtr Session::make_statement(std::string_view sql, std::string_view types_be) {
+  auto statement = std::make_shared<Statement>();
+  const bool again = last_made_ && last_made_->text->sql == sql &&
+                     last_made_->text->parameter_types_be == types_be &&
+                     last_made_->text->scanned_conforming == needs_conforming();
+  if (again) {
+    statement->text = last_made_->text;
+    statement->analysed = last_made_->analysed;
+    statement->analysed_settings = last_made_->analysed_settings;
+  } else {
+    statement->text = make_text(sql, types_be);
   }
   statement->accepted_generation = statement->parsed_generation = env_.shapes->generation();
   statement->parsed_settings = settings_;
   statement->parsed_at_disturbance = disturbances_;
-  statement->scanned_conforming = needs_conforming();
-  if (sql.size() <= env_.config->max_query_size) {
-    statement->shape = sql::scan_shape(sql, statement->scanned_conforming);
-  }
+  last_made_ = statement;
   return statement;
 }
 

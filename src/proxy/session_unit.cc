@@ -179,7 +179,7 @@ bool Session::handle_unit(std::string_view bytes) {
     const Step& step = steps_[i];
     if (step.tag != 'E') continue;
     executes.push_back(i);
-    candidate_read |= step.statement && leading_keyword(step.statement->sql) == Lead::kRead;
+    candidate_read |= step.statement && step.statement->text->lead == Lead::kRead;
   }
   if (executes.empty() && ask_settings_for_parse(bytes)) return false;
   std::vector<Verdict> verdicts;
@@ -249,7 +249,7 @@ bool Session::means_what_it_meant(Statement& statement, const sql::CacheableQuer
   if (!statement.parsed_settings) return false;
   const SessionSettings& then = *statement.parsed_settings;
   if (then.standard_conforming_strings != settings_->standard_conforming_strings &&
-      statement.sql.find('\\') != std::string::npos) {
+      statement.text->sql.find('\\') != std::string::npos) {
     return false;
   }
   const std::vector<pg::Oid>& types = query.parameter_types;
@@ -258,7 +258,7 @@ bool Session::means_what_it_meant(Statement& statement, const sql::CacheableQuer
     if (!statement.parsed_types) statement.parsed_types = types;
     return true;
   }
-  const std::vector<pg::Oid>& declared = statement.parameter_types;
+  const std::vector<pg::Oid>& declared = statement.text->parameter_types;
   for (std::size_t i = 0; i < types.size(); ++i) {
     if (i < declared.size() && declared[i] != pg::Oid::kInvalid) continue;
     const bool same = statement.parsed_types && i < statement.parsed_types->size() &&
@@ -273,7 +273,7 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   if (!step.statement) return bypass(BypassReason::kUnknownStatement);
   const Step& bind = steps_[step.bind_step];
   ReadCandidate candidate;
-  candidate.sql = step.statement->sql;
+  candidate.sql = step.statement->text->sql;
   candidate.shape = shape_of(*step.statement);
   const sql::CacheableQuery* query =
       candidate.shape ? candidate.shape->analysis.cacheable() : nullptr;
@@ -283,7 +283,7 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
     verdict.kind = Verdict::Kind::kMiss;
     return verdict;
   }
-  candidate.statement_shape = &step.statement->shape;
+  candidate.statement_shape = &step.statement->text->shape;
   candidate.parameters = &bind.bind.parameters;
   candidate.result_formats_be = bind.bind.result_formats_be;
   candidate.needs = {bind.needs_row_description, bind.parsed_here};

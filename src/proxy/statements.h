@@ -12,18 +12,25 @@
 
 #include "base/hash.h"
 #include "cache/shape_table.h"
+#include "proxy/effects.h"
 #include "proxy/settings.h"
 #include "sql/shape.h"
 
 namespace pgcache::proxy {
 
-struct Statement {
+// What a Parse says, and what its text alone tells. Shared by the statements of one text.
+struct StatementText {
   std::string sql;
   std::string parameter_types_be;  // as Parse declared them
   std::vector<pg::Oid> parameter_types;
-  sql::StatementShape shape;
+  Lead lead = Lead::kUtility;
+  sql::StatementShape shape;       // empty for a text beyond max_query_size
   bool scanned_conforming = true;  // the setting that `shape` was scanned under
-  bool at_origin = false;          // the origin has it under this name
+};
+
+struct Statement {
+  std::shared_ptr<const StatementText> text;
+  bool at_origin = false;  // the origin has it under this name
   // The catalog's generation under which the origin last accepted it. In a later one its result
   // type may have changed: then the origin has to say "cached plan must not change result type".
   std::uint64_t accepted_generation = 0;

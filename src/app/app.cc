@@ -196,7 +196,7 @@ cache::CacheStatus App::cache_status() const {
 std::vector<std::string> App::problem_lines() const {
   std::vector<std::string> lines;
   if (strict_unavailable_) {
-    lines.push_back(
+    lines.emplace_back(
         "consistency = strict: reads are forwarded, since pgcache cannot act as a "
         "synchronous standby yet; use consistency = session to cache");
   }

@@ -2,6 +2,7 @@
 // Evaluation of predicates on one row. Internally a truth is the set of the values it may have, so
 // that "false or NULL" under AND, OR and NOT stays exact.
 #include <algorithm>
+#include <compare>
 
 #include "sql/analysis.h"
 
@@ -40,13 +41,13 @@ Possible compare_values(CompareOp op, const pg::Value& a, const pg::Value& b, bo
   if (!order) return kAny;
   switch (op) {
     case CompareOp::kLt:
-      return of(*order < 0);
+      return of(std::is_lt(*order));
     case CompareOp::kLe:
-      return of(*order <= 0);
+      return of(std::is_lteq(*order));
     case CompareOp::kGt:
-      return of(*order > 0);
+      return of(std::is_gt(*order));
     case CompareOp::kGe:
-      return of(*order >= 0);
+      return of(std::is_gteq(*order));
     case CompareOp::kEq:
     case CompareOp::kNe:
       break;

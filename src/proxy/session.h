@@ -146,6 +146,19 @@ class Session {
     std::uint64_t inflight_id = 0;       // of Bind: the Inflight of its portal's Execute
     bool parsed_here = false;            // of Bind: its statement's Parse is in the unit
     bool needs_row_description = false;  // of Bind: its portal is described in the unit
+
+    // As new, but for the memory that it keeps.
+    void reset() {
+      parse = {};
+      bind.portal = bind.statement = bind.result_formats_be = {};
+      bind.parameters.clear();
+      target = {};
+      execute = {};
+      understood = understood_portal = parsed_here = needs_row_description = false;
+      statement.reset();
+      bind_step = 0;
+      inflight_id = 0;
+    }
   };
 
   // --- session.cc: life
@@ -229,7 +242,7 @@ class Session {
   bool execute_is_harmless(std::size_t at) const;
   bool means_what_it_meant(Statement& statement, const sql::CacheableQuery& query) const;
   void serve_unit(const std::vector<Verdict>& verdicts);
-  void forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
+  void forward_unit(std::vector<Verdict>& verdicts, const std::vector<std::size_t>& executes,
                     std::optional<sql::BypassReason> shape_reason);
 
   // --- session_origin.cc: frames of the origin
@@ -281,6 +294,7 @@ class Session {
   std::vector<wire::PendingRequest> dropped_;
   std::uint64_t next_id_ = 1;
   std::optional<Unit> open_unit_;
+  std::vector<Inflight> spare_inflight_;  // an empty one, for its memory
   std::deque<Unit> units_;
   // RowDescriptions of the present unit's portals, by the id of the Inflight that executes them.
   std::vector<std::pair<std::uint64_t, std::string>> descriptions_;
@@ -320,6 +334,9 @@ class Session {
   StatementPtr last_made_;
   std::vector<Step> steps_;
   std::size_t step_count_ = 0;
+  // Of the unit that is being handled: its Executes and what was decided for each.
+  std::vector<std::size_t> executes_;
+  std::vector<Verdict> verdicts_;
   std::string key_;
   std::unique_ptr<cache::Wait> wait_;
   bool waited_ = false;

@@ -173,6 +173,7 @@ Session::Unit& Session::open_unit() {
   if (!open_unit_) {
     open_unit_.emplace(Unit{});
     open_unit_->id = next_id_++;
+    open_unit_->inflight = std::move(spare_inflight_);
     open_unit_->started = frame_started_ == TimePoint{} ? io_.now() : frame_started_;
   }
   return *open_unit_;
@@ -312,7 +313,7 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   Unit& unit = open_unit();
   const StatementPtr statement = statements_.find(bind.statement);
   // During a COPY nothing can be made good.
-  if (!statement || is_copy(statement->text->sql)) ensure_at_origin({});
+  if (!statement || statement->text->copies) ensure_at_origin({});
   unit.effects.merge(statement ? statement_effects(*statement) : unknown_effects());
   if (bind.portal.empty()) {
     behind_.unnamed_portal = false;

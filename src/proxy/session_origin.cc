@@ -326,6 +326,8 @@ void Session::complete_unit(Unit unit) {
     faults::load_delay();
     (void)env_.cache->publish(std::move(inflight.load), std::move(result));
   }
+  unit.inflight.clear();
+  spare_inflight_ = std::move(unit.inflight);
 }
 
 void Session::after_unit(const Effects& effects) {

@@ -146,6 +146,7 @@ std::shared_ptr<const StatementText> Session::make_text(std::string_view sql,
     text->parameter_types.push_back(pg::Oid{load_be32(types_be.data() + i)});
   }
   text->lead = leading_keyword(sql);
+  text->copies = is_copy(sql);
   text->scanned_conforming = needs_conforming();
   if (sql.size() <= env_.config->max_query_size) {
     text->shape = sql::scan_shape(sql, text->scanned_conforming);

@@ -16,7 +16,7 @@ void Session::parse_unit(std::string_view bytes) {
          header.total_bytes() <= bytes.size()) {
     if (steps_.size() == step_count_) steps_.emplace_back();
     Step& step = steps_[step_count_++];
-    step = Step{};
+    step.reset();
     step.tag = header.tag;
     step.frame = bytes.substr(0, header.total_bytes());
     const std::string_view body = step.frame.substr(wire::kHeaderBytes);
@@ -30,7 +30,7 @@ void Session::parse_unit(std::string_view bytes) {
         keep(step.parse, wire::parse_parse(body));
         break;
       case 'B':
-        keep(step.bind, wire::parse_bind(body));
+        step.understood = wire::parse_bind(body, step.bind);
         break;
       case 'D':
       case 'C':
@@ -173,7 +173,8 @@ bool Session::handle_unit(std::string_view bytes) {
   if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
   parse_unit(bytes);
   const std::optional<BypassReason> shape_reason = link_unit();
-  std::vector<std::size_t> executes;
+  std::vector<std::size_t>& executes = executes_;
+  executes.clear();
   bool candidate_read = false;
   for (std::size_t i = 0; i < step_count_; ++i) {
     const Step& step = steps_[i];
@@ -182,7 +183,8 @@ bool Session::handle_unit(std::string_view bytes) {
     candidate_read |= step.statement && step.statement->text->lead == Lead::kRead;
   }
   if (executes.empty() && ask_settings_for_parse(bytes)) return false;
-  std::vector<Verdict> verdicts;
+  std::vector<Verdict>& verdicts = verdicts_;
+  verdicts.clear();
   std::optional<Verdict> stop;
   const bool only_unknown = executes.empty() || !candidate_read;
   if (!only_unknown) stop = gate_unit(executes, shape_reason);
@@ -210,8 +212,9 @@ bool Session::handle_unit(std::string_view bytes) {
   if (all_hit) {
     serve_unit(verdicts);
   } else {
-    forward_unit(std::move(verdicts), executes, shape_reason);
+    forward_unit(verdicts, executes, shape_reason);
   }
+  verdicts.clear();
   held_bytes_ = 0;
   consume_client(bytes.size());
   return true;
@@ -331,7 +334,7 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
   note_hit(false);
 }
 
-void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std::size_t>& executes,
+void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std::size_t>& executes,
                            std::optional<BypassReason> shape_reason) {
   if (!open_unit_ && unit_needs_snapshot()) catch_up_snapshot();
   std::size_t next = 0;
@@ -346,8 +349,10 @@ void Session::forward_unit(std::vector<Verdict> verdicts, const std::vector<std:
     } else if (step.tag == 'D' && step.understood_portal) {
       forward_raw(step.frame);
       tracker_.sent({wire::Request::kDescribe, false, steps_[step.bind_step].inflight_id});
+    } else if (step.tag == 'B' && step.understood) {
+      step.inflight_id = next_id_++;
+      forward_bind(step.frame, step.bind);
     } else if (step.tag != 'E' || executes.empty()) {
-      if (step.tag == 'B') step.inflight_id = next_id_++;
       forward_extended(frame);
     } else {
       Verdict& verdict = verdicts[next++];

@@ -24,6 +24,7 @@ struct StatementText {
   std::string parameter_types_be;  // as Parse declared them
   std::vector<pg::Oid> parameter_types;
   Lead lead = Lead::kUtility;
+  bool copies = false;             // a COPY
   sql::StatementShape shape;       // empty for a text beyond max_query_size
   bool scanned_conforming = true;  // the setting that `shape` was scanned under
 };

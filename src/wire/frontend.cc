@@ -32,30 +32,36 @@ std::optional<Parse> parse_parse(std::string_view body) {
   return parse;
 }
 
-std::optional<Bind> parse_bind(std::string_view body) {
+bool parse_bind(std::string_view body, Bind& bind) {
   ByteReader reader(body);
-  Bind bind;
   bind.portal = reader.cstring();
   bind.statement = reader.cstring();
   const std::uint16_t format_count = reader.u16();
   const std::string_view formats = reader.bytes(std::size_t{format_count} * 2);
   const std::uint16_t count = reader.u16();
-  if (!reader.ok() || (format_count > 1 && format_count != count)) return std::nullopt;
-  if (reader.remaining() < std::size_t{count} * 4) return std::nullopt;
+  if (!reader.ok() || (format_count > 1 && format_count != count)) return false;
+  if (reader.remaining() < std::size_t{count} * 4) return false;
   bind.parameters.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     BindParameter& parameter = bind.parameters[i];
     const std::size_t at = format_count == 1 ? 0 : i;
     const std::uint16_t format = format_count == 0 ? 0 : load_be16(formats.data() + 2 * at);
     const std::int32_t length = reader.i32();
-    if (format > 1 || length < -1) return std::nullopt;
+    if (format > 1 || length < -1) return false;
     parameter.binary = format == 1;
     parameter.is_null = length == -1;
+    parameter.bytes = {};
     if (length > 0) parameter.bytes = reader.bytes(static_cast<std::size_t>(length));
   }
   const std::uint16_t result_count = reader.u16();
   bind.result_formats_be = reader.bytes(std::size_t{result_count} * 2);
-  if (!reader.ok() || !reader.at_end()) return std::nullopt;
+  if (!reader.ok() || !reader.at_end()) return false;
+  return true;
+}
+
+std::optional<Bind> parse_bind(std::string_view body) {
+  Bind bind;
+  if (!parse_bind(body, bind)) return std::nullopt;
   return bind;
 }
 

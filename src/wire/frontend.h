@@ -38,6 +38,7 @@ struct Bind {
 // Format codes other than 0 and 1, and a format list that is neither empty, one, nor one for each
 // parameter, yield nothing.
 std::optional<Bind> parse_bind(std::string_view body);
+bool parse_bind(std::string_view body, Bind& into);  // reuses its memory
 
 struct Target {     // of Describe and Close
   char kind = 'S';  // S statement, P portal

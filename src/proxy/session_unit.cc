@@ -201,7 +201,10 @@ bool Session::handle_unit(std::string_view bytes) {
       verdicts.push_back(bypass(BypassReason::kInTransaction));
     } else {
       verdicts.push_back(decide_execute(at, executes.size() == 1));
-      if (verdicts.back().kind == Verdict::Kind::kHeld) return false;
+      if (verdicts.back().kind == Verdict::Kind::kHeld) {
+        verdicts.clear();  // and with it the loads of Executes before
+        return false;
+      }
     }
     // What gate() found out holds for the next Execute only if this one leaves it alone.
     disturbed = disturbed || !execute_is_harmless(at);

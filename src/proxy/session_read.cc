@@ -408,7 +408,15 @@ bool Session::handle_query(wire::Frame frame) {
     Effects effects = sql ? effects_of(lead, *sql, proven(shape)) : unread_effects();
     if (lead != Lead::kUtility) behind_.snapshot = false;
     if (!effects.harmless && !open_unit_) catch_up_snapshot();
+    const StatementPtr unnamed = statements_.find({});
+    const Behind behind = behind_;
+    const bool unread = unread_statement_;
     forward_query(frame.bytes, std::move(effects), std::move(verdict), std::move(shape));
+    if (!sql) {  // malformed: refused before it destroys anything
+      statements_.put({}, unnamed);
+      behind_ = behind;
+      unread_statement_ = unread;
+    }
   }
   consume_client(total);
   return true;

@@ -35,27 +35,20 @@ void CancelForwarder::start(boost::asio::io_context& context, const net::ServerA
 }
 
 void CancelForwarder::send() {
-  boost::asio::async_write(
-      *socket_, boost::asio::buffer(request_),
-      [self = shared_from_this()](boost::system::error_code error, std::size_t) {
-        if (error) {
-          self->finish();
-        } else {
-          self->read();
-        }
-      });
+  boost::asio::async_write(*socket_, boost::asio::buffer(request_),
+                           [self = shared_from_this()](boost::system::error_code error,
+                                                       std::size_t) { self->read_on(error); });
 }
 
-void CancelForwarder::read() {
-  socket_->async_read_some(
-      boost::asio::buffer(ignored_),
-      [self = shared_from_this()](boost::system::error_code error, std::size_t) {
-        if (error) {
-          self->finish();
-        } else {
-          self->read();
-        }
-      });
+// Until the origin closes.
+void CancelForwarder::read_on(boost::system::error_code error) {
+  if (error) {
+    finish();
+    return;
+  }
+  socket_->async_read_some(boost::asio::buffer(ignored_),
+                           [self = shared_from_this()](boost::system::error_code failed,
+                                                       std::size_t) { self->read_on(failed); });
 }
 
 void CancelForwarder::finish() {

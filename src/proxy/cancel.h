@@ -23,7 +23,7 @@ class CancelForwarder : public std::enable_shared_from_this<CancelForwarder> {
 
  private:
   void send();
-  void read();
+  void read_on(boost::system::error_code error);
   void finish();
 
   boost::asio::steady_timer timer_;

@@ -149,15 +149,10 @@ class Session {
 
     // As new, but for the memory that it keeps.
     void reset() {
-      parse = {};
-      bind.portal = bind.statement = bind.result_formats_be = {};
-      bind.parameters.clear();
-      target = {};
-      execute = {};
-      understood = understood_portal = parsed_here = needs_row_description = false;
-      statement.reset();
-      bind_step = 0;
-      inflight_id = 0;
+      std::vector<wire::BindParameter> parameters = std::move(bind.parameters);
+      parameters.clear();
+      *this = Step{};
+      bind.parameters = std::move(parameters);
     }
   };
 
@@ -182,6 +177,7 @@ class Session {
   void forward_extended(wire::Frame frame);
   void before_target(char tag, const wire::Target& target);
   void forget_statements();
+  void forget_unnamed();
   void forward_parse(std::string_view frame, const wire::Parse& parse, StatementPtr statement);
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
@@ -191,7 +187,9 @@ class Session {
   static Route forwarded_route(const Verdict& verdict);
   void forward_query(std::string_view frame, Effects effects, Verdict verdict,
                      cache::ShapePtr shape);
-  // session_behind.cc: what goes to the origin unseen, in front of what the client sends.
+  void terminate();
+
+  // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
   void ensure_at_origin(std::string_view name);
   void catch_up_statement(std::string_view name);
   void catch_up_portal(std::string_view name);
@@ -199,7 +197,6 @@ class Session {
   bool unit_needs_snapshot() const;
   bool unit_keeps_unnamed_portal() const;
   void note_hit(bool simple);
-  void terminate();
 
   // --- session_read.cc: deciding, the simple protocol
   bool handle_query(wire::Frame frame);

@@ -6,8 +6,7 @@
 
 namespace pgcache::proxy {
 
-// A statement that so far was answered from memory only is prepared at the origin before it is
-// used.
+// A statement that so far was answered from memory only is prepared at the origin.
 void Session::ensure_at_origin(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
   if (!statement || statement->at_origin) return;
@@ -18,8 +17,10 @@ void Session::ensure_at_origin(std::string_view name) {
   if (name.empty()) behind_.unnamed_statement = unread_statement_ = false;
 }
 
-// The unnamed statement that a simple query from memory would have destroyed is closed.
+// Before a statement is used: it is prepared at the origin, or the unnamed one is closed that a
+// simple query from memory would have destroyed.
 void Session::catch_up_statement(std::string_view name) {
+  ensure_at_origin(name);
   if (!name.empty() || !behind_.unnamed_statement || statements_.find({})) return;
   if (!tracker_.sent({wire::Request::kClose, true, 0})) return;
   wire::append_close(to_origin_.tail(), 'S', {});

@@ -38,6 +38,20 @@ void begin(Peer& peer) {
   peer.to_client();
 }
 
+// In a block: the unnamed portal of this text has been executed in part. `more` comes with it.
+void suspend_portal(Peer& peer, std::string_view text, const std::vector<std::string>& values,
+                    const std::string& more = "") {
+  begin(peer);
+  peer.client(parse("k", text) + sync());
+  peer.to_origin();
+  peer.origin(kParsed + ready('T'));
+  const std::string first = testing::bind("k", values) + execute(3) + sync();
+  peer.client(first);
+  ASSERT_EQ(peer.to_origin(), first);
+  peer.origin(kBound + row({"1"}) + frame('s', "") + more + ready('T'));
+  peer.to_client();
+}
+
 TEST(SessionBehind, TheSettingsQueryLeavesTheClientItsUnnamedStatement) {
   World world;
   Peer peer(world);
@@ -82,15 +96,7 @@ TEST(SessionBehind, AHitInABlockReplacesTheUnnamedPortal) {
     World world;
     Peer peer(world);
     warm(peer);
-    begin(peer);
-    const std::string first = bind("k", {}) + execute(3) + sync();
-    peer.client(parse("k", "SELECT id FROM users") + sync());
-    peer.to_origin();
-    peer.origin(kParsed + ready('T'));
-    peer.client(first);
-    ASSERT_EQ(peer.to_origin(), first);
-    peer.origin(kBound + row({"1"}) + frame('s', "") + ready('T'));
-    peer.to_client();
+    suspend_portal(peer, "SELECT id FROM users", {});
     peer.client(simple ? kSelect7 : kExchange);
     ASSERT_EQ(peer.to_origin(), "") << simple;
     ASSERT_EQ(world.stats.hits.load(), 1u);
@@ -106,16 +112,7 @@ TEST(SessionBehind, AnUnnamedPortalIsNotDestroyedToLearnTheSettings) {
   World world;
   Peer peer(world);
   warm(peer);
-  begin(peer);
-  peer.client(parse("k", kText) + sync());
-  peer.to_origin();
-  peer.origin(kParsed + ready('T'));
-  const std::string first = bind("k", {"1"}) + execute(3) + sync();
-  peer.client(first);
-  ASSERT_EQ(peer.to_origin(), first);
-  peer.origin(kBound + row({"1"}) + frame('s', "") + frame('S', "DateStyle\0German\0"s) +
-              ready('T'));
-  peer.to_client();
+  suspend_portal(peer, kText, {"1"}, frame('S', "DateStyle\0German\0"s));
   const std::string named = bind("k", {"7"}, "p") + frame('E', "p\0\0\0\0\0"s) + sync();
   peer.client(named);
   EXPECT_EQ(peer.to_origin(), named);

@@ -57,6 +57,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
   switch (relay_only_ ? 'd' : header.tag) {
     case 'Q':
       count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
+      forget_unnamed();
       forward_query(bytes, unread_effects(), bypass(sql::BypassReason::kQueryTooLong), nullptr);
       break;
     case 'P':
@@ -67,7 +68,6 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
       if (header.tag == 'P') {
         forget_statements();
       } else {
-        ensure_at_origin({});
         catch_up_statement({});
         behind_.unnamed_portal = false;
         unnamed_portal_open_ = true;
@@ -222,7 +222,6 @@ void Session::forward_extended(wire::Frame frame) {
         forward_bind(frame.bytes, *bind);
         return;
       }
-      ensure_at_origin({});
       catch_up_statement({});
       unit.effects.merge(unknown_effects());
       break;
@@ -252,7 +251,6 @@ void Session::before_target(char tag, const wire::Target& target) {
   if (target.kind == 'P') {
     catch_up_portal(target.name);
   } else if (tag == 'D') {
-    ensure_at_origin(target.name);
     catch_up_statement(target.name);
   } else {
     statements_.erase(target.name);
@@ -264,6 +262,12 @@ void Session::forget_statements() {
   ensure_at_origin({});
   statements_.clear();
   unread_statement_ = true;
+}
+
+// A simple query destroys it at the origin.
+void Session::forget_unnamed() {
+  statements_.erase({});
+  behind_.unnamed_statement = unread_statement_ = unnamed_portal_open_ = false;
 }
 
 void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
@@ -308,7 +312,6 @@ Route Session::forwarded_route(const Verdict& verdict) {
 }
 
 void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
-  ensure_at_origin(bind.statement);
   catch_up_statement(bind.statement);
   Unit& unit = open_unit();
   const StatementPtr statement = statements_.find(bind.statement);
@@ -342,9 +345,6 @@ void Session::forward_query(std::string_view frame, Effects effects, Verdict ver
   inflight.load = std::move(verdict.load);
   unit.inflight.push_back(std::move(inflight));
   forward_raw(frame);
-  // A simple query destroys the unnamed statement.
-  statements_.erase({});
-  behind_.unnamed_statement = unread_statement_ = unnamed_portal_open_ = false;
   if (tracker_.sent({wire::Request::kQuery, false, unit.id})) finish_unit();
 }
 

@@ -31,11 +31,12 @@ void SessionLoop::shut_down() {
 TimePoint SessionLoop::now() { return std::chrono::steady_clock::now(); }
 
 // A function for another thread to call: runs `then` on the worker's, if the session still lives.
-std::function<void()> SessionLoop::posting(std::function<void(SessionLoop&)> then) {
-  return [weak = weak_from_this(), &loop = worker_.loop(), then = std::move(then)] {
-    loop.post([weak, then] {
+template <typename... Args>
+std::function<void(Args...)> SessionLoop::posting(void (*then)(SessionLoop&, Args...)) {
+  return [weak = weak_from_this(), &loop = worker_.loop(), then](Args... args) {
+    loop.post([weak, then, args...] {
       const auto self = weak.lock();
-      if (self && !self->done_) then(*self);
+      if (self && !self->done_) then(*self, args...);
     });
   };
 }
@@ -60,7 +61,7 @@ void SessionLoop::on_origin_connected(net::FileDescriptor socket, const std::str
 }
 
 void SessionLoop::forward_cancel(std::string key) {
-  worker_.forward_cancel(std::move(key), posting([](SessionLoop& self) {
+  worker_.forward_cancel(std::move(key), posting(+[](SessionLoop& self) {
                            if (self.origin_) return;  // its own query's: nothing waits for it
                            self.session_.on_origin_closed({});
                            self.pump();
@@ -68,18 +69,12 @@ void SessionLoop::forward_cancel(std::string key) {
 }
 
 void SessionLoop::request_position() {
-  std::weak_ptr<SessionLoop> weak = weak_from_this();
-  net::EventLoop& loop = worker_.loop();
-  worker_.request_position([weak, &loop](pg::Lsn position) {
-    loop.post([weak, position] {
-      const auto self = weak.lock();
-      if (self && !self->done_) self->session_.on_position(position);
-    });
-  });
+  worker_.request_position(
+      posting(+[](SessionLoop& self, pg::Lsn position) { self.session_.on_position(position); }));
 }
 
 std::function<void()> SessionLoop::wake_callback() {
-  return posting([](SessionLoop& self) {
+  return posting(+[](SessionLoop& self) {
     self.session_.on_wake();
     self.pump();
   });

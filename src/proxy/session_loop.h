@@ -41,7 +41,8 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void linger();
   void on_timer();
   void on_origin_connected(net::FileDescriptor socket, const std::string& why);
-  std::function<void()> posting(std::function<void(SessionLoop&)> then);
+  template <typename... Args>
+  std::function<void(Args...)> posting(void (*then)(SessionLoop&, Args...));
 
   Worker& worker_;
   net::Stream client_;

@@ -196,8 +196,9 @@ std::optional<Session::Verdict> Session::gate() {
 }
 
 std::optional<Session::Verdict> Session::gate_settings() {
-  const std::uint64_t epoch = env_.settings_epoch->load(std::memory_order_acquire);
-  if (settings_ && settings_epoch_ != epoch) lose_settings();
+  if (settings_ && settings_epoch_ != env_.settings_epoch->load(std::memory_order_acquire)) {
+    lose_settings();
+  }
   // The origin counts a session as idle that is served from memory. Asking it something in good
   // time starts its clock anew.
   const Duration timeout =
@@ -208,7 +209,6 @@ std::optional<Session::Verdict> Session::gate_settings() {
   if (!settings_) {
     if (settings_failed_) return fallback(FallbackReason::kSettingsQuery);
     if (unread_statement_) return bypass(BypassReason::kQueryTooLong);
-    settings_epoch_ = epoch;
     return ask_settings();
   }
   if (settings_->mode_off) return bypass(BypassReason::kModeOff);
@@ -225,6 +225,7 @@ void Session::lose_settings() {
 }
 
 void Session::send_settings_query() {
+  settings_epoch_ = env_.settings_epoch->load(std::memory_order_acquire);
   // It destroys the unnamed statement, which the client still has.
   if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
   behind_.unnamed_statement = false;
@@ -408,15 +409,8 @@ bool Session::handle_query(wire::Frame frame) {
     Effects effects = sql ? effects_of(lead, *sql, proven(shape)) : unread_effects();
     if (lead != Lead::kUtility) behind_.snapshot = false;
     if (!effects.harmless && !open_unit_) catch_up_snapshot();
-    const StatementPtr unnamed = statements_.find({});
-    const Behind behind = behind_;
-    const bool unread = unread_statement_;
+    if (sql) forget_unnamed();  // a malformed one is refused before it destroys anything
     forward_query(frame.bytes, std::move(effects), std::move(verdict), std::move(shape));
-    if (!sql) {  // malformed: refused before it destroys anything
-      statements_.put({}, unnamed);
-      behind_ = behind;
-      unread_statement_ = unread;
-    }
   }
   consume_client(total);
   return true;

@@ -162,7 +162,6 @@ bool Session::ask_settings_for_parse(std::string_view unit) {
     if (frame.tag != 'P') continue;
     const auto parse = wire::parse_parse(frame.body());
     if (!parse || leading_keyword(parse->sql) != Lead::kRead) continue;
-    settings_epoch_ = env_.settings_epoch->load(std::memory_order_acquire);
     ask_settings();
     return true;
   }

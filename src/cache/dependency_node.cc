@@ -16,7 +16,9 @@ using State = sql::Operand::State;
 
 // A known value that is comparable with the column's values as they come in the stream.
 bool places(const sql::Operand& operand, const sql::ColumnRef& column) {
-  return operand.state == State::kValue && operand.value->family() == pg::family_of(column.type);
+  return operand.state == State::kValue &&
+         operand.value->family() ==
+             (column.value_type ? column.value_type->family : pg::family_of(column.type));
 }
 
 void append_value(std::string& tuple, const pg::Value& value) {

@@ -11,24 +11,10 @@ namespace {
 using State = sql::Operand::State;
 
 bool keeps_columns_of(const sql::Predicate& predicate, const ChangeImages& change) {
-  switch (predicate.kind) {
-    case sql::Predicate::Kind::kTrue:
-    case sql::Predicate::Kind::kFalse:
-    case sql::Predicate::Kind::kUnknown:
-      return true;
-    case sql::Predicate::Kind::kAnd:
-    case sql::Predicate::Kind::kOr:
-    case sql::Predicate::Kind::kNot:
-      return std::all_of(predicate.children.begin(), predicate.children.end(),
-                         [&](const auto& child) { return keeps_columns_of(child, change); });
-    case sql::Predicate::Kind::kCompareColumns:
-      return change.keeps(predicate.column.name) && change.keeps(predicate.other_column.name);
-    case sql::Predicate::Kind::kCompare:
-    case sql::Predicate::Kind::kIsNull:
-    case sql::Predicate::Kind::kIn:
-      return change.keeps(predicate.column.name);
-  }
-  return false;
+  bool keeps = true;
+  sql::each_column(
+      predicate, [&](const sql::ColumnRef& column) { keeps = keeps && change.keeps(column.name); });
+  return keeps;
 }
 
 // Whether column = operand can be true. NULL meets NULL, in case the condition treats them as equal

@@ -12,17 +12,19 @@ namespace {
 // Types from here on are made by users: their text form need not tell two values apart.
 constexpr std::uint32_t kFirstUserOid = 16384;
 
-sql::Operand parse(const cdc::Cell& cell, pg::Oid type) {
+sql::Operand parse(const cdc::Cell& cell, const sql::ColumnRef& column) {
   using State = sql::Operand::State;
   std::optional<pg::Value> value;
   switch (cell.kind) {
     case cdc::CellKind::kNull:
       return {State::kNull, std::nullopt};
     case cdc::CellKind::kText:
-      value = pg::parse_text(type, cell.bytes);
+      value = column.value_type ? pg::parse_text(*column.value_type, cell.bytes)
+                                : pg::parse_text(column.type, cell.bytes);
       break;
     case cdc::CellKind::kBinary:
-      value = pg::parse_binary(type, cell.bytes);
+      value = column.value_type ? pg::parse_binary(*column.value_type, cell.bytes)
+                                : pg::parse_binary(column.type, cell.bytes);
       break;
     case cdc::CellKind::kUnchangedToast:
     case cdc::CellKind::kAbsent:
@@ -76,7 +78,7 @@ const sql::Operand& RowImage::look(const sql::ColumnRef& column) const {
   if (stream_column.type != column.type) return kUnknownOperand;
   if (known_ == Known::kKeyOnly && !stream_column.is_key) return kUnknownOperand;
   std::optional<sql::Operand>& parsed = parsed_[*position];
-  if (!parsed) parsed = parse(cells_[*position], column.type);
+  if (!parsed) parsed = parse(cells_[*position], column);
   return *parsed;
 }
 

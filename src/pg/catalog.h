@@ -26,6 +26,21 @@ struct Column {
   Oid collation = Oid::kInvalid;  // invalid for types without one
   bool collation_deterministic = true;
   bool collation_is_c = false;  // order is bytewise (C, POSIX, or a default that is one of them)
+  bool ascii_case = false;      // lower() and upper() treat ASCII letters as in English
+};
+
+// A unique index that certainly holds at every moment: valid, immediate, without a predicate, over
+// plain columns compared by their default operators.
+struct UniqueKey {
+  std::vector<std::string> columns;
+};
+
+// A foreign key that certainly holds between transactions: validated, enforced, its triggers
+// enabled.
+struct ForeignKey {
+  std::vector<std::string> columns;
+  Oid referenced = Oid::kInvalid;
+  std::vector<std::string> referenced_columns;
 };
 
 struct Relation {
@@ -46,6 +61,11 @@ struct Relation {
   std::vector<Oid> parents;              // direct inheritance or partition parents
   std::vector<Oid> descendants;          // all levels, without itself
   std::string view_definition;           // pg_get_viewdef, for kind 'v'
+  std::vector<UniqueKey> unique_keys;
+  std::vector<ForeignKey> foreign_keys;
+  std::vector<std::string>
+      checks;  // validated CHECK constraints, as SQL expressions on its columns
+  std::string partition_constraint;  // what every row of a partition fulfils; empty when not known
 
   const Column* find_column(std::string_view column) const;
 };
@@ -86,6 +106,7 @@ struct Type {
   Oid relation = Oid::kInvalid;  // of a composite type
   // The weakest volatility among its input, output, send and receive functions.
   Volatility io_volatility = Volatility::kVolatile;
+  std::vector<std::string> labels = {};  // of an enum, in their order
 };
 
 struct Cast {

@@ -2,7 +2,11 @@
 // Values: which type is read by which codec, and what all families share.
 #include "pg/value.h"
 
+#include <algorithm>
+
+#include "base/bytes.h"
 #include "base/hash.h"
+#include "pg/catalog.h"
 #include "pg/value_codec.h"
 
 namespace pgcache::pg {
@@ -52,6 +56,8 @@ CanonicalBytes bytes_from_text(ValueFamily family, Oid type, std::string_view te
     case ValueFamily::kTimestamp:
     case ValueFamily::kTimestamptz:
       return time_from_text(family, text);
+    case ValueFamily::kEnum:
+      break;
   }
   return std::nullopt;
 }
@@ -89,8 +95,24 @@ CanonicalBytes bytes_from_binary(ValueFamily family, Oid type, std::string_view 
     case ValueFamily::kTimestamp:
     case ValueFamily::kTimestamptz:
       return time_from_binary(family, bytes);
+    case ValueFamily::kEnum:
+      break;
   }
   return std::nullopt;
+}
+
+// The text and binary forms of an enum value are its label.
+CanonicalBytes enum_label(const ValueType& type, std::string_view label) {
+  const auto it = std::find(type.labels.begin(), type.labels.end(), label);
+  if (it == type.labels.end()) return std::nullopt;
+  std::string bytes;
+  append_be32(bytes, static_cast<std::uint32_t>(it - type.labels.begin()));
+  return bytes += label;
+}
+
+std::optional<Value> value_of(ValueFamily family, CanonicalBytes bytes) {
+  if (!bytes) return std::nullopt;
+  return ValueCodec::make(family, *std::move(bytes));
 }
 
 }  // namespace
@@ -167,17 +189,60 @@ std::optional<std::strong_ordering> compare(const Value& a, const Value& b) {
 std::optional<Value> parse_text(Oid type, std::string_view text) {
   const auto family = family_of(type);
   if (!family) return std::nullopt;
-  CanonicalBytes bytes = bytes_from_text(*family, type, text);
-  if (!bytes) return std::nullopt;
-  return ValueCodec::make(*family, *std::move(bytes));
+  return value_of(*family, bytes_from_text(*family, type, text));
+}
+
+std::optional<Value> parse_text(const ValueType& type, std::string_view text) {
+  if (type.family == ValueFamily::kEnum) return value_of(type.family, enum_label(type, text));
+  return value_of(type.family, bytes_from_text(type.family, type.oid, text));
 }
 
 std::optional<Value> parse_binary(Oid type, std::string_view bytes) {
   const auto family = family_of(type);
   if (!family) return std::nullopt;
-  CanonicalBytes canonical = bytes_from_binary(*family, type, bytes);
-  if (!canonical) return std::nullopt;
-  return ValueCodec::make(*family, *std::move(canonical));
+  return value_of(*family, bytes_from_binary(*family, type, bytes));
+}
+
+std::optional<Value> parse_binary(const ValueType& type, std::string_view bytes) {
+  if (type.family == ValueFamily::kEnum) return value_of(type.family, enum_label(type, bytes));
+  return value_of(type.family, bytes_from_binary(type.family, type.oid, bytes));
+}
+
+ValueTypePtr value_type_of(const Catalog& catalog, Oid type) {
+  const Oid base = catalog.base_type(type);
+  ValueType out;
+  out.oid = base;
+  if (const auto family = family_of(base)) {
+    out.family = *family;
+    return std::make_shared<const ValueType>(std::move(out));
+  }
+  const Type* const found = catalog.find_type(base);
+  if (found == nullptr || found->kind != 'e' || found->labels.empty()) return nullptr;
+  out.family = ValueFamily::kEnum;
+  out.labels = found->labels;
+  return std::make_shared<const ValueType>(std::move(out));
+}
+
+bool is_ordered(const ValueType& type, bool collation_is_c) {
+  switch (type.family) {
+    case ValueFamily::kText:
+    case ValueFamily::kName:
+    case ValueFamily::kBpchar:
+      return collation_is_c;
+    case ValueFamily::kBool:
+    case ValueFamily::kNumber:
+    case ValueFamily::kOid:
+    case ValueFamily::kFloat:
+    case ValueFamily::kBytea:
+    case ValueFamily::kUuid:
+    case ValueFamily::kDate:
+    case ValueFamily::kTime:
+    case ValueFamily::kTimestamp:
+    case ValueFamily::kTimestamptz:
+    case ValueFamily::kEnum:
+      return true;
+  }
+  return false;
 }
 
 }  // namespace pgcache::pg

@@ -8,13 +8,18 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "pg/ids.h"
 
 namespace pgcache::pg {
+
+class Catalog;
 
 // Types whose values may be compared with each other by PostgreSQL's own = operator, exactly.
 enum class ValueFamily : std::uint8_t {
@@ -31,10 +36,28 @@ enum class ValueFamily : std::uint8_t {
   kTime,
   kTimestamp,
   kTimestamptz,  // microseconds in UTC; text only with an explicit numeric offset
+  kEnum,         // a label's place in its type, then the label
 };
 
 // The family of a built-in type; nothing for a type without a tested canonical form.
 std::optional<ValueFamily> family_of(Oid type);
+
+// How the values of one type are read: a built-in type, an enum with its labels, a domain over
+// these (read as its base type). Immutable; shared by what the analysis makes under one catalog.
+struct ValueType {
+  Oid oid = Oid::kInvalid;  // below domains
+  ValueFamily family = ValueFamily::kBool;
+  std::vector<std::string> labels;           // kEnum: in their order
+  std::shared_ptr<const ValueType> element;  // of an array
+};
+using ValueTypePtr = std::shared_ptr<const ValueType>;
+
+// Null for a type without a tested canonical form, and for one that the catalog does not know.
+ValueTypePtr value_type_of(const Catalog& catalog, Oid type);
+
+// Whether compare() gives PostgreSQL's order of such values, given whether their collation orders
+// text bytewise.
+bool is_ordered(const ValueType& type, bool collation_is_c);
 
 // One non-NULL value. Equality: same family and same canonical bytes. hash() agrees with equality.
 class Value {
@@ -49,12 +72,21 @@ class Value {
   friend bool operator==(const Value&, const Value&) = default;
 
  private:
-  friend std::optional<Value> parse_text(Oid, std::string_view);
-  friend std::optional<Value> parse_binary(Oid, std::string_view);
   friend struct ValueCodec;
   Value(ValueFamily family, std::string bytes) : family_(family), bytes_(std::move(bytes)) {}
   ValueFamily family_;
   std::string bytes_;
+};
+
+// A value, NULL, or one that is not known (which stands for any of the others).
+struct MaybeValue {
+  enum class State : std::uint8_t { kValue, kNull, kUnknown };
+  State state = State::kUnknown;
+  std::optional<Value> value;  // engaged exactly for kValue
+
+  static MaybeValue of(Value v) { return {State::kValue, std::move(v)}; }
+  static MaybeValue null() { return {State::kNull, std::nullopt}; }
+  bool known() const { return state == State::kValue; }
 };
 
 // PostgreSQL's order between two values of one family (NaN is the greatest number, as in
@@ -69,7 +101,10 @@ std::optional<std::strong_ordering> compare(const Value& a, const Value& b);
 // them. A value that the type would reject or that is out of its range yields nothing.
 std::optional<Value> parse_text(Oid type, std::string_view text);
 
+std::optional<Value> parse_text(const ValueType& type, std::string_view text);
+
 // The binary form of the wire protocol (the type's send function).
 std::optional<Value> parse_binary(Oid type, std::string_view bytes);
+std::optional<Value> parse_binary(const ValueType& type, std::string_view bytes);
 
 }  // namespace pgcache::pg

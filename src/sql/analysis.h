@@ -4,6 +4,7 @@
 // runs once for each shape.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -97,6 +98,12 @@ inline bool may_match(const Predicate& predicate, const RowView& row,
   const Truth t = evaluate(predicate, row, operands);
   return t == Truth::kTrue || t == Truth::kUnknown;
 }
+
+// Whether a condition on operands alone can be true.
+bool may_hold(const Predicate& guard, const std::vector<Operand>& operands);
+
+// Calls `visit(const ColumnRef&)` for each column that the predicate looks at.
+void each_column(const Predicate& predicate, const std::function<void(const ColumnRef&)>& visit);
 
 // For explain and tests: "users.id = $1 AND status IN ('a', 'b')".
 std::string describe(const Predicate& predicate, const CacheableQuery& query);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pg/ids.h"
@@ -29,14 +30,12 @@ struct OperandSpec {
   bool negated = false;     // a minus sign in front of a numeric literal
   pg::Oid type = pg::Oid::kInvalid;
   std::string constant;  // for kConstant: its text form
+  // How values of `type` are read; null: as the built-in type that it is.
+  pg::ValueTypePtr value_type = nullptr;
 };
 
 // An operand bound to a value for one result key.
-struct Operand {
-  enum class State : std::uint8_t { kValue, kNull, kUnknown };
-  State state = State::kUnknown;
-  std::optional<pg::Value> value;  // engaged exactly for kValue
-};
+using Operand = pg::MaybeValue;
 
 using OperandIndex = std::uint16_t;  // into CacheableQuery::operands
 
@@ -45,6 +44,8 @@ struct ColumnRef {
   pg::Oid type = pg::Oid::kInvalid;
   // True when bytewise order is the column's order (numbers and times, text under the C collation).
   bool ordered = false;
+  // How its values are read; null: as the built-in type that `type` is.
+  pg::ValueTypePtr value_type = nullptr;
 };
 
 enum class CompareOp : std::uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };
@@ -77,6 +78,10 @@ struct Predicate {
 struct EqualityBinding {
   ColumnRef column;
   std::vector<OperandIndex> operands;  // at least one
+  // The one operand is an array, and the column equals one of its elements. An array that is not
+  // known, NULL elements included among others, is as any operand that is not known.
+  bool array = false;
+  bool or_null = false;  // rows in which the column is NULL matter too
 };
 
 // lower <(=) column <(=) upper; at least one bound.
@@ -96,9 +101,18 @@ struct Dependency {
   std::vector<EqualityBinding> equalities;  // single-operand ones first; all hold at once
   std::optional<RangeBinding> range;
   Predicate residual;  // kTrue: every row of the relation matters
+  // A condition on operands alone: where it cannot be true, no row of the relation matters.
+  Predicate guard = {};
+  // The same for the rows of single members: a partition whose bounds the operands exclude.
+  std::vector<std::pair<pg::Oid, Predicate>> member_guards = {};
+  // Not empty: whatever row of the relation the result depends on now, it shows, with column
+  // key_columns[i] of the relation's replica identity as result column shown_key[i]. So a former
+  // row whose key no row of the result has does not matter.
+  std::vector<std::uint16_t> shown_key = {};
   // Columns that the query reads of this relation (any role); empty with reads_all_columns.
   std::vector<std::string> columns_read;
   bool reads_all_columns = true;
+  std::vector<std::string> passes = {};  // that made it what it is, for people
 
   bool whole_relation() const {
     return equalities.empty() && !range && residual.kind == Predicate::Kind::kTrue;
@@ -116,6 +130,7 @@ struct CacheableQuery {
   // The type of each parameter as far as the analysis knows it (declared, else inferred from its
   // context); kInvalid where unknown. A binary parameter of unknown type is kUnknown as an operand.
   std::vector<pg::Oid> parameter_types;
+  std::vector<std::string> passes = {};  // that changed the query as a whole, for people
 };
 
 }  // namespace pgcache::sql

@@ -58,29 +58,6 @@ class EqualColumns {
   std::map<ColumnKey, ColumnKey> parents_;
 };
 
-bool is_ordered(const pg::Column& column) {
-  const auto family = pg::family_of(column.type);
-  if (!family) return false;
-  switch (*family) {
-    case pg::ValueFamily::kText:
-    case pg::ValueFamily::kName:
-    case pg::ValueFamily::kBpchar:
-      return column.collation_is_c;
-    case pg::ValueFamily::kBool:
-    case pg::ValueFamily::kNumber:
-    case pg::ValueFamily::kOid:
-    case pg::ValueFamily::kFloat:
-    case pg::ValueFamily::kBytea:
-    case pg::ValueFamily::kUuid:
-    case pg::ValueFamily::kDate:
-    case pg::ValueFamily::kTime:
-    case pg::ValueFamily::kTimestamp:
-    case pg::ValueFamily::kTimestamptz:
-      return true;
-  }
-  return false;
-}
-
 Predicate leaf(Predicate::Kind kind) {
   Predicate p;
   p.kind = kind;
@@ -346,7 +323,9 @@ class Deriver {
 
   ColumnRef column_ref(const Expr& expr) const {
     const pg::Column& column = query_.uses[expr.use].relation->columns[expr.column];
-    return {column.name, column.type, is_ordered(column)};
+    pg::ValueTypePtr type = pg::value_type_of(catalog_, column.type);
+    const bool ordered = type != nullptr && pg::is_ordered(*type, column.collation_is_c);
+    return {column.name, column.type, ordered, std::move(type)};
   }
 
   // As seen from one table: parts about other tables are unknown.

@@ -13,6 +13,8 @@ Operand from(std::optional<pg::Value> value) {
 }
 
 Operand read_text(const OperandSpec& spec, std::string_view text) {
+  if (spec.value_type)
+    return spec.negated ? Operand{} : from(pg::parse_text(*spec.value_type, text));
   if (!spec.negated) return from(pg::parse_text(spec.type, text));
   return from(pg::parse_text(spec.type, "-" + std::string(text)));
 }
@@ -28,6 +30,7 @@ Operand read_parameter(const OperandSpec& spec, const Parameter& parameter, pg::
     return read_text(spec, parameter.bytes);
   }
   if (type != spec.type) return {};
+  if (spec.value_type) return from(pg::parse_binary(*spec.value_type, parameter.bytes));
   return from(pg::parse_binary(type, parameter.bytes));
 }
 

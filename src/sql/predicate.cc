@@ -132,4 +132,32 @@ Truth evaluate(const Predicate& predicate, const RowView& row,
   return (possible & kT) != 0 ? Truth::kUnknown : Truth::kNull;
 }
 
+bool may_hold(const Predicate& guard, const std::vector<Operand>& operands) {
+  struct NoRow final : RowView {
+    Operand column(const ColumnRef&) const override { return {}; }
+  };
+  return guard.kind == Predicate::Kind::kTrue || may_match(guard, NoRow(), operands);
+}
+
+void each_column(const Predicate& predicate, const std::function<void(const ColumnRef&)>& visit) {
+  switch (predicate.kind) {
+    case Predicate::Kind::kTrue:
+    case Predicate::Kind::kFalse:
+    case Predicate::Kind::kUnknown:
+      return;
+    case Predicate::Kind::kAnd:
+    case Predicate::Kind::kOr:
+    case Predicate::Kind::kNot:
+      for (const Predicate& child : predicate.children) each_column(child, visit);
+      return;
+    case Predicate::Kind::kCompareColumns:
+      visit(predicate.other_column);
+      return visit(predicate.column);
+    case Predicate::Kind::kCompare:
+    case Predicate::Kind::kIsNull:
+    case Predicate::Kind::kIn:
+      return visit(predicate.column);
+  }
+}
+
 }  // namespace pgcache::sql

@@ -223,6 +223,10 @@ ValueTypePtr value_type_of(const Catalog& catalog, Oid type) {
   return std::make_shared<const ValueType>(std::move(out));
 }
 
+std::optional<std::vector<MaybeValue>> array_elements(const ValueType&, const Value&) {
+  return std::nullopt;
+}
+
 bool is_ordered(const ValueType& type, bool collation_is_c) {
   switch (type.family) {
     case ValueFamily::kText:

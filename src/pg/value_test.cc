@@ -141,5 +141,19 @@ TEST(OidValue, IsUnsigned) {
   EXPECT_FALSE(parse_binary(type::kOid, "\0\1"sv));
 }
 
+TEST(CharValue, IsOneByte) {
+  EXPECT_EQ(parse_text(type::kChar, "a"), parse_binary(type::kChar, "a"));
+  EXPECT_EQ(parse_text(type::kChar, ""), parse_binary(type::kChar, "\0"sv));
+  EXPECT_LESS(type::kChar, "", " ");
+  EXPECT_LESS(type::kChar, "A", "a");
+  EXPECT_TRUE(parse_text(type::kChar, " "));
+  EXPECT_TRUE(parse_binary(type::kChar, "\xFF"));
+  for (const std::string_view text : {"ab"sv, "\\101"sv, "\0"sv, "\xC3\xA9"sv, "\xFF"sv}) {
+    EXPECT_FALSE(parse_text(type::kChar, text)) << text;
+  }
+  EXPECT_FALSE(parse_binary(type::kChar, ""));
+  EXPECT_FALSE(parse_binary(type::kChar, "ab"));
+}
+
 }  // namespace
 }  // namespace pgcache::pg

@@ -120,7 +120,7 @@ TEST(Dependencies, TypesWithoutCanonicalForm) {
   check({
       {"SELECT id FROM feelings WHERE id = 3", "feelings KEY id = ?1"},  // a domain
       {"SELECT id FROM feelings WHERE m = 'sad'", "feelings"},
-      {"SELECT 1 FROM users WHERE settings = '{}'", "users"},
+      {"SELECT 1 FROM users WHERE settings = '{}'", "users KEY settings = ?2"},
       {"SELECT 1 FROM users WHERE tags = '{a}'", "users"},
   });
 }

@@ -23,9 +23,9 @@ class DependencyIndexTest : public ::testing::Test {
     auto entry = std::make_unique<Entry>();
     entry->key = std::move(key);
     entry->shape = shape;
-    entry->operands = std::move(operands);
-    entry->operands.resize(shape->analysis.cacheable()->operands.size());
-    index_.add(*entry);
+    const sql::CacheableQuery& query = *shape->analysis.cacheable();
+    entry->operands = bind_arrays(query, std::move(operands));
+    index_.add(*entry, standings_of(query, entry->operands));
     entries_.push_back(std::move(entry));
     return entries_.back().get();
   }
@@ -227,8 +227,10 @@ TEST_F(DependencyIndexTest, FindsWhatTestingEveryEntryFinds) {
     std::vector<std::string> expected;
     for (const auto& entry : entries_) {
       for (const sql::Dependency& d : entry->shape->analysis.cacheable()->dependencies) {
-        if (is_invisible_update(d, images) || !change_may_matter(d, images, entry->operands))
+        if (visibility(d, images) == Visibility::kInvisible ||
+            !change_may_matter(d, images, entry->operands, nullptr)) {
           continue;
+        }
         expected.push_back(entry->key);
         break;
       }

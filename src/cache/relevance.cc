@@ -44,8 +44,10 @@ bool may_lie_in(const sql::RangeBinding& range, const RowImage& image,
 bool may_equal_element(const sql::Operand& column, const sql::Operand& operand,
                        const std::vector<pg::Value>* elements) {
   if (operand.state == State::kNull) return may_equal(column, operand);
-  if (!elements || column.state == State::kUnknown) return true;
-  if (column.state == State::kNull || elements->empty()) return false;
+  if (!elements) return true;
+  if (elements->empty()) return false;
+  if (column.state == State::kUnknown) return true;
+  if (column.state == State::kNull) return false;
   if (column.value->family() != elements->front().family()) return true;
   return std::binary_search(
       elements->begin(), elements->end(), *column.value,
@@ -55,7 +57,7 @@ bool may_equal_element(const sql::Operand& column, const sql::Operand& operand,
 bool may_fulfil(const sql::EqualityBinding& equality, const RowImage& image,
                 const BoundOperands& operands) {
   const sql::Operand& column = image.look(equality.column);
-  if (equality.or_null && column.state == State::kNull) return true;
+  if (equality.or_null && column.state != State::kValue) return true;
   if (equality.array) {
     const sql::OperandIndex index = equality.operands.front();
     return may_equal_element(column, operands.values[index], operands.elements_of(index));

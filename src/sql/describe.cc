@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Predicates and dependencies as text, for people and tests: parameters as $1, lifted literals as
 // ?1, constants of the shape as themselves.
+#include "sql/describe.h"
+
 #include <string>
 
 #include "sql/analysis.h"
@@ -166,6 +168,49 @@ std::string describe(const Dependency& dependency, const CacheableQuery& query) 
   }
   if (dependency.guard.kind != Predicate::Kind::kTrue) {
     out += " IF " + describe(dependency.guard, query);
+  }
+  return out;
+}
+
+std::string describe_operand(OperandIndex index, const CacheableQuery& query) {
+  return show_operand(index, query);
+}
+
+std::string describe_key(const EqualityBinding& binding, const CacheableQuery& query) {
+  std::string out = binding.column.name;
+  if (binding.array) {
+    out += " = ANY (" + show_operand(binding.operands[0], query) + ")";
+  } else if (binding.operands.size() == 1) {
+    out += " = " + show_operand(binding.operands[0], query);
+  } else {
+    out += " IN " + show_list(binding.operands, query);
+  }
+  return binding.or_null ? out + " OR NULL" : out;
+}
+
+std::string describe_range(const RangeBinding& range, const CacheableQuery& query) {
+  std::string out;
+  if (range.lower) {
+    out = range.column.name + (range.lower_inclusive ? " >= " : " > ") +
+          show_operand(*range.lower, query);
+  }
+  if (range.upper) {
+    out += (out.empty() ? "" : " AND ") + range.column.name +
+           (range.upper_inclusive ? " <= " : " < ") + show_operand(*range.upper, query);
+  }
+  return out;
+}
+
+std::string describe_shape(const StatementShape& shape) {
+  std::string out;
+  std::size_t literals = 0;
+  for (std::size_t i = 0; i < shape.text.size(); ++i) {
+    if (shape.text[i] == '\x01' && literals < shape.literals.size()) {
+      out += "?" + std::to_string(++literals);
+      ++i;  // the letter of its kind
+    } else {
+      out += shape.text[i];
+    }
   }
   return out;
 }

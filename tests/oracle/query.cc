@@ -129,6 +129,11 @@ Query never_cached(QueryBuilder& b) {
   }
 }
 
+Query usual(Query query) {
+  query.usual = true;
+  return query;
+}
+
 }  // namespace
 
 Query make_plain_query(const Schema& schema, std::uint64_t structure_seed,
@@ -141,7 +146,7 @@ Query make_plain_query(const Schema& schema, std::uint64_t structure_seed,
   if (b.structure().chance(40)) {
     sql += b.structure().pick({" AND ", " AND ", " OR ", " AND NOT "}) + b.predicate({s}, 0);
   }
-  return b.finish(sql, "plain", false);
+  return usual(b.finish(sql, "plain", false));
 }
 
 Query make_full_join_query(const Schema& schema, std::uint64_t structure_seed,
@@ -161,20 +166,22 @@ Query make_query(const Schema& schema, std::uint64_t structure_seed, std::uint64
   QueryBuilder b(schema, structure_seed, value_seed);
   if (b.structure().chance(45)) b.use_parameters();
   const int choice = b.structure().below(100);
-  if (choice < 18) return by_key(b);
-  if (choice < 42) return single_table(b);
-  if (choice < 54) return join(b);
-  if (choice < 56) return full_join(b);
-  if (choice < 58) return wide_value(b);
-  if (choice < 70) return aggregate(b);
-  if (choice < 73) return distinct_on(b);
-  if (choice < 78) return set_operation(b);
-  if (choice < 82) return common_table(b);
-  if (choice < 85) return window(b);
-  if (choice < 88) return lateral(b);
-  if (choice < 91) return scalar_subquery(b);
-  if (choice < 94) return derived_table(b);
-  if (choice < 96) return small_ones(b);
+  if (choice < 18) return usual(by_key(b));
+  if (choice < 32) return single_table(b);
+  if (choice < 38) return join(b);
+  if (choice < 39) return full_join(b);
+  if (choice < 41) return wide_value(b);
+  if (choice < 46) return aggregate(b);
+  if (choice < 47) return distinct_on(b);
+  if (choice < 49) return set_operation(b);
+  if (choice < 51) return common_table(b);
+  if (choice < 52) return window(b);
+  if (choice < 53) return lateral(b);
+  if (choice < 55) return scalar_subquery(b);
+  if (choice < 57) return derived_table(b);
+  if (choice < 58) return small_ones(b);
+  if (choice < 77) return usual(keyed(b));
+  if (choice < 96) return usual(filtered(b));
   QueryBuilder plain(schema, structure_seed + 1, value_seed);
   return never_cached(plain);
 }

@@ -24,8 +24,9 @@ Joined joined(QueryBuilder& b) {
         b.structure().pick({" JOIN ", " INNER JOIN ", " LEFT JOIN ", " LEFT JOIN ", " RIGHT JOIN ",
                             " FULL JOIN ", " FULL JOIN "});
     const int form = b.structure().below(100);
-    if (form < 10 && count == 2 && out.scope[0].relation->name != "vv") {
-      out.from += kind + item + (right.relation->name == "vv" ? " USING (grp)" : " USING (grp, v)");
+    if (form < 10 && count == 2 && out.scope[0].relation->has_column("v")) {
+      out.from +=
+          kind + item + (right.relation->has_column("v") ? " USING (grp, v)" : " USING (grp)");
     } else if (form < 20) {
       out.from += ", " + item;
     } else {

@@ -83,6 +83,22 @@ void add_hierarchies(Pairs& pairs) {
         "UPDATE hashed SET v = 99 WHERE id = (SELECT min(id) "
         "FROM hashed_1)"},
        {"the other leaf truncated", kKept, "TRUNCATE hashed_1"}});
+  add(pairs, "partitions of partitions, read by the root",
+      "SELECT id, v FROM regions WHERE area = 1 AND k = 4",
+      {{"by the leaf", kInvalidated, "UPDATE regions_1_low SET v = 99 WHERE k = 4"},
+       {"by the root", kInvalidated, "INSERT INTO regions VALUES (51, 1, 4, 1)"},
+       {"another row by the level between", kKept, "INSERT INTO regions_1 VALUES (51, 1, 5, 1)"},
+       {"another leaf", kKept, "INSERT INTO regions_2 VALUES (51, 2, 4, 1)"},
+       {"its leaf truncated", kInvalidated, "TRUNCATE regions_1_low"},
+       {"the other leaf of its part truncated", kKept, "TRUNCATE regions_1_high"},
+       {"the other part truncated", kKept, "TRUNCATE regions_2"},
+       {"the level between truncated", kInvalidated, "TRUNCATE regions_1"}});
+  add(pairs, "partitions of partitions, read by the level between",
+      "SELECT id, v FROM regions_1 WHERE k > 10",
+      {{"by the root", kInvalidated, "INSERT INTO regions VALUES (51, 1, 14, 1)"},
+       {"by the root, elsewhere", kKept, "INSERT INTO regions VALUES (51, 2, 14, 1)"},
+       {"the other part truncated", kKept, "TRUNCATE regions_2"},
+       {"a leaf outside truncated", kKept, "TRUNCATE regions_1_low"}});
   add(pairs, "inheritance, read by the parent", "SELECT id, v FROM base WHERE v > 8",
       {{"row of the parent", kInvalidated, "UPDATE ONLY base SET v = 20 WHERE id = 10"},
        {"another row of the parent", kKept, "UPDATE base SET v = 2 WHERE id = 3"},

@@ -43,6 +43,17 @@ void add_columns(Pairs& pairs) {
        {"new row", kInvalidated, "INSERT INTO item (id, grp, w) VALUES (51, 9, 1)"}});
 }
 
+// A value stored out of line is left out of the stream where an UPDATE does not touch it.
+void add_large_values(Pairs& pairs) {
+  add(pairs, "large value", "SELECT id, v FROM large WHERE grp = 2 AND big LIKE 'odd%'",
+      {{"row with it", kInvalidated, "UPDATE large SET v = 99 WHERE id = 11"},
+       {"row with another", kKept, "UPDATE large SET v = 99 WHERE id = 12"},
+       {"unread column of a row with it", kKept, "UPDATE large SET note = 'z' WHERE id = 11"},
+       {"it changes", kInvalidated, "UPDATE large SET big = 'even' WHERE id = 11"},
+       {"row with it comes", kInvalidated, "UPDATE large SET grp = 2 WHERE id = 1"},
+       {"row with another comes", kKept, "UPDATE large SET grp = 2 WHERE id = 2"}});
+}
+
 struct DefaultPair {
   const char* construct;
   const char* name;
@@ -136,6 +147,20 @@ const DefaultPair kDefault[] = {
      "id = 75"},
     {"row known, partition", "unread column", kKept, "SELECT id, v FROM spread WHERE k = 5",
      "UPDATE spread SET note = 'z' WHERE id = 5", "UPDATE spread SET note = 'seen' WHERE id = 5"},
+    {"large value, row known", "row with it comes", kInvalidated,
+     "SELECT id, v FROM large WHERE grp = 2 AND big LIKE 'odd%'",
+     "UPDATE large SET grp = 2 WHERE id = 1", "UPDATE large SET note = 'seen' WHERE id = 1"},
+    {"large value, row known", "row with another comes", kCoarse,
+     "SELECT id, v FROM large WHERE grp = 2 AND big LIKE 'odd%'",
+     "UPDATE large SET grp = 2 WHERE id = 2", "UPDATE large SET note = 'seen' WHERE id = 2"},
+    {"large value, row known since it was inserted", "row with another comes", kKept,
+     "SELECT id, v FROM large WHERE grp = 2 AND big LIKE 'odd%'",
+     "UPDATE large SET grp = 2 WHERE id = 77",
+     "INSERT INTO large VALUES (77, 9, 1, 'even' || repeat('y', 9000), 'n')"},
+    {"large value, row known since it was inserted", "row with it comes", kInvalidated,
+     "SELECT id, v FROM large WHERE grp = 2 AND big LIKE 'odd%'",
+     "UPDATE large SET grp = 2 WHERE id = 78",
+     "INSERT INTO large VALUES (78, 9, 1, 'odd' || repeat('y', 9000), 'n')"},
     {"row known, other side of a join", "unread column", kKept,
      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE t.grp = 2",
      "UPDATE owner SET region = 9 WHERE id = 1", "UPDATE owner SET note = 'seen' WHERE id = 1"},
@@ -145,6 +170,7 @@ const DefaultPair kDefault[] = {
 
 void add_columns_and_identities(Pairs& pairs) {
   add_columns(pairs);
+  add_large_values(pairs);
   for (const DefaultPair& row : kDefault) {
     Pair pair;
     pair.construct = row.construct;

@@ -34,6 +34,7 @@ void add_never_true(Pairs& pairs) {
       {"NULL in a key", "SELECT * FROM item WHERE id IS NULL"},
       {"NULL in a column that has none", "SELECT * FROM item WHERE w IS NULL AND grp = 2"},
       {"differs from itself", "SELECT * FROM item WHERE w <> w"},
+      {"LIMIT 0", "SELECT id, grp FROM item LIMIT 0"},
       {"aggregate of nothing", "SELECT count(*), max(v) FROM item WHERE id = 1 AND id = 2"},
       {"through an equality of columns", "SELECT * FROM item WHERE grp = v AND grp = 2 AND v = 3"},
       {"from outside a derived table",

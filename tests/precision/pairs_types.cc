@@ -68,6 +68,41 @@ std::vector<Change> changes_of(const TypedValues& values) {
   return changes;
 }
 
+// Column and value of different types. Row 25 of item does not meet the condition.
+struct Across {
+  const char* condition;
+  const char* meets;
+  const char* fails;
+};
+
+const Across kAcross[] = {
+    {"v = 7.0", "v = 7", "v = 8"},
+    {"v = 7::bigint", "v = 7", "v = 8"},
+    {"v = 7::smallint", "v = 7", "v = 8"},
+    {"v = 7::float8", "v = 7", "v = 8"},
+    {"small = 300", "small = 300", "small = 301"},
+    {"big = 7::smallint", "big = 7", "big = 8"},
+    {"price = 7", "price = 7.00", "price = 7.01"},
+    {"price = 0.75::float8", "price = 0.75", "price = 0.76"},
+    {"ratio = 77", "ratio = 77", "ratio = 77.5"},
+    {"day = timestamp '2025-05-05'", "day = '2025-05-05'", "day = '2025-05-06'"},
+    {"made = date '2025-05-05'", "made = '2025-05-05'", "made = '2025-05-05 00:00:01'"},
+    {"name = 'x'::varchar", "name = 'x'", "name = 'y'"},
+    {"name = 'x'::name", "name = 'x'", "name = 'y'"},
+    {"name::varchar = 'x'", "name = 'x'", "name = 'y'"},
+    {"v::bigint = 7", "v = 7", "v = 8"},
+};
+
+void add_across(Pairs& pairs) {
+  for (const Across& across : kAcross) {
+    const std::string update = "UPDATE item SET ";
+    add(pairs, std::string("across types: ") + across.condition,
+        std::string("SELECT id FROM item WHERE ") + across.condition,
+        {{"becomes true", kInvalidated, update + across.meets + " WHERE id = 25"},
+         {"stays untrue", kKept, update + across.fails + " WHERE id = 25"}});
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> typed_values() {
@@ -88,6 +123,7 @@ void add_types(Pairs& pairs) {
     add(pairs, construct + ", literal",
         where + quoted(values.row1) + "::" + values.type + " AND id < 9", changes_of(values));
   }
+  add_across(pairs);
 }
 
 }  // namespace pgcache::precision

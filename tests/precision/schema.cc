@@ -64,6 +64,20 @@ const char* const kTables[] = {
     "INSERT INTO base SELECT i, i, 'n' FROM generate_series(1, 10) i",
     "INSERT INTO kid SELECT i, i, 'n', 'e' FROM generate_series(11, 20) i",
 
+    "CREATE TABLE regions (id int, area int NOT NULL, k int NOT NULL, v int, PRIMARY KEY (id, "
+    "area, "
+    "k)) PARTITION BY LIST (area)",
+    "CREATE TABLE regions_1 PARTITION OF regions FOR VALUES IN (1) PARTITION BY RANGE (k)",
+    "CREATE TABLE regions_1_low PARTITION OF regions_1 FOR VALUES FROM (MINVALUE) TO (10)",
+    "CREATE TABLE regions_1_high PARTITION OF regions_1 FOR VALUES FROM (10) TO (MAXVALUE)",
+    "CREATE TABLE regions_2 PARTITION OF regions FOR VALUES IN (2)",
+    "INSERT INTO regions SELECT i, i % 2 + 1, i, i FROM generate_series(1, 20) i",
+
+    "CREATE TABLE large (id int PRIMARY KEY, grp int NOT NULL, v int, big text, note text)",
+    "ALTER TABLE large ALTER big SET STORAGE EXTERNAL",
+    "INSERT INTO large SELECT i, i / 5, i, CASE i % 2 WHEN 0 THEN 'even' ELSE 'odd' END || "
+    "repeat('y', 9000), 'n' FROM generate_series(1, 20) i",
+
     "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'glad')",
     "CREATE DOMAIN small_int AS int CHECK (VALUE < 1000)",
     "CREATE TABLE typed (id int PRIMARY KEY, note text, t_bool bool, t_int2 int2, t_int4 int4, "
@@ -91,13 +105,14 @@ struct Stored {
 };
 
 const Stored kStored[] = {
-    {"owner", false}, {"badge", false},   {"task", false},   {"step", false},   {"item", false},
-    {"tree", false},  {"checked", false}, {"spread", false}, {"placed", false}, {"hashed", false},
-    {"base", true},   {"kid", false},     {"typed", false},
+    {"owner", false}, {"badge", false},   {"task", false},   {"step", false},    {"item", false},
+    {"tree", false},  {"checked", false}, {"spread", false}, {"placed", false},  {"hashed", false},
+    {"base", true},   {"kid", false},     {"typed", false},  {"regions", false}, {"large", false},
 };
 
-const char* const kLeaves[] = {"spread_low", "spread_mid",  "spread_high", "placed_ab",
-                               "placed_c",   "placed_rest", "hashed_0",    "hashed_1"};
+const char* const kLeaves[] = {"spread_low", "spread_mid",    "spread_high",    "placed_ab",
+                               "placed_c",   "placed_rest",   "hashed_0",       "hashed_1",
+                               "regions_1",  "regions_1_low", "regions_1_high", "regions_2"};
 
 // Rows are compared by their text: some types have no equality. Foreign keys and cascades must not
 // interfere, hence the replica role.

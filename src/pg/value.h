@@ -100,9 +100,6 @@ struct MaybeValue {
   bool known() const { return state == State::kValue; }
 };
 
-// The elements of an array, in order, all dimensions flattened.
-std::optional<std::vector<MaybeValue>> array_elements(const ValueType& array, const Value& value);
-
 // PostgreSQL's order between two values of one family (NaN is the greatest number, as in
 // PostgreSQL). Nothing when the families differ, those of an array's elements included. Text
 // families are compared bytewise, which is PostgreSQL's order under the C collation only: the

@@ -40,6 +40,7 @@ class Deriver {
     const Block& block = query_.blocks[number];
     const bool branches = !block.branches.empty();
     Conjuncts inside;
+    if (branches && block.some) inside.push_back(&*block.some);
     for (const Expr* conjunct : context) {
       if (!mentions(*conjunct, {use})) {
         inside.push_back(conjunct);
@@ -98,12 +99,20 @@ class Deriver {
   void visit_block(std::uint32_t number, Conjuncts context) {
     const Block& block = query_.blocks[number];
     if (!block.branches.empty()) {
+      if (block.some) context.push_back(&*block.some);
       for (const std::uint32_t branch : block.branches) visit_use(branch, context);
       return visit_sublinks_of(block, context);
     }
+    const Conjuncts outside = context;
+    if (block.some) context.push_back(&*block.some);
     if (block.where) flatten(*block.where, context);
     if (block.having) add_having(block, context);
-    visit_inner(block.from, std::move(context), &block);
+    visit_inner(block.from, std::move(context), block, outside);
+  }
+
+  // Of no rows too an aggregate makes one, unless there are keys.
+  static bool yields_without_rows(const Block& block) {
+    return block.grouped && (block.keys.empty() || block.grouping_sets);
   }
 
   // Conditions on groups that are conditions on each row of theirs.
@@ -150,7 +159,7 @@ class Deriver {
     Conjuncts known;
     if (block.where) flatten(*block.where, known);
     for (const FromNode& node : block.from) gather(node, known, depth + 1);
-    if (block.grouped && block.grouping_sets) return {};
+    if (yields_without_rows(block)) return {};
     std::vector<Expr> out;
     for (const Expr* conjunct : known) {
       if (has_opaque(*conjunct) || !has_columns(*conjunct)) continue;
@@ -190,13 +199,23 @@ class Deriver {
     }
   }
 
-  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context,
-                   const Block* whole = nullptr) {
+  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context) {
     for (const FromNode& node : nodes) gather(node, context);
-    // A contradiction among them may need a condition that is not about any one table.
     const Conditions conditions(query_, std::move(context));
     for (const FromNode& node : nodes) visit(node, conditions);
-    if (whole != nullptr) visit_sublinks_of(*whole, conditions.conjuncts());
+  }
+
+  // A whole SELECT, of which `outside` holds without its own conditions.
+  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context, const Block& block,
+                   const Conjuncts& outside) {
+    for (const FromNode& node : nodes) gather(node, context);
+    const Conditions conditions(query_, std::move(context));
+    for (const FromNode& node : nodes) visit(node, conditions);
+    if (!yields_without_rows(block)) return visit_sublinks_of(block, conditions.conjuncts());
+    if (block.where) visit_sublinks(*block.where, conditions.conjuncts());
+    Block above = block;
+    above.where.reset();
+    visit_sublinks_of(above, outside);
   }
 
   void visit(const FromNode& node, const Conditions& conditions) {
@@ -456,7 +475,7 @@ class Deriver {
   void show_keys() {
     const Block& top = query_.blocks[query_.top];
     if (top.kind != Block::Kind::kSelect || top.grouped || top.skips || top.unknown_outputs ||
-        (top.limited && !top.partitions.empty())) {
+        (!top.partitions.empty() && (top.limited || top.distinct))) {
       return;
     }
     std::set<std::uint32_t> uses;

@@ -151,6 +151,29 @@ InnerPart inner_part(Block& block) {
   return part;
 }
 
+// Equal values of the type look the same, so that one can be shown for the other.
+bool equal_is_identical(const pg::Column& column) {
+  const auto family = pg::family_of(column.type);
+  if (!family) return false;
+  switch (*family) {
+    case pg::ValueFamily::kBool:
+    case pg::ValueFamily::kOid:
+    case pg::ValueFamily::kBytea:
+    case pg::ValueFamily::kUuid:
+    case pg::ValueFamily::kDate:
+    case pg::ValueFamily::kTimestamp:
+    case pg::ValueFamily::kTimestamptz:
+      return true;
+    case pg::ValueFamily::kNumber:
+      return column.type != pg::type::kNumeric;
+    case pg::ValueFamily::kText:
+    case pg::ValueFamily::kName:
+      return column.collation_deterministic;
+    default:
+      return false;
+  }
+}
+
 bool remove_table(std::vector<FromNode>& nodes, std::uint32_t use) {
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (nodes[i].kind == FromNode::Kind::kTable && nodes[i].use == use) {
@@ -212,7 +235,7 @@ class ParentDropper {
       Expr* const link = find_link(part, {child, c_at}, {parent, p_at});
       if (link == nullptr) return false;
       links.insert(link);
-      if (c->type == p->type && c->collation == p->collation) {
+      if (c->type == p->type && c->collation == p->collation && equal_is_identical(*c)) {
         replacements[p_at].second = c_at;
       }
     }

@@ -232,8 +232,8 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
   if (failed()) return {};
   const bool timeless = reads_no_time(catalog_, target);
   const bool plain = typmod == -1;
-  const bool readable = plain && pg::value_type_of(catalog_, target) != nullptr &&
-                        target != pg::type::kName && expr.kind == Expr::Kind::kOperand;
+  const bool readable =
+      plain && pg::value_type_of(catalog_, target) != nullptr && expr.kind == Expr::Kind::kOperand;
   const auto read = [&]() {
     std::optional<Expr> operand = read_as(expr, target);
     if (operand) operand->type = target;
@@ -268,7 +268,11 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
     fail(BypassReason::kVolatileCast, type == nullptr ? "" : type->name);
     return {};
   }
-  if (expr.type == target && plain) return expr;
+  const bool relabelled = is_text(base_type(catalog_, expr.type)) && is_text(target);
+  if (plain && (expr.type == target || relabelled)) {
+    expr.type = target;
+    return expr;
+  }
   const bool exact = is_integer(expr.type) ? is_integer(target) || target == pg::type::kNumeric
                                            : expr.type == target;
   if (readable && exact && is_integer(expr.operand.type)) {

@@ -17,6 +17,14 @@ const PgQuery__SelectStmt* as_select(const PgQuery__Node* node) {
   return node->select_stmt;
 }
 
+// An output by its place or name: what is read is among all of them.
+template <typename Result>
+Expr all_outputs(const Result& result) {
+  std::vector<Expr> outputs;
+  for (const ScopeColumn& column : result.columns) outputs.push_back(column.expr);
+  return make_opaque(pg::Oid::kInvalid, std::move(outputs));
+}
+
 bool is_integer_constant(const PgQuery__Node* node) {
   return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
          node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
@@ -190,9 +198,7 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
       fail(BypassReason::kUnsupported, "ORDER BY of a set operation");
     }
   }
-  block.others = resolve_limits(select, scope);
-  block.limited = !block.others.empty();
-  block.skips = select.limit_offset != nullptr;
+  resolve_limits(select, scope, block);
   for (const ScopeColumn& column : result.columns) block.outputs.push_back(column.expr);
   block.unknown_outputs = result.opaque;
   result.block = add_block(std::move(block));
@@ -226,7 +232,7 @@ Resolver::SelectResult Resolver::resolve_values(const PgQuery__SelectStmt& selec
   for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
     block.others.push_back(resolve_sort(node, scope, &result));
   }
-  for (Expr& expr : resolve_limits(select, scope)) block.others.push_back(std::move(expr));
+  resolve_limits(select, scope, block);
   result.block = add_block(std::move(block));
   return result;
 }
@@ -265,10 +271,8 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
     block.others.push_back(resolve_sort(node, scope, &result));
   }
   finish_windows(select, scope, std::move(facts.windows), block);
-  for (Expr& expr : resolve_limits(select, scope)) block.others.push_back(std::move(expr));
+  resolve_limits(select, scope, block);
   if (failed()) return {};
-  block.limited = select.limit_count != nullptr || select.limit_offset != nullptr;
-  block.skips = select.limit_offset != nullptr;
   block.grouped = facts.aggregates || select.n_group_clause > 0 || select.having_clause != nullptr;
   block.set_returning = facts.set_returning;
   for (ScopeColumn& column : result.columns) {
@@ -403,7 +407,7 @@ std::optional<std::vector<Expr>> Resolver::resolve_grouping(const Nodes& nodes, 
 // BY, and the output column in DISTINCT ON.
 Expr Resolver::resolve_grouping_element(const Node* node, const Scope& scope,
                                         const SelectResult& result, bool outputs_first) {
-  if (is_integer_constant(node)) return {};
+  if (is_integer_constant(node)) return all_outputs(result);
   if (!names_output(node, result)) return resolve_expr(node, scope);
   const std::string_view name = string_of(node->column_ref->fields[0]);
   const auto named = [&](const ScopeColumn& column) { return column.name == name; };
@@ -413,7 +417,9 @@ Expr Resolver::resolve_grouping_element(const Node* node, const Scope& scope,
   if (!outputs_first && input != inputs.end()) return touch(input->expr);
   const bool unknown_inputs = !outputs_first && scope.from->opaque;
   if (unknown_inputs || std::count_if(outputs.begin(), outputs.end(), named) != 1) {
-    return make_opaque(pg::Oid::kInvalid, outer_candidates(name, &scope));
+    return make_opaque(
+        pg::Oid::kInvalid,
+        {make_opaque(pg::Oid::kInvalid, outer_candidates(name, &scope)), all_outputs(result)});
   }
   return std::find_if(outputs.begin(), outputs.end(), named)->expr;
 }
@@ -427,7 +433,7 @@ Expr Resolver::resolve_sort(const Node* node, const Scope& scope, const SelectRe
   const PgQuery__SortBy& sort = *node->sort_by;
   check_sort_operator(list_of(sort.n_use_op, sort.use_op));
   if (result != nullptr && (is_integer_constant(sort.node) || names_output(sort.node, *result))) {
-    return {};
+    return all_outputs(*result);
   }
   return resolve_expr(sort.node, scope);
 }
@@ -448,14 +454,25 @@ std::vector<Expr> Resolver::resolve_window(const PgQuery__WindowDef& window, con
   return partition;
 }
 
-std::vector<Expr> Resolver::resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope) {
-  std::vector<Expr> out;
+void Resolver::resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope, Block& block) {
+  block.limited = select.limit_count != nullptr || select.limit_offset != nullptr;
+  block.skips = select.limit_offset != nullptr;
   for (const Node* node : {select.limit_count, select.limit_offset}) {
     if (node == nullptr || failed()) continue;
-    out.push_back(resolve_expr(node, scope));
-    settle(out.back(), pg::type::kInt8);
+    Expr limit = resolve_expr(node, scope);
+    settle(limit, pg::type::kInt8);
+    block.others.push_back(limit);
+    if (node != select.limit_count || limit.kind != Expr::Kind::kOperand) continue;
+    Expr zero;
+    zero.kind = Expr::Kind::kOperand;
+    zero.type = pg::type::kInt8;
+    zero.operand.type = pg::type::kInt8;
+    zero.operand.constant = "0";
+    const std::optional<Expr> read = coerce(std::move(limit), pg::type::kInt8);
+    std::optional<Expr> some = read ? compare(CompareOp::kGt, *read, zero) : std::nullopt;
+    // LIMIT NULL is none.
+    if (some) block.some = make_not(make_expr(Expr::Kind::kIsFalse, {*std::move(some)}));
   }
-  return out;
 }
 
 }  // namespace pgcache::sql

@@ -59,8 +59,8 @@ bool row_matters(const Dependency& d, const TextRow& row, const std::vector<Oper
     const Operand column = row.column(binding.column);
     if (binding.array) continue;  // as if the array were not known
     const Operand& first = operands[binding.operands.front()];
-    if (binding.or_null && (column.state == Operand::State::kNull ||
-                            first.state == Operand::State::kNull)) {
+    if (binding.or_null &&
+        (column.state == Operand::State::kNull || first.state == Operand::State::kNull)) {
       continue;
     }
     const bool any =

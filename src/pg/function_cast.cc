@@ -128,14 +128,14 @@ MaybeValue from_string(Oid to, const Value& value) {
 
 // ------------------------------------------------------------------ numbers
 
-bool fits(Oid type, std::int64_t n) {
+bool is_in_range(Oid type, std::int64_t n) {
   if (type == type::kInt2) return n == static_cast<std::int16_t>(n);
   if (type == type::kInt4) return n == static_cast<std::int32_t>(n);
   return true;
 }
 
 MaybeValue to_integer(Oid to, Int128 n) {
-  if (n < INT64_MIN || n > INT64_MAX || !fits(to, static_cast<std::int64_t>(n))) return {};
+  if (n < INT64_MIN || n > INT64_MAX || !is_in_range(to, static_cast<std::int64_t>(n))) return {};
   return integer_value(n);
 }
 
@@ -281,18 +281,11 @@ MaybeValue limit_digits(std::int32_t typmod, const Value& value) {
   if (n->is_nan()) return MaybeValue::of(value);
   const auto rounded = round_number(*n, scale);
   if (!rounded) return {};
-  const int digits_before = precision - scale;
-  // The first number that is too large is 10 to the digits_before.
-  if (digits_before <= kNumberScaleMax) {
-    const auto whole = digits_before >= 0 ? rounded : truncate_number(*rounded, 0);
-    if (!whole) return {};
-    Int128 magnitude = whole->mantissa < 0 ? -whole->mantissa : whole->mantissa;
-    int places = digits_before + whole->scale;
-    if (places < 0 ? magnitude != 0
-                   : places <= kNumberScaleMax && magnitude >= power_of_ten(places)) {
-      return {};
-    }
-  }
+  // Too large is what is not below 10 to the number of digits before the point.
+  const int places = precision - scale + rounded->scale;
+  const Int128 magnitude = rounded->mantissa < 0 ? -rounded->mantissa : rounded->mantissa;
+  const bool fits = places > kNumberScaleMax || magnitude < power_of_ten(places);
+  if (places < 0 ? magnitude != 0 : !fits) return {};
   return number_value(*rounded);
 }
 

@@ -132,7 +132,8 @@ double least_share(const FunctionEntry& f) {
   const std::string_view name = f.name;
   if (name == "numeric_div") return 0.3;                         // most quotients are rounded
   if (name.find("regex") != std::string_view::npos) return 0.3;  // classes on other than ASCII
-  if (name == "initcap") return 0.4;                             // ASCII only
+  if (name.starts_with("bpchar") && name.ends_with("like")) return 0.6;  // blanks that count
+  if (name == "initcap") return 0.4;                                     // ASCII only
   return 0.8;
 }
 

@@ -64,9 +64,10 @@ inline std::string array_of(const std::vector<Spelling>& texts) {
 inline std::string describe(const Row& row, const std::vector<std::vector<Spelling>>& columns,
                             std::size_t i) {
   std::string out;
-  for (const auto& column : columns) out += (column[i] ? "'" + *column[i] + "'" : "NULL") + ", ";
+  for (const auto& column : columns)
+    out += (column[i] ? ::testing::PrintToString(*column[i]) : "NULL") + ", ";
   const auto& v = row.back();
-  out += "server: " + (v ? "'" + *v + "'" : "NULL");
+  out += "server: " + (v ? ::testing::PrintToString(*v) : "NULL");
   return out;
 }
 
@@ -137,7 +138,7 @@ inline Outcome compare_with_server(Connection& connection, const Expression& e,
     EXPECT_FALSE(failed) << "an error there: " << e.sql << " of " << describe(row, columns, i);
     EXPECT_TRUE(got.state == expected.state && got.value == expected.value)
         << e.sql << " of " << describe(row, columns, i)
-        << " ours: " << (got.value ? "'" + got.value->bytes() + "'" : "NULL");
+        << " ours: " << (got.value ? ::testing::PrintToString(got.value->bytes()) : "NULL");
     if (!failed && row.back()) ++out.known;
     if (::testing::Test::HasFailure()) return out;
   }

@@ -161,6 +161,32 @@ TEST_F(FunctionServer, AnswersAsTheServerUnderOtherCollations) {
   }
 }
 
+// Many patterns, each on several texts, so that both answers are frequent.
+TEST_F(FunctionServer, MatchesRegularExpressionsAsTheServer) {
+  for (const FunctionEntry& f : function_table()) {
+    if (f.name != "textregexeq" && f.name != "texticregexeq") continue;
+    SpellingSource source(test_seed(23 + f.oid));
+    std::vector<std::vector<Spelling>> columns(2);
+    for (int i = 0; i < 6000; ++i) {
+      const std::string pattern = regex_spelling(source);
+      for (int k = 0; k < 4; ++k) {
+        columns[0].push_back(word_spelling(source));
+        columns[1].push_back(pattern);
+      }
+    }
+    int matched = 0;
+    const Outcome outcome = compare_with_server(
+        *connection_, expression(f, "C"), columns, [&](const std::vector<MaybeValue>& a) {
+          MaybeValue out = call(static_cast<Oid>(f.oid), a, {true, true});
+          if (out.known() && out.value->bytes()[0] == 1) ++matched;
+          return out;
+        });
+    EXPECT_GT(matched, outcome.known / 4);
+    EXPECT_LT(matched, outcome.known * 3 / 4);
+    EXPECT_GT(outcome.known, outcome.answered / 2);
+  }
+}
+
 // Some functions refuse such a collation, so that there may be no answers at all.
 TEST_F(FunctionServer, DoesNotJudgeUnequalTextUnderNondeterministicCollations) {
   const FunctionContext context{.ascii_case = true, .deterministic = false};

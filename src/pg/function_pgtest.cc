@@ -170,8 +170,8 @@ TEST_F(FunctionServer, MatchesRegularExpressionsAsTheServer) {
     for (int i = 0; i < 6000; ++i) {
       const std::string pattern = regex_spelling(source);
       for (int k = 0; k < 4; ++k) {
-        columns[0].push_back(word_spelling(source));
-        columns[1].push_back(pattern);
+        columns[0].emplace_back(word_spelling(source));
+        columns[1].emplace_back(pattern);
       }
     }
     int matched = 0;

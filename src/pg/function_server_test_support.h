@@ -88,7 +88,8 @@ inline QueryResult evaluate(Connection& connection, const Expression& e,
     out += "OUT " + n + " " + e.types[i] + ", ";
     casts += n + " := s" + n + "::" + e.types[i] + "; ";
     arrays += (i ? ", $" : "$") + std::to_string(i + 1) + "::text[]";
-    names += (i ? ", x" : "x") + n;
+    names += i ? ", x" : "x";
+    names += n;
     selected += "r." + n + ", ";
   }
   connection.must("DROP FUNCTION IF EXISTS pg_temp.tested");
@@ -101,7 +102,8 @@ inline QueryResult evaluate(Connection& connection, const Expression& e,
                   " BEGIN v := " +
                   e.sql + "; EXCEPTION WHEN OTHERS THEN failed := true; END; END $f$");
   std::vector<Spelling> parameters;
-  for (const auto& column : columns) parameters.push_back(array_of(column));
+  parameters.reserve(columns.size());
+  for (const auto& column : columns) parameters.emplace_back(array_of(column));
   return connection.exec_params("SELECT r.refused, r.failed, " + selected + "r.v FROM unnest(" +
                                     arrays + ") WITH ORDINALITY AS u(" + names +
                                     ", i), LATERAL pg_temp.tested(" + names + ") AS r ORDER BY i",

@@ -86,7 +86,7 @@ inline QueryResult evaluate(Connection& connection, const Expression& e,
     const std::string n = kNames[i];
     in += "s" + n + " text, ";
     out += "OUT " + n + " " + e.types[i] + ", ";
-    casts += n + " := s" + n + "::" + e.types[i] + "; ";
+    casts.append(n).append(" := s").append(n).append("::").append(e.types[i]).append("; ");
     arrays += (i ? ", $" : "$") + std::to_string(i + 1) + "::text[]";
     names += i ? ", x" : "x";
     names += n;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,7 +18,13 @@ struct Answer {
 };
 
 // `target` as in the request line: the path and, after a question mark, parameters. Only GET and
-// HEAD are allowed (405); HEAD yields the answer to GET, whose body the caller leaves out.
-Answer answer(std::string_view method, std::string_view target, const AdminSources& sources);
+// HEAD are allowed (405); HEAD yields the answer to GET, whose body the caller leaves out. `accept`
+// is the request's Accept header.
+Answer answer(std::string_view method, std::string_view target, const AdminSources& sources,
+              std::string_view accept = {});
+
+// The value of a parameter in "a=1&b=x%20y", decoded: + is a blank. Nothing when it is missing or
+// not well formed.
+std::optional<std::string> parameter_value(std::string_view parameters, std::string_view name);
 
 }  // namespace pgcache::admin

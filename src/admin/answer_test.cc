@@ -72,6 +72,25 @@ TEST(Metrics, HitAndMissAreThereFromTheStart) {
                     HasSubstr("pgcache_publish_total{outcome=\"snapshot_too_old\"} 0\n")));
 }
 
+TEST(Metrics, ShowTheTablesOfCoarseInvalidations) {
+  AdminSources sources = quiet_sources();
+  EXPECT_THAT(answer("GET", "/metrics", sources).body,
+              HasSubstr("pgcache_replica_identity_refusals_total 0\n"));
+  auto catalog = std::make_shared<pg::Catalog>();
+  pg::Relation relation;
+  relation.oid = pg::Oid{20000};
+  relation.schema_name = "a";
+  relation.name = "b";
+  catalog->add_relation(relation);
+  catalog->finish();
+  sources.catalog = [catalog] { return catalog; };
+  sources.precision = [] { return std::vector<RelationCounts>{{pg::Oid{20000}, 9, 4}}; };
+  sources.identity_refusals = [] { return std::uint64_t{3}; };
+  EXPECT_THAT(answer("GET", "/metrics", sources).body,
+              AllOf(HasSubstr("pgcache_coarse_invalidations_total{table=\"a.b\"} 4\n"),
+                    HasSubstr("pgcache_replica_identity_refusals_total 3\n")));
+}
+
 TEST(Metrics, ShowTheSourcesNumbers) {
   AdminSources sources = quiet_sources();
   sources.readiness = [] { return Readiness{false, "starting"}; };

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "admin/reports.h"
 #include "cache/cache.h"
 
 namespace pgcache::admin {
@@ -130,6 +131,18 @@ void add_cache_families(const cache::CacheStatus& status, std::vector<MetricFami
                              status.transactions));
 }
 
+// Of tables that are not known by name any more nothing is shown.
+MetricFamily coarse_invalidations(const AdminSources& sources) {
+  MetricFamily made = family("pgcache_coarse_invalidations_total",
+                             "Cached results dropped only because a changed row's former values "
+                             "were not known.",
+                             MetricType::Counter);
+  for (const TablePrecision& table : table_precision(sources)) {
+    add_counter(made, {{"table", table.table}}, table.counts.coarse);
+  }
+  return made;
+}
+
 // Collects anew at each scrape: the program's counters live elsewhere.
 class SourcesCollectable final : public prometheus::Collectable {
  public:
@@ -140,6 +153,10 @@ class SourcesCollectable final : public prometheus::Collectable {
     families.push_back(query_counts(sources_.routes()));
     families.push_back(query_latencies(sources_.latencies()));
     add_cache_families(sources_.cache_status(), families);
+    families.push_back(coarse_invalidations(sources_));
+    families.push_back(counter("pgcache_replica_identity_refusals_total",
+                               "Tables that could not be set to REPLICA IDENTITY FULL.",
+                               sources_.identity_refusals ? sources_.identity_refusals() : 0));
     families.push_back(gauge("pgcache_replication_lag_bytes",
                              "WAL of the origin, as last heard of, that is not applied yet.",
                              static_cast<double>(sources_.stream().lag_bytes)));

@@ -43,10 +43,10 @@ std::uint16_t status_of(const error_code& error) {
   return 400;
 }
 
-Answer guarded_answer(std::string_view method, std::string_view target,
-                      const AdminSources& sources) {
+Answer guarded_answer(std::string_view method, std::string_view target, const AdminSources& sources,
+                      std::string_view accept) {
   try {
-    return answer(method, target, sources);
+    return answer(method, target, sources, accept);
   } catch (const std::exception& error) {  // out of memory, say: the proxy itself lives on
     log_error("admin: {}", error.what());
     Answer failed;
@@ -92,7 +92,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
       const auto& request = parser_->get();
       const std::string_view method(request.method_string().data(), request.method_string().size());
       const std::string_view target(request.target().data(), request.target().size());
-      write(guarded_answer(method, target, sources_), request.keep_alive(), method == "HEAD");
+      const auto header = request[http::field::accept];
+      const std::string_view accept(header.data(), header.size());
+      write(guarded_answer(method, target, sources_, accept), request.keep_alive(),
+            method == "HEAD");
     }
     // Any other error is a peer that went away or was too slow: the connection ends here.
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin HTTP endpoint: /healthz /readyz /metrics /status /queries. One thread with its own
-// event loop; it reads the program through AdminSources only.
+// The admin HTTP endpoint: /healthz /readyz /metrics /status /queries /explain /precision. One
+// thread with its own event loop; it reads the program through AdminSources only.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "admin/explain.h"
 #include "base/result.h"
 #include "cache/cache.h"
 #include "cache/shape_table.h"
@@ -41,6 +42,13 @@ struct StreamReport {
   std::string detail;
 };
 
+// How exactly changes to one table were matched with results.
+struct RelationCounts {
+  pg::Oid relation = pg::Oid::kInvalid;
+  std::uint64_t invalidations = 0;
+  std::uint64_t coarse = 0;  // of these, only because a row's former values were not known
+};
+
 // Callable from the admin thread at any time between start and stop.
 struct AdminSources {
   std::function<Readiness()> readiness;
@@ -52,6 +60,11 @@ struct AdminSources {
   std::function<std::vector<std::string>()> problems;  // lines
   std::function<std::uint64_t()> clients;              // connected sessions
   std::string origin;                                  // without password
+  // These may be missing: then there is nothing to tell.
+  std::function<std::shared_ptr<const pg::Catalog>()> catalog = {};
+  std::function<std::vector<RelationCounts>()> precision = {};
+  std::function<std::uint64_t()> identity_refusals = {};  // tables that could not be set to FULL
+  ExplainContext explain = {};                            // without its catalog
 };
 
 class AdminServer {

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "app/explain_command.h"
 #include "base/log.h"
 #include "proxy/faults.h"
 
@@ -287,6 +288,8 @@ admin::AdminSources App::admin_sources() {
   sources.shapes = [this] { return shapes_.all(); };
   sources.problems = [this] { return problem_lines(); };
   sources.clients = [this] { return static_cast<std::uint64_t>(server_->clients()); };
+  sources.catalog = [this] { return shapes_.catalog(); };
+  sources.explain = explain_context(*config_);
   sources.origin = endpoint_.host + ":" + std::to_string(endpoint_.port) + "/" + endpoint_.database;
   return sources;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// pgcache run | check | cleanup
+// pgcache run | check | explain | cleanup
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "app/app.h"
+#include "app/explain_command.h"
 #include "app/live_line.h"
 #include "base/log.h"
 #include "config/loader.h"
@@ -90,7 +91,11 @@ int cleanup(const config::Config& config) {
 int main_with(int argc, char** argv) {
   Result<config::CommandLine> line =
       config::load_command_line(argc, argv, config::read_environment());
-  if (!line) return fail(line.error());
+  if (!line) {
+    const int status = fail(line.error());
+    // 1 would say that the query is not cacheable.
+    return argc > 1 && std::string_view(argv[1]) == "explain" ? 2 : status;
+  }
   switch (line->command) {
     case config::CommandLine::kVersion:
     case config::CommandLine::kHelp:
@@ -98,6 +103,7 @@ int main_with(int argc, char** argv) {
       return 0;
     case config::CommandLine::kRun:
     case config::CommandLine::kCheck:
+    case config::CommandLine::kExplain:
     case config::CommandLine::kCleanup:
       break;
   }
@@ -105,6 +111,7 @@ int main_with(int argc, char** argv) {
   set_up_logging(line->config);
   for (const std::string& warning : line->warnings) log_warning("{}", warning);
   if (line->command == config::CommandLine::kCheck) return check(line->config);
+  if (line->command == config::CommandLine::kExplain) return app::explain(*line);
   if (line->command == config::CommandLine::kCleanup) return cleanup(line->config);
   return run(line->config);
 }

@@ -156,6 +156,12 @@ Status apply_environment(const Environment& environment, Config& config,
 
 // --- command line
 
+constexpr std::pair<const char*, const char*> kCommands[] = {
+    {"run", "Serve clients (what is done when no command is given)"},
+    {"check", "Say what the origin lacks, and the command that mends it"},
+    {"explain", "Say whether the results of a query are cached, and which changes drop them"},
+    {"cleanup", "Remove what pgcache made on the origin: slot, publication, triggers"}};
+
 // What CLI11 collected: texts by option, in the order of the table.
 struct Arguments {
   std::vector<std::vector<std::string>> values;
@@ -188,6 +194,23 @@ void describe_options(CLI::App& app, Arguments& arguments) {
       ->type_name("FILE")
       ->take_last();
   app.add_flag("--version", arguments.version, "Print the version and exit");
+}
+
+// With the default help of a command switched off, the program's help shows the options of explain
+// as well.
+void describe_explain(CLI::App& command, ExplainArguments& arguments, std::string& search_path) {
+  command.add_option("QUERY", arguments.query, "The statement, with $1, $2 ... as parameters")
+      ->required()
+      ->type_name("");
+  command
+      .add_option("--types", arguments.types,
+                  "Types of its parameters, separated by commas: int4,text; empty: inferred")
+      ->type_name("");
+  command
+      .add_option("--search-path", search_path,
+                  "Schemas in which names are looked up, instead of the connecting role's own")
+      ->type_name("");
+  command.add_flag("--json", arguments.json, "JSON instead of text");
 }
 
 Status apply_sets(const std::vector<std::string>& sets, Config& config) {
@@ -236,7 +259,7 @@ Status reject_extras(const CLI::App& app) {
   const std::string& first = extras.front();
   if (!first.starts_with("--")) {
     return Error{"command line: unexpected \"" + first +
-                 "\"; allowed: run, check, cleanup, and options (pgcache --help)"};
+                 "\"; allowed: run, check, explain, cleanup, and options (pgcache --help)"};
   }
   const std::string name = first.substr(0, first.find('='));
   const std::string nearest = nearest_key(underscored(name.substr(2)));
@@ -300,16 +323,14 @@ Result<CommandLine> load_command_line(int argc, const char* const* argv,
   describe_options(app, arguments);
   app.allow_extras();
   app.require_subcommand(0, 1);
-  const std::pair<const char*, const char*> commands[] = {
-      {"run", "Serve clients (what is done when no command is given)"},
-      {"check", "Say what the origin lacks, and the command that mends it"},
-      {"cleanup", "Remove what pgcache made on the origin: slot, publication, triggers"}};
-  for (const auto& [name, help] : commands) {
+  CommandLine line;
+  std::string search_path;
+  for (const auto& [name, help] : kCommands) {
     CLI::App* command = app.add_subcommand(name, help);
     command->fallthrough()->allow_extras();
     command->set_help_flag();  // none of its own: the program's is shown
+    if (std::string_view(name) == "explain") describe_explain(*command, line.explain, search_path);
   }
-  CommandLine line;
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -328,6 +349,12 @@ Result<CommandLine> load_command_line(int argc, const char* const* argv,
     return line;
   }
   if (app.got_subcommand("check")) line.command = CommandLine::kCheck;
+  if (app.got_subcommand("explain")) {
+    line.command = CommandLine::kExplain;
+    if (app.get_subcommand("explain")->get_option("--search-path")->count() > 0) {
+      line.explain.search_path = search_path;
+    }
+  }
   if (app.got_subcommand("cleanup")) line.command = CommandLine::kCleanup;
   Result<Config> config = load_config(app, arguments, environment, line.warnings);
   if (!config.ok()) return config.error();

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,18 @@
 
 namespace pgcache::config {
 
+// What `pgcache explain` was asked.
+struct ExplainArguments {
+  std::string query;
+  std::string types;                       // separated by commas
+  std::optional<std::string> search_path;  // nothing: as the connecting role has it
+  bool json = false;
+};
+
 struct CommandLine {
-  enum Command : std::uint8_t { kRun, kCheck, kCleanup, kVersion, kHelp };
+  enum Command : std::uint8_t { kRun, kCheck, kExplain, kCleanup, kVersion, kHelp };
   Command command = kRun;
+  ExplainArguments explain;
   Config config;                      // validated; defaults for kVersion and kHelp
   std::string text_to_print;          // for kVersion and kHelp
   std::vector<std::string> warnings;  // to be logged: PGCACHE_* variables that are no option

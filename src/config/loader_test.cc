@@ -199,7 +199,7 @@ TEST(CommandLine, UnknownOptionsSuggestTheNearest) {
   EXPECT_THAT(error_of({"run", "--worker=1"}), HasSubstr("did you mean --workers?"));
   EXPECT_THAT(error_of({"--set", "lissten=a:1"}), HasSubstr("did you mean listen?"));
   EXPECT_THAT(error_of({"--qqqqqqqqqqqqqqqqqq"}), HasSubstr("see pgcache --help"));
-  EXPECT_THAT(error_of({"serve"}), AllOf(HasSubstr("\"serve\""), HasSubstr("run, check, cleanup")));
+  EXPECT_THAT(error_of({"serve"}), AllOf(HasSubstr("\"serve\""), HasSubstr("run, check, explain, cleanup")));
   EXPECT_THAT(error_of({"--workers"}), HasSubstr("command line"));
 }
 

@@ -36,12 +36,15 @@ std::string make_fingerprint_query() {
          part("oid, xmin", "pg_namespace WHERE oid" + lasting) +
          part("oid, xmin", "pg_rewrite WHERE ev_class" + of_relation) +
          part("oid, xmin", "pg_policy") +
-         part("oid, xmin", "pg_trigger WHERE NOT tgisinternal AND tgrelid" + of_relation) +
+         part("oid, xmin", "pg_trigger WHERE tgrelid" + of_relation) +
          part("inhrelid, inhparent, xmin", "pg_inherits WHERE inhrelid" + of_relation) +
+         // Without the index itself, which REINDEX CONCURRENTLY replaces by its like.
          part(
-             "indrelid, indisprimary, indisreplident, indisunique, indimmediate, indisvalid, "
-             "indkey",
-             "pg_index WHERE (indisprimary OR indisreplident) AND indrelid" + of_relation) +
+             "indrelid, indisprimary, indisreplident, indisunique, indimmediate, indisexclusion,"
+             " indnkeyatts, indkey, indclass, indcollation, indpred IS NULL, indexprs IS NULL",
+             "pg_index WHERE (indisprimary OR indisreplident OR indisunique) AND indisvalid"
+             " AND indislive AND indrelid" +
+                 of_relation) +
          part("oid, xmin", "pg_collation") +
          part("oid, rolname, rolsuper, rolinherit, rolbypassrls", "pg_roles") +
          part("roleid, member, xmin", "pg_auth_members") +
@@ -52,6 +55,9 @@ std::string make_fingerprint_query() {
          part("oid, xmin", "pg_enum") +
          part("oid, xmin", "pg_attrdef WHERE adrelid" + of_relation) +
          part("oid, xmin", "pg_constraint WHERE connamespace" + lasting) +
+         part("oid, subenabled",
+              "pg_subscription WHERE subdbid IN (SELECT oid FROM pg_database WHERE datname ="
+              " current_database())") +
          part("oid, xmin", "pg_opclass WHERE opcnamespace" + lasting) +
          part("oid, xmin", "pg_amop WHERE oid >= 16384") +
          part("oid, xmin", "pg_ts_config WHERE cfgnamespace" + lasting) +

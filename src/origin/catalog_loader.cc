@@ -4,29 +4,15 @@
 
 #include <algorithm>
 #include <charconv>
-#include <functional>
-#include <unordered_map>
 #include <utility>
-#include <vector>
+
+#include "origin/catalog_draft.h"
+#include "origin/catalog_locale.h"
 
 namespace pgcache::origin {
 namespace {
 
 using pg::Oid;
-
-// What the loader gathers before it becomes a Catalog.
-struct Draft {
-  std::unordered_map<Oid, pg::Relation> relations;
-  std::unordered_map<Oid, pg::Type> types;
-  pg::Catalog catalog;
-  bool default_collation_is_c = false;
-};
-
-// A step: a query, and what its rows mean.
-struct Step {
-  std::string query;
-  std::function<void(Draft&, const Reply&)> take;
-};
 
 constexpr Oid kDefaultCollation{100};
 
@@ -55,17 +41,39 @@ int to_int(std::string_view text) {
   return value;
 }
 
+// The locale by which lower() and upper() go. What libc's locales are named by, ICU's were too
+// before version 15.
+std::string locale_of_database(int version) {
+  if (version < 150000) return "datctype";
+  const std::string other = version >= 170000 ? "datlocale" : "daticulocale";
+  return "CASE datlocprovider WHEN 'c' THEN datctype::text ELSE " + other + "::text END";
+}
+
+std::string locale_of_collation(int version) {
+  if (version < 150000) return "co.collctype";
+  const std::string other = version >= 170000 ? "co.colllocale" : "co.colliculocale";
+  return "CASE co.collprovider WHEN 'c' THEN co.collctype::text ELSE " + other + "::text END";
+}
+
+bool is_builtin_c(char provider, std::string_view locale) {
+  return provider == kBuiltinProvider && locale == "C";
+}
+
 Step database_step(int version) {
-  const std::string provider = version >= 150000 ? "datlocprovider" : "'c'";
+  const std::string provider_column = version >= 150000 ? "datlocprovider" : "'c'";
   return {
       "SELECT datname, pg_encoding_to_char(encoding), current_setting('server_version_num'),"
-      " datcollate IN ('C', 'POSIX') AND " +
-          provider + " = 'c' FROM pg_database WHERE datname = current_database()",
+      " datcollate IN ('C', 'POSIX'), " +
+          provider_column + ", " + locale_of_database(version) +
+          " FROM pg_database WHERE datname = current_database()",
       [](Draft& d, const Reply& r) {
         if (r.rows() != 1) return;
         d.catalog.set_database(std::string(r.text(0, 0)), std::string(r.text(0, 1)),
                                to_int(r.text(0, 2)));
-        d.default_collation_is_c = r.truth(0, 3);
+        const char provider = r.letter(0, 4);
+        d.default_collation_is_c =
+            provider == kLibcProvider ? r.truth(0, 3) : is_builtin_c(provider, r.text(0, 5));
+        d.default_ascii_case = maps_ascii_as_english(provider, r.text(0, 5));
       }};
 }
 
@@ -121,29 +129,40 @@ Step relations_step(ViewDefinitions views) {
   return {std::move(query), take_relations};
 }
 
-Step columns_step() {
-  return {std::string("SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,"
-                      " a.attnotnull, a.attcollation, coalesce(co.collisdeterministic, true),"
-                      " coalesce(co.collprovider = 'c' AND co.collcollate IN ('C', 'POSIX'), false)"
-                      " FROM pg_attribute a LEFT JOIN pg_collation co ON co.oid = a.attcollation"
-                      " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (") +
-              kUserRelations + ") ORDER BY a.attrelid, a.attnum",
-          [](Draft& d, const Reply& r) {
-            for (int i = 0; i < r.rows(); ++i) {
-              const auto it = d.relations.find(r.oid(i, 0));
-              if (it == d.relations.end()) continue;
-              pg::Column& column = it->second.columns.emplace_back();
-              column.attnum = static_cast<std::int16_t>(r.number(i, 1));
-              column.name = r.text(i, 2);
-              column.type = r.oid(i, 3);
-              column.typmod = to_int(r.text(i, 4));
-              column.not_null = r.truth(i, 5);
-              column.collation = r.oid(i, 6);
-              column.collation_deterministic = r.truth(i, 7);
-              column.collation_is_c =
-                  column.collation == kDefaultCollation ? d.default_collation_is_c : r.truth(i, 8);
-            }
-          }};
+void take_column(Draft& d, const Reply& r, int i) {
+  pg::Relation* relation = d.find_relation(r.oid(i, 0));
+  if (relation == nullptr) return;
+  pg::Column& column = relation->columns.emplace_back();
+  column.attnum = static_cast<std::int16_t>(r.number(i, 1));
+  column.name = r.text(i, 2);
+  column.type = r.oid(i, 3);
+  column.typmod = to_int(r.text(i, 4));
+  column.not_null = r.truth(i, 5);
+  column.collation = r.oid(i, 6);
+  column.collation_deterministic = r.truth(i, 7);
+  if (column.collation == kDefaultCollation) {
+    column.collation_is_c = d.default_collation_is_c;
+    column.ascii_case = d.default_ascii_case;
+  } else if (column.collation != Oid::kInvalid) {
+    const char provider = r.letter(i, 9);
+    column.collation_is_c = r.truth(i, 8) || is_builtin_c(provider, r.text(i, 10));
+    column.ascii_case = maps_ascii_as_english(provider, r.text(i, 10));
+  }
+}
+
+Step columns_step(int version) {
+  return {
+      "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,"
+      " a.attnotnull, a.attcollation, coalesce(co.collisdeterministic, true),"
+      " coalesce(co.collprovider = 'c' AND co.collcollate IN ('C', 'POSIX'), false),"
+      " co.collprovider, " +
+          locale_of_collation(version) +
+          " FROM pg_attribute a LEFT JOIN pg_collation co ON co.oid = a.attcollation"
+          " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (" +
+          kUserRelations + ") ORDER BY a.attrelid, a.attnum",
+      [](Draft& d, const Reply& r) {
+        for (int i = 0; i < r.rows(); ++i) take_column(d, r, i);
+      }};
 }
 
 // The index that identifies rows, as the server chooses it: a deferrable primary key does not
@@ -222,6 +241,16 @@ Step types_step() {
           d.types.emplace(type.oid, std::move(type));
         }
       }};
+}
+
+Step labels_step() {
+  return {"SELECT enumtypid, enumlabel FROM pg_enum ORDER BY enumtypid, enumsortorder",
+          [](Draft& d, const Reply& r) {
+            for (int i = 0; i < r.rows(); ++i) {
+              const auto it = d.types.find(r.oid(i, 0));
+              if (it != d.types.end()) it->second.labels.emplace_back(r.text(i, 1));
+            }
+          }};
 }
 
 Step functions_step() {
@@ -317,15 +346,13 @@ std::shared_ptr<const pg::Catalog> assemble(Draft draft) {
 }
 
 Status run_steps(Link& link, ViewDefinitions views, Draft& draft) {
-  std::vector<Step> steps{database_step(link.server_version()), schemas_step(),
-                          relations_step(views), columns_step(),
-                          identity_step(link.server_version())};
-  if (link.server_version() >= 180000) steps.push_back(full_identity_step());
-  steps.push_back(inheritance_step());
-  steps.push_back(types_step());
-  steps.push_back(functions_step());
-  steps.push_back(operators_step());
-  steps.push_back(casts_step());
+  const int version = link.server_version();
+  std::vector<Step> steps{database_step(version), schemas_step(), relations_step(views),
+                          columns_step(version), identity_step(version)};
+  if (version >= 180000) steps.push_back(full_identity_step());
+  for (Step (*step)() : {inheritance_step, types_step, labels_step}) steps.push_back(step());
+  for (Step& step : guarantee_steps(version, views)) steps.push_back(std::move(step));
+  for (Step (*step)() : {functions_step, operators_step, casts_step}) steps.push_back(step());
   for (const Step& step : steps) {
     const Reply reply = link.query(step.query);
     if (!reply.ok()) return Error{"cannot read the origin's catalog: " + reply.failure().message};

@@ -2,6 +2,8 @@
 // The catalog of a real server, and what its fingerprint reacts to.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "origin/catalog_loader.h"
 #include "origin/link.h"
 #include "origin/pgtest_support.h"
@@ -118,6 +120,239 @@ TEST_F(CatalogTest, LoadsWhatAnOrdinaryRoleMaySee) {
   EXPECT_EQ(c.find_cast(pg::type::kInt4, pg::type::kInt8)->context, 'i');
 }
 
+using Names = std::vector<std::string>;
+
+std::vector<Names> keys_of(const pg::Relation& relation) {
+  std::vector<Names> keys;
+  for (const pg::UniqueKey& key : relation.unique_keys) keys.push_back(key.columns);
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+// "a,b>schema.table(c,d)"
+Names foreign_keys_of(const pg::Catalog& catalog, const pg::Relation& relation) {
+  const auto list = [](const Names& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
+    return text;
+  };
+  Names keys;
+  for (const pg::ForeignKey& key : relation.foreign_keys) {
+    keys.push_back(list(key.columns) + ">" + catalog.find_relation(key.referenced)->name + "(" +
+                   list(key.referenced_columns) + ")");
+  }
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+class Guarantees : public CatalogTest {
+ protected:
+  void load(const std::string& schema) {
+    if (!schema.empty()) sql.must(schema);
+    Result<LoadedCatalog> loaded = load_catalog(*link, ViewDefinitions::kRead);
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+    catalog = loaded->catalog;
+  }
+  const pg::Relation& relation(const std::string& name) {
+    return *catalog->find_relation(catalog->find_schema("shop"), name);
+  }
+  Names foreign_keys(const std::string& name) { return foreign_keys_of(*catalog, relation(name)); }
+
+  std::shared_ptr<const pg::Catalog> catalog;
+};
+
+TEST_F(Guarantees, UniqueKeysThatHoldByTheColumnsOwnEquality) {
+  load(R"(
+    CREATE COLLATION shop.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    CREATE TABLE shop.u (a int PRIMARY KEY, b text UNIQUE, c varchar(9), d bpchar, e int UNIQUE
+      DEFERRABLE, f int, g text, h shop.positive, i shop.mood, j int[], k cidr, l text,
+      m text COLLATE shop.nocase, "N n" int, EXCLUDE USING btree (f WITH =));
+    CREATE UNIQUE INDEX ON shop.u (c, f) INCLUDE (g);
+    CREATE UNIQUE INDEX ON shop.u (h);
+    CREATE UNIQUE INDEX ON shop.u (i);
+    CREATE UNIQUE INDEX ON shop.u (j);
+    CREATE UNIQUE INDEX ON shop.u (k);
+    CREATE UNIQUE INDEX ON shop.u ("N n", a);
+    CREATE UNIQUE INDEX ON shop.u (d);
+    CREATE UNIQUE INDEX ON shop.u (g) WHERE f > 3;
+    CREATE UNIQUE INDEX ON shop.u (lower(g));
+    CREATE UNIQUE INDEX ON shop.u (a, (f + 1));
+    CREATE UNIQUE INDEX ON shop.u (l text_pattern_ops);
+    CREATE UNIQUE INDEX ON shop.u (g bpchar_ops);
+    CREATE UNIQUE INDEX ON shop.u (m COLLATE "C");
+    CREATE INDEX ON shop.u (f);)");
+  EXPECT_EQ(keys_of(relation("u")),
+            (std::vector<Names>{
+                {"N n", "a"}, {"a"}, {"b"}, {"c", "f"}, {"d"}, {"h"}, {"i"}, {"j"}, {"k"}}));
+  EXPECT_EQ(keys_of(relation("deferred")), std::vector<Names>{});
+  EXPECT_EQ(keys_of(relation("parts")), (std::vector<Names>{{"k", "r"}}));
+  EXPECT_EQ(keys_of(relation("parts_1a")), (std::vector<Names>{{"k", "r"}}));
+}
+
+TEST_F(Guarantees, NoUniqueKeyWhileItsIndexIsNotValid) {
+  sql.must("CREATE TABLE shop.u (a int); INSERT INTO shop.u VALUES (1), (1)");
+  EXPECT_FALSE(sql.query("CREATE UNIQUE INDEX CONCURRENTLY ON shop.u (a)").ok());
+  load("");
+  EXPECT_EQ(keys_of(relation("u")), std::vector<Names>{});
+}
+
+TEST_F(Guarantees, KeysOfAnInheritanceParentDoNotCount) {
+  load(
+      "CREATE TABLE shop.parent (a int PRIMARY KEY, u int REFERENCES shop.users, CHECK (a > 1));"
+      "CREATE TABLE shop.child (PRIMARY KEY (a)) INHERITS (shop.parent)");
+  EXPECT_EQ(keys_of(relation("parent")), std::vector<Names>{});
+  EXPECT_EQ(foreign_keys("parent"), Names{});
+  EXPECT_EQ(relation("parent").checks, Names{"(a > 1)"});
+  EXPECT_EQ(keys_of(relation("child")), (std::vector<Names>{{"a"}}));
+  EXPECT_EQ(relation("child").checks, Names{"(a > 1)"});
+}
+
+std::string enable_triggers(const std::string& how) {
+  return "DO $$ DECLARE name text; BEGIN FOR name IN SELECT tgname FROM pg_trigger WHERE tgrelid ="
+         " 'shop.users'::regclass LOOP EXECUTE format('ALTER TABLE shop.users ENABLE " +
+         how + " TRIGGER %I', name); END LOOP; END $$";
+}
+
+TEST_F(Guarantees, ForeignKeysThatCertainlyHold) {
+  load(R"(
+    CREATE COLLATION shop.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    CREATE TABLE shop.target (a int8 PRIMARY KEY, b varchar UNIQUE, c text COLLATE shop.nocase UNIQUE,
+      d numeric UNIQUE, e bpchar UNIQUE, x int, y int, UNIQUE (y, x));
+    CREATE TABLE shop.source (a int REFERENCES shop.target DEFERRABLE INITIALLY DEFERRED,
+      b text REFERENCES shop.target (b), c text COLLATE shop.nocase REFERENCES shop.target (c),
+      d int REFERENCES shop.target (d), e bpchar REFERENCES shop.target (e),
+      x int, y int, v int, h shop.positive REFERENCES shop.users ON DELETE CASCADE,
+      FOREIGN KEY (x, y) REFERENCES shop.target (x, y) MATCH FULL);
+    ALTER TABLE shop.source ADD FOREIGN KEY (v) REFERENCES shop.users NOT VALID;)");
+  EXPECT_EQ(foreign_keys("source"),
+            (Names{"a>target(a)", "b>target(b)", "e>target(e)", "h>users(id)", "x,y>target(x,y)"}));
+  load("ALTER TABLE shop.source VALIDATE CONSTRAINT source_v_fkey");
+  EXPECT_EQ(foreign_keys("source"), (Names{"a>target(a)", "b>target(b)", "e>target(e)",
+                                           "h>users(id)", "v>users(id)", "x,y>target(x,y)"}));
+  load("ALTER TABLE shop.source DISABLE TRIGGER ALL");
+  EXPECT_EQ(foreign_keys("source"), Names{});
+  load("ALTER TABLE shop.source ENABLE TRIGGER ALL; ALTER TABLE shop.users DISABLE TRIGGER ALL");
+  EXPECT_EQ(foreign_keys("source"),
+            (Names{"a>target(a)", "b>target(b)", "e>target(e)", "x,y>target(x,y)"}));
+  load("ALTER TABLE shop.target DISABLE TRIGGER ALL; ALTER TABLE shop.users ENABLE TRIGGER ALL");
+  EXPECT_EQ(foreign_keys("source"), (Names{"h>users(id)", "v>users(id)"}));
+  load(enable_triggers("REPLICA"));
+  EXPECT_EQ(foreign_keys("source"), Names{});
+  load(enable_triggers("ALWAYS"));
+  EXPECT_EQ(foreign_keys("source"), (Names{"h>users(id)", "v>users(id)"}));
+  load("CREATE SUBSCRIPTION theirs CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)");
+  EXPECT_EQ(foreign_keys("source"), Names{});
+  load("ALTER SUBSCRIPTION theirs SET (slot_name = NONE); DROP SUBSCRIPTION theirs");
+  EXPECT_EQ(foreign_keys("source"), (Names{"h>users(id)", "v>users(id)"}));
+}
+
+TEST_F(Guarantees, ForeignKeysOfAndToPartitionedTables) {
+  load(R"(
+    CREATE TABLE shop.target (a int PRIMARY KEY) PARTITION BY RANGE (a);
+    CREATE TABLE shop.target_1 PARTITION OF shop.target FOR VALUES FROM (0) TO (10)
+      PARTITION BY RANGE (a);
+    CREATE TABLE shop.target_1a PARTITION OF shop.target_1 FOR VALUES FROM (0) TO (10);
+    CREATE TABLE shop.source (a int REFERENCES shop.target, b int) PARTITION BY LIST (b);
+    CREATE TABLE shop.source_1 PARTITION OF shop.source FOR VALUES IN (1) PARTITION BY LIST (b);
+    CREATE TABLE shop.source_1a PARTITION OF shop.source_1 FOR VALUES IN (1);
+    CREATE TABLE shop.target_2 PARTITION OF shop.target FOR VALUES FROM (10) TO (20);
+    CREATE TABLE shop.source_2 (a int, b int);
+    ALTER TABLE shop.source ATTACH PARTITION shop.source_2 FOR VALUES IN (2);)");
+  for (const char* name : {"source", "source_1", "source_1a", "source_2"}) {
+    EXPECT_EQ(foreign_keys(name), Names{"a>target(a)"}) << name;
+  }
+  // A disabled trigger anywhere, on either side, lets rows by.
+  for (const char* name : {"source_1a", "target_2", "target_1a", "source_2"}) {
+    load(std::string("ALTER TABLE shop.") + name + " DISABLE TRIGGER ALL");
+    EXPECT_EQ(foreign_keys("source"), Names{}) << name;
+    EXPECT_EQ(foreign_keys("source_2"), Names{}) << name;
+    load(std::string("ALTER TABLE shop.") + name + " ENABLE TRIGGER ALL");
+    EXPECT_EQ(foreign_keys("source"), Names{"a>target(a)"}) << name;
+  }
+  load("ALTER TABLE shop.source DETACH PARTITION shop.source_1");
+  // Not every release keeps, or goes on enforcing, what was inherited.
+  const std::string enforced = sql.must(
+                                      "SELECT count(DISTINCT t.tgrelid) FROM pg_trigger t"
+                                      " JOIN pg_constraint c ON c.oid = t.tgconstraint"
+                                      " WHERE c.conrelid IN ('shop.source_1a'::regclass,"
+                                      " 'shop.source_1'::regclass) AND t.tgrelid IN"
+                                      " ('shop.source_1a'::regclass, 'shop.target_1a'::regclass,"
+                                      " 'shop.target_2'::regclass)")
+                                   .value();
+  EXPECT_EQ(foreign_keys("source_1a"), enforced == "3" ? Names{"a>target(a)"} : Names{});
+  EXPECT_EQ(foreign_keys("source_2"), Names{"a>target(a)"});
+}
+
+TEST_F(Guarantees, ChecksAndBoundsAreWrittenForAnEmptySearchPath) {
+  load(R"(
+    CREATE FUNCTION shop.is_even(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 2 = 0';
+    CREATE TABLE shop.c (a int CHECK (a > 0), b text, "C c" date,
+      CONSTRAINT n CHECK (b <> '') NO INHERIT, CONSTRAINT o CHECK (shop.is_even(a)),
+      CONSTRAINT p CHECK ("C c" BETWEEN '2024-01-02' AND '2024-12-30' AND b IN ('x', 'y')));
+    ALTER TABLE shop.c ADD CONSTRAINT q CHECK (a < 9) NOT VALID;
+    CREATE TABLE shop.byday (d date, t text) PARTITION BY LIST (t);
+    CREATE TABLE shop.byday_x PARTITION OF shop.byday FOR VALUES IN ('x', NULL)
+      PARTITION BY RANGE (d);
+    CREATE TABLE shop.byday_x1 PARTITION OF shop.byday_x FOR VALUES FROM ('2024-01-01') TO
+      ('2024-02-01');
+    CREATE TABLE shop.byday_d PARTITION OF shop.byday DEFAULT;)");
+  EXPECT_EQ(
+      relation("c").checks,
+      (Names{"(a > 0)", "shop.is_even(a)",
+             "(((\"C c\" >= '2024-01-02'::date) AND (\"C c\" <= '2024-12-30'::date)) AND (b = "
+             "ANY (ARRAY['x'::text, 'y'::text])))"}));
+  EXPECT_EQ(relation("c").partition_constraint, "");
+  EXPECT_EQ(relation("byday").partition_constraint, "");
+  EXPECT_EQ(relation("byday_x1").partition_constraint,
+            "(((t IS NULL) OR (t = 'x'::text)) AND (d IS NOT NULL) AND (d >= '2024-01-01'::date) "
+            "AND (d < '2024-02-01'::date))");
+  EXPECT_EQ(relation("byday_d").partition_constraint, "(NOT ((t IS NULL) OR (t = 'x'::text)))");
+}
+
+TEST_F(Guarantees, NotWhatVersion18OnlyDeclares) {
+  if (link->server_version() < 180000) GTEST_SKIP() << "of version 18";
+  load(R"(
+    CREATE EXTENSION btree_gist;
+    CREATE COLLATION shop.plain (provider = builtin, locale = 'C');
+    CREATE COLLATION shop.codes (provider = builtin, locale = 'C.UTF-8');
+    CREATE TABLE shop.target (a int, d daterange, t text COLLATE shop.plain,
+      u text COLLATE shop.codes, PRIMARY KEY (a, d WITHOUT OVERLAPS));
+    CREATE TABLE shop.source (a int REFERENCES shop.users NOT ENFORCED, d daterange,
+      CHECK (a > 0) NOT ENFORCED, CHECK (a > 1),
+      FOREIGN KEY (a, PERIOD d) REFERENCES shop.target (a, PERIOD d));)");
+  EXPECT_EQ(keys_of(relation("target")), std::vector<Names>{});
+  EXPECT_EQ(foreign_keys("source"), Names{});
+  EXPECT_EQ(relation("source").checks, Names{"(a > 1)"});
+  EXPECT_TRUE(relation("target").columns[2].collation_is_c);
+  EXPECT_FALSE(relation("target").columns[3].collation_is_c);
+  EXPECT_TRUE(relation("target").columns[2].ascii_case);
+  EXPECT_TRUE(relation("target").columns[3].ascii_case);
+  const std::string before = fingerprint();
+  sql.must("ALTER TABLE shop.source ALTER CONSTRAINT source_a_fkey ENFORCED");
+  EXPECT_NE(fingerprint(), before);
+  load("");
+  EXPECT_EQ(foreign_keys("source"), Names{"a>users(id)"});
+}
+
+TEST_F(Guarantees, LabelsInTheirOrder) {
+  load("ALTER TYPE shop.mood ADD VALUE 'fine' BEFORE 'ok'; ALTER TYPE shop.mood ADD VALUE 'a'");
+  EXPECT_EQ(catalog->find_type(catalog->find_schema("shop"), "mood")->labels,
+            (Names{"sad", "fine", "ok", "a"}));
+  EXPECT_EQ(catalog->find_type(pg::type::kInt4)->labels, Names{});
+}
+
+TEST_F(Guarantees, CollationsThatMapAsciiAsInEnglish) {
+  load(R"(
+    CREATE COLLATION shop.turkish (provider = icu, locale = 'tr-TR');
+    CREATE COLLATION shop.english (provider = icu, locale = 'en-US');
+    CREATE TABLE shop.l (n int, d text, c text COLLATE "C", t text COLLATE shop.turkish,
+      e varchar COLLATE shop.english, p text COLLATE "POSIX"))");
+  const auto& columns = relation("l").columns;
+  std::string plain;
+  for (const pg::Column& column : columns) plain += column.ascii_case ? column.name : "-";
+  EXPECT_EQ(plain, "-dc-ep");  // the cluster's default is C.UTF-8
+}
+
 TEST_F(CatalogTest, FingerprintIgnoresOrdinaryWork) {
   const std::string before = fingerprint();
   for (const char* work :
@@ -125,7 +360,7 @@ TEST_F(CatalogTest, FingerprintIgnoresOrdinaryWork) {
         "UPDATE shop.users SET name = 'x' WHERE id < 1000",
         "DELETE FROM shop.users WHERE id > 1500", "ANALYZE", "VACUUM shop.users", "VACUUM FREEZE",
         "VACUUM FULL shop.users", "TRUNCATE shop.users", "CREATE INDEX ON shop.users (name)",
-        "REINDEX TABLE shop.users",
+        "REINDEX TABLE shop.users", "CREATE INDEX CONCURRENTLY ON shop.users (email)",
         "CREATE TEMP TABLE t1 (id serial PRIMARY KEY, t text DEFAULT 'x')",
         "CREATE TEMP VIEW v1 AS SELECT 1 AS a",
         "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql"
@@ -177,6 +412,21 @@ TEST_F(CatalogTest, FingerprintReactsToDefinitions) {
         "DROP VIEW shop.names",
         "CREATE TEXT SEARCH CONFIGURATION shop.ts (COPY = english)",
         "ALTER TABLE shop.users ADD CHECK (id > 0)",
+        "CREATE UNIQUE INDEX email_key ON shop.users (email)",
+        "DROP INDEX shop.email_key",
+        "CREATE TABLE shop.orders (id int PRIMARY KEY, u int REFERENCES shop.users, v int)",
+        "ALTER TABLE shop.orders DISABLE TRIGGER ALL",
+        "ALTER TABLE shop.orders ENABLE TRIGGER ALL",
+        "ALTER TABLE shop.users DISABLE TRIGGER ALL",
+        "ALTER TABLE shop.users ENABLE TRIGGER ALL",
+        "ALTER TABLE shop.orders ADD CONSTRAINT v_fk FOREIGN KEY (v) REFERENCES shop.users NOT "
+        "VALID",
+        "ALTER TABLE shop.orders VALIDATE CONSTRAINT v_fk",
+        "ALTER TABLE shop.orders ADD CONSTRAINT v_check CHECK (v > 0) NOT VALID",
+        "ALTER TABLE shop.orders VALIDATE CONSTRAINT v_check",
+        "ALTER TABLE shop.orders ALTER CONSTRAINT v_fk DEFERRABLE",
+        "CREATE SUBSCRIPTION theirs CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)",
+        "ALTER SUBSCRIPTION theirs SET (slot_name = NONE); DROP SUBSCRIPTION theirs",
         "DROP TABLE shop.most"}) {
     const std::string before = fingerprint();
     sql.must(work);
@@ -198,6 +448,7 @@ TEST_F(CatalogTest, LoadsWithoutViewsWhileOneIsLocked) {
   Result<LoadedCatalog> loaded = load_catalog(*link, ViewDefinitions::kSkip);
   ASSERT_TRUE(loaded.ok()) << loaded.error().message;
   EXPECT_EQ(loaded->catalog->find_relation(oid_of(sql, "shop.names"))->view_definition, "");
+  EXPECT_EQ(loaded->catalog->find_relation(oid_of(sql, "shop.parts_1"))->partition_constraint, "");
 }
 
 TEST_F(CatalogTest, IsQuickWithAThousandTables) {

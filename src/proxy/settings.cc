@@ -105,6 +105,8 @@ std::size_t settings_column_count() {
   return kSpecialColumns + kRoleColumns + kKeySettings.size() + kIdleTimeouts.size();
 }
 
+std::vector<std::string> key_setting_names() { return {kKeySettings.begin(), kKeySettings.end()}; }
+
 IdleTimeouts idle_timeouts(const std::vector<std::optional<std::string_view>>& row) {
   if (row.size() != settings_column_count()) return {};
   return {parse_timeout(row[row.size() - 2]), parse_timeout(row[row.size() - 1])};

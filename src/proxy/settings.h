@@ -38,6 +38,9 @@ using SettingsPtr = std::shared_ptr<const SessionSettings>;
 const std::string& settings_query();
 std::size_t settings_column_count();
 
+// The settings whose values are part of the result key as they stand.
+std::vector<std::string> key_setting_names();
+
 // How long the origin lets a session be idle; zero: for ever.
 struct IdleTimeouts {
   Duration in_session{};

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of a query and of a dependency as text, for explain. See describe() in analysis.h for
+// whole predicates and dependencies. Pure; any thread.
+#pragma once
+
+#include <string>
+
+#include "sql/analysis.h"
+
+namespace pgcache::sql {
+
+// "?1", "$2", "'a constant'", with a minus sign in front of one that is negated.
+std::string describe_operand(OperandIndex index, const CacheableQuery& query);
+
+// "id = $1", "kind IN (?1, ?2)", "id = ANY ($1) OR NULL".
+std::string describe_key(const EqualityBinding& binding, const CacheableQuery& query);
+
+// "price >= ?1 AND price < ?2".
+std::string describe_range(const RangeBinding& range, const CacheableQuery& query);
+
+// The text of a shape with ?1, ?2 ... in the places of its literals.
+std::string describe_shape(const StatementShape& shape);
+
+}  // namespace pgcache::sql

@@ -53,6 +53,7 @@ class Settled {
   void compare(const Query& query, const Answer& pgcache, const Answer& origin,
                const std::string& when);
   void focus(Random& random);
+  // Applies the change and compares; what a TRUNCATE invalidates is not counted.
   void watch_over(const Change& change, const Relation& relation, std::vector<Watched>& watched);
   Answer ask(Reader& reader, const Query& query, testing::Routes& routes);
   void focus_on(const Query& query, Random& random);

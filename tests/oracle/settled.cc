@@ -7,11 +7,11 @@
 namespace pgcache::oracle {
 namespace {
 
-constexpr int kRounds = 30;
+constexpr int kRounds = 40;
 constexpr int kQueriesInRound = 12;
 constexpr int kFocusQueries = 10;
-constexpr int kFocusChanges = 16;
-constexpr int kFocusChangesOfOne = 5;
+constexpr int kFocusChanges = 12;
+constexpr int kFocusChangesOfOne = 6;
 constexpr std::size_t kPool = 90;
 constexpr int kInitialRows = 24;
 constexpr int kWarmUpTimeoutMs = 15000;
@@ -96,6 +96,7 @@ void Settled::make_readers() {
   }
   for (Client* client : {&readers_[1]->proxy, &readers_[1]->origin}) {
     client->run("SET TimeZone = 'America/New_York'; SET DateStyle = 'German'");
+    client->run("SET IntervalStyle = 'iso_8601'; SET bytea_output = 'escape'");
   }
 }
 
@@ -131,12 +132,12 @@ void Settled::round(Random& random) {
   const int steps = random.between(1, 6);
   for (int i = 0; i < steps; ++i) writers_->step(schema_, random);
   if (random.chance(3)) alter(random);
-  if (random.chance(12)) change_settings(random);
+  if (random.chance(25)) change_settings(random);
   for (int i = 0; i < 2; ++i) {
     if (random.chance(40)) check_own_write(random);
-    if (random.chance(40)) check_block(random);
+    if (random.chance(60)) check_block(random);
   }
-  focus(random);
+  if (random.chance(70)) focus(random);
   focus_on(make_full_join_query(schema_, random.next(), random.next()), random);
   focus_on(make_wide_query(schema_, random.next(), random.next()), random);
   stage_.settle();
@@ -146,7 +147,7 @@ void Settled::round(Random& random) {
     Reader& reader = *readers_[other];
     check(query.caching == Caching::kNo ? *readers_.back() : reader, query);
     // The same again where other settings make other bytes of it.
-    if (query.caching != Caching::kNo && random.chance(20)) check(*readers_[1 - other % 2], query);
+    if (query.caching != Caching::kNo && random.chance(40)) check(*readers_[1 - other % 2], query);
   }
 }
 
@@ -332,7 +333,7 @@ void Settled::focus_on(const Query& query, Random& random) {
   check(reader, query);
   for (int i = 0; i < kFocusChangesOfOne; ++i) {
     const Relation& relation = schema_.table_of(*random.pick(query.relations), random);
-    writers_->apply(*small_, random.chance(50)
+    writers_->apply(*small_, random.chance(60)
                                  ? make_move(relation, query.constants(), random)
                                  : make_small_change(relation, query.constants(), random));
     stage_.settle();

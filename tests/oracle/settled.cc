@@ -9,8 +9,10 @@ namespace {
 
 constexpr int kRounds = 40;
 constexpr int kQueriesInRound = 12;
-constexpr int kFocusQueries = 10;
-constexpr int kFocusChanges = 12;
+constexpr int kFocusQueries = 3;
+constexpr int kFocusChanges = 9;
+constexpr int kFocusesInRound = 2;
+constexpr int kFocusesInEpoch = 120;  // where nothing else is done
 constexpr int kFocusChangesOfOne = 6;
 constexpr std::size_t kPool = 90;
 constexpr int kInitialRows = 24;
@@ -100,23 +102,27 @@ void Settled::make_readers() {
   }
 }
 
-void Settled::epoch(std::uint64_t number, Clock::time_point deadline) {
+void Settled::prepare(Identities identities, Random& random) {
   trace_.clear();
   ++counts_.epochs;
-  Random random(mix(seed_, number));
   readers_.clear();
   writers_.reset();
   own_.reset();
   small_.reset();
-  make_tables(number % 3 == 0   ? Identities::kFull
-              : number % 3 == 1 ? Identities::kDefault
-                                : Identities::kMixed,
-              random);
+  make_tables(identities, random);
   warm_up();
   make_readers();
   writers_ = std::make_unique<Writers>(stage_.proxy_dsn(), stage_.origin_dsn(), trace_, counts_);
   pool_.clear();
   for (std::size_t i = 0; i < kPool; ++i) pool_.push_back({random.next(), random.next()});
+}
+
+void Settled::epoch(std::uint64_t number, Clock::time_point deadline) {
+  Random random(mix(seed_, number));
+  prepare(number % 3 == 0   ? Identities::kFull
+          : number % 3 == 1 ? Identities::kDefault
+                            : Identities::kMixed,
+          random);
   for (int i = 0; i < kRounds && Clock::now() < deadline; ++i) round(random);
   writers_->finish(random);
   stage_.settle();
@@ -125,6 +131,12 @@ void Settled::epoch(std::uint64_t number, Clock::time_point deadline) {
     const Query query = make_query(schema_, pooled.structure, pooled.values);
     check(query.caching == Caching::kNo ? *readers_.back() : *readers_.front(), query);
   }
+}
+
+void Settled::needless_epoch(std::uint64_t number, Clock::time_point deadline) {
+  Random random(mix(seed_, number));
+  prepare(number % 2 == 0 ? Identities::kFull : Identities::kDefault, random);
+  for (int i = 0; i < kFocusesInEpoch && Clock::now() < deadline; ++i) focus(random);
 }
 
 void Settled::round(Random& random) {
@@ -137,7 +149,7 @@ void Settled::round(Random& random) {
     if (random.chance(40)) check_own_write(random);
     if (random.chance(60)) check_block(random);
   }
-  if (random.chance(70)) focus(random);
+  for (int i = 0; i < kFocusesInRound; ++i) focus(random);
   focus_on(make_full_join_query(schema_, random.next(), random.next()), random);
   focus_on(make_wide_query(schema_, random.next(), random.next()), random);
   stage_.settle();

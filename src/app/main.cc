@@ -13,6 +13,7 @@
 #include "app/app.h"
 #include "app/explain_command.h"
 #include "app/live_line.h"
+#include "app/precision_advice.h"
 #include "base/log.h"
 #include "config/loader.h"
 #include "origin/check.h"
@@ -74,6 +75,7 @@ int check(const config::Config& config) {
     if (!problem.mend.empty()) std::printf("    %s\n", problem.mend.c_str());
   }
   if (problems->empty()) std::printf("ok: the origin has everything that pgcache needs\n");
+  for (const std::string& text : app::precision_advice(config)) std::printf("%s\n", text.c_str());
   for (const origin::Problem& problem : *problems) {
     if (problem.fatal) return 2;
   }

@@ -12,6 +12,7 @@
 #include "origin/link.h"
 #include "origin/problems.h"
 #include "origin/publication.h"
+#include "origin/replica_identity.h"
 #include "origin/replication_slot.h"
 
 namespace pgcache::origin {
@@ -244,9 +245,15 @@ Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {
   const Result<PublicationState> publication = read_publication(link, config.publication);
   if (!publication.ok()) return publication.error();
   if (publication->exists) {
+    const Result<std::vector<RaisedTable>> raised = raised_tables(link, config.publication);
+    if (!raised.ok()) return raised.error();
     const Reply dropped = link.query("DROP PUBLICATION " + quote_identifier(config.publication));
     if (!dropped.ok()) return Error{"cannot drop the publication: " + dropped.failure().message};
     removed.push_back("publication " + config.publication);
+    for (const RaisedTable& table : *raised) {
+      removed.push_back("left at REPLICA IDENTITY FULL, as pgcache set it: " + table.name +
+                        "; to undo: " + table.undo);
+    }
   }
   return removed;
 }

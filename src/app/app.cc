@@ -18,6 +18,7 @@ cache::CacheLimits limits_of(const config::Config& config) {
   limits.bytes_max = config.cache_size;
   limits.result_bytes_max = config.max_result_size;
   limits.transaction_log_bytes_max = config.transaction_log_size;
+  limits.row_images_bytes_max = config.row_images_size;
   limits.max_staleness = config.max_staleness;
   limits.break_publish_check = proxy::faults::broken("skip_publish_check");
   return limits;

@@ -1,34 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // A set of entries that the index finds together, with removal in constant time: each slot knows
 // which of its entry's references points at it, and each reference knows its slot. Buckets do not
-// move.
+// move. Entries of several nodes may share one.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "cache/entry.h"
 
 namespace pgcache::cache {
 
-struct DependencyNode;
-
 struct Bucket {
   struct Slot {
     Entry* entry = nullptr;
     std::uint32_t ref = 0;  // index into entry->refs
+    const IndexRef& reference() const { return entry->refs[ref]; }
   };
+  // What to do when it is empty: a list stays, the others leave what holds them.
+  enum class Place : std::uint8_t { kList, kInterval, kValue, kKey };
+
   std::vector<Slot> slots;
-  DependencyNode* node = nullptr;  // that it belongs to
+  Place place = Place::kList;
+  const std::string* value = nullptr;  // kValue: under which it stands in its group
+  std::uint64_t key = 0;               // kKey: likewise
 
   Bucket() = default;
   Bucket(const Bucket&) = delete;
   Bucket& operator=(const Bucket&) = delete;
 
-  void add(Entry& entry) {
+  // `node` is null for a list that belongs to none.
+  void add(Entry& entry, DependencyNode* node, bool by_key) {
     const auto position = static_cast<std::uint32_t>(slots.size());
     slots.push_back({&entry, static_cast<std::uint32_t>(entry.refs.size())});
-    entry.refs.push_back({this, position});
+    entry.refs.push_back({this, node, position, by_key});
   }
 
   // Leaves the entry's own list of references alone.
@@ -39,5 +45,16 @@ struct Bucket {
     slots.pop_back();
   }
 };
+
+// Notes that the change at hand affects the entry.
+inline void doom(Entry& entry, bool coarse, std::vector<Entry*>& found) {
+  if (entry.doomed) {
+    entry.coarse = entry.coarse && coarse;
+    return;
+  }
+  entry.doomed = true;
+  entry.coarse = coarse;
+  found.push_back(&entry);
+}
 
 }  // namespace pgcache::cache

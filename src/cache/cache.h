@@ -27,6 +27,7 @@ struct CacheLimits {
   std::uint64_t bytes_max = 1ull << 30;
   std::uint64_t result_bytes_max = 8ull << 20;
   std::uint64_t transaction_log_bytes_max = 64ull << 20;
+  std::uint64_t row_images_bytes_max = 64ull << 20;  // 0: none are kept
   Duration max_staleness = std::chrono::seconds(1);
   bool break_publish_check = false;  // test-only, without effect in a release build
 };
@@ -92,8 +93,9 @@ struct LookupRequest {
       nullptr;  // copied when a load starts. May be null when
                 // lookup is only to test for a hit (hit_only)
   ResultNeeds needs;
-  bool hit_only = false;  // yield Hit or Bypass or NoEntry, start nothing
-  bool may_wait = true;   // false: go on alone when somebody else loads it
+  std::string_view result_formats_be;  // of the result's columns, as in Bind; copied with operands
+  bool hit_only = false;               // yield Hit or Bypass or NoEntry, start nothing
+  bool may_wait = true;                // false: go on alone when somebody else loads it
   // Called once, on any thread, when a Wait is over (perhaps before lookup returns); then look up
   // again with may_wait = false.
   std::function<void()> wake;
@@ -129,6 +131,17 @@ struct CacheStatus {
   std::uint64_t publish_outcomes[std::size(kPublishOutcomeLabels)] = {};
   std::uint64_t row_changes = 0;
   std::uint64_t transactions = 0;
+  std::uint64_t row_images = 0;
+  std::uint64_t row_image_bytes = 0;
+};
+
+// How well changes to one relation are told from each other.
+struct RelationPrecision {
+  pg::Oid relation = pg::Oid::kInvalid;
+  std::uint64_t invalidations = 0;  // of results, by changes to its rows
+  // Those among them that there were only since the row before the change was not known well
+  // enough: what REPLICA IDENTITY FULL, or more memory for row images, may spare.
+  std::uint64_t coarse = 0;
 };
 
 struct CacheImpl;
@@ -186,6 +199,8 @@ class Cache {
 
   // --- any thread
   CacheStatus status(TimePoint now) const;
+  // For each relation whose changes have invalidated something; ascending.
+  std::vector<RelationPrecision> precision() const;
   // True while transactions are in the log that the current snapshot does not see, or loads are
   // under way: then fresh snapshots are worth taking.
   bool wants_snapshot() const;

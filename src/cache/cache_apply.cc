@@ -36,22 +36,25 @@ void Cache::apply(const std::shared_ptr<const cdc::Transaction>& transaction) {
 void CacheImpl::apply(const TransactionPtr& transaction) {
   transactions.fetch_add(1, std::memory_order_relaxed);
   row_changes.fetch_add(transaction->changes.size(), std::memory_order_relaxed);
+  pg::Xid xid;
+  {
+    const std::lock_guard front(front_mutex);
+    xid = pg::widen_xid(transaction->xid, snapshots.reference());
+  }
+  const Resolved resolved = resolve_images(*transaction, xid);
   Everything everything;
   bool drops_all = false;
   {
     const std::lock_guard apply_lock(apply_mutex);
-    pg::Xid reference;
-    {
-      const std::lock_guard front(front_mutex);
-      reference = snapshots.reference();
-    }
-    LoggedTransaction logged = log_entry(transaction, pg::widen_xid(transaction->xid, reference));
+    LoggedTransaction logged =
+        log_entry(transaction, xid, resolved.epoch == images_epoch ? resolved.images : nullptr);
     if (logged.relations.empty()) return;
     drops_all = std::any_of(logged.relations.begin(), logged.relations.end(),
                             [this](pg::Oid oid) { return is_unknown_relation(oid); });
     log.append(std::move(logged));
     note_log_size();
     if (drops_all) {
+      images.drop_all();
       everything = take_everything();
     } else {
       apply_whole_relations(*transaction);
@@ -64,14 +67,19 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
   const std::vector<cdc::RowChange>& changes = transaction->changes;
   for (std::size_t begin = 0; begin < changes.size(); begin += kChunk) {
     const std::lock_guard apply_lock(apply_mutex);
+    const bool is_resolved = resolved.images && resolved.epoch == images_epoch;
     const std::size_t end = std::min(changes.size(), begin + kChunk);
     for (std::size_t i = begin; i < end; ++i) {
-      const cdc::RowChange& change = changes[i];
-      if (!index.knows(change.relation->oid)) continue;
-      const ChangeImages images(change, forms.form_of(change.relation));
-      remove(index.affected_by(images), cause_of(change.kind));
+      apply_change(changes[i], is_resolved ? resolved.images->of(i) : nullptr);
     }
   }
+}
+
+void CacheImpl::apply_change(const cdc::RowChange& change, const std::string* stored) {
+  const pg::Oid relation = change.relation->oid;
+  if (!index.knows(relation)) return;
+  const ChangeImages seen(change, forms.form_of(change.relation), stored);
+  remove_changed(relation, index.affected_by(seen), cause_of(change.kind));
 }
 
 bool CacheImpl::is_unknown_relation(pg::Oid relation) const {
@@ -80,7 +88,8 @@ bool CacheImpl::is_unknown_relation(pg::Oid relation) const {
 
 void CacheImpl::apply_whole_relations(const cdc::Transaction& transaction) {
   for (const auto& relation : transaction.overflowed_relations) {
-    remove(index.all_over(relation->oid), InvalidationCause::kUpdate);
+    remove_changed(relation->oid, index.all_reading_rows_of(relation->oid),
+                   InvalidationCause::kUpdate);
   }
   for (const auto& relation : transaction.changed_relations) {
     remove(index.all_over(relation->oid), InvalidationCause::kDdl);
@@ -98,9 +107,20 @@ void CacheImpl::remove(const std::vector<Entry*>& entries, InvalidationCause cau
                                                            std::memory_order_relaxed);
 }
 
+void CacheImpl::remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
+                               InvalidationCause cause) {
+  if (entries.empty()) return;
+  RelationPrecision& counts = precision[relation];
+  counts.relation = relation;
+  counts.invalidations += entries.size();
+  for (const Entry* entry : entries) counts.coarse += entry->coarse ? 1 : 0;
+  remove(entries, cause);
+}
+
 CacheImpl::Everything CacheImpl::take_everything() {
   Everything everything;
-  everything.nodes = index.clear();
+  everything.index = index.clear();
+  everything.images = images.take_remains();
   everything.entries = store.clear();
   return everything;
 }

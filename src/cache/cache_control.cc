@@ -30,6 +30,7 @@ void Cache::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point
     woken = c.settled_waiters();
     c.log.clear();
     c.forms.clear();
+    c.distrust_images();
     everything = c.take_everything();
     c.note_log_size();
     c.note_tracking();
@@ -52,7 +53,7 @@ void Cache::set_snapshot(pg::Snapshot snapshot) {
     const std::lock_guard apply_lock(c.apply_mutex);
     const std::lock_guard front(c.front_mutex);
     if (!c.snapshots.advance(std::move(snapshot))) return;
-    c.tracking.on_snapshot();
+    c.tracking.on_snapshot(c.snapshots.current());
     woken = c.settled_waiters();
     c.log.trim(c.fault(&CacheImpl::Faults::trim_all) ? pg::Snapshot{{UINT64_MAX}, {UINT64_MAX}, {}}
                                                      : *c.snapshots.oldest_in_use());
@@ -72,6 +73,7 @@ void Cache::set_tracked(pg::Oid relation, pg::Xid fence) {
     const std::lock_guard front(c.front_mutex);
     // Under a new fence, changes may have been missed between the two.
     if (c.tracking.set_tracked(relation, fence)) {
+      c.distrust_images_of(relation);
       c.remove(c.index.all_over(relation), InvalidationCause::kDdl);
     }
     woken = c.settled_waiters();
@@ -87,6 +89,7 @@ void Cache::set_untrackable(pg::Oid relation, sql::BypassReason reason) {
     const std::lock_guard apply_lock(c.apply_mutex);
     const std::lock_guard front(c.front_mutex);
     if (c.tracking.set_untrackable(relation, reason)) {
+      c.distrust_images_of(relation);
       c.remove(c.index.all_over(relation), InvalidationCause::kDdl);
     }
     woken = c.settled_waiters();
@@ -107,6 +110,7 @@ void Cache::on_catalog_changed(std::uint64_t shape_generation,
     c.shape_generation_min = shape_generation;
     c.catalog.swap(catalog);  // the old one is destroyed behind the locks
     c.tracking.forget_untrackable();
+    c.distrust_images();
     woken = c.settled_waiters();
     everything = c.take_everything();
   }
@@ -119,6 +123,7 @@ void Cache::invalidate_relation(pg::Oid relation, InvalidationCause cause) {
   const std::lock_guard apply_lock(c.apply_mutex);
   const std::lock_guard front(c.front_mutex);
   ++c.epoch;  // loads in flight may read it too
+  c.distrust_images_of(relation);
   c.remove(c.index.all_over(relation), cause);
 }
 
@@ -129,9 +134,17 @@ void Cache::drop_all(InvalidationCause cause) {
     const std::lock_guard apply_lock(c.apply_mutex);
     const std::lock_guard front(c.front_mutex);
     ++c.epoch;
+    c.distrust_images();
     everything = c.take_everything();
   }
   c.count_everything(everything, cause);
+}
+
+std::vector<RelationPrecision> Cache::precision() const {
+  std::vector<RelationPrecision> counts;
+  const std::lock_guard apply_lock(impl_->apply_mutex);
+  for (const auto& [relation, of_relation] : impl_->precision) counts.push_back(of_relation);
+  return counts;
 }
 
 CacheStatus Cache::status(TimePoint now) const {
@@ -154,6 +167,8 @@ CacheStatus Cache::status(TimePoint now) const {
     status.publish_outcomes[i] = c.publish_outcomes[i].load(std::memory_order_relaxed);
   }
   status.row_changes = c.row_changes.load(std::memory_order_relaxed);
+  status.row_images = c.row_images.load(std::memory_order_relaxed);
+  status.row_image_bytes = c.row_image_bytes.load(std::memory_order_relaxed);
   status.transactions = c.transactions.load(std::memory_order_relaxed);
   return status;
 }

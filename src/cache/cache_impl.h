@@ -23,13 +23,23 @@
 //     snapshot must see. So publish finds it.
 //   A long transaction is applied in chunks and apply_mutex released in between. That is safe
 //   because it is logged first: what is published between two chunks was tested against all of it.
+//   Affects means for each dependency of R, unless its guard cannot hold under R's operands (then
+//   no row of the relation matters, and R is on the index's idle list, which only changes of the
+//   relation itself look at): the row before or after a change may match. A row before is the one
+//   that the stream sent or the last image of it (image_store.h); a row of which only the key is
+//   known may match whatever the key allows. The images of T are resolved before T is logged, in
+//   stream order, and kept with it in the log, so that publish tests the same rows as apply.
+//   Where R shows the keys of all rows that it depends on, a row before whose key R does not show
+//   does not matter: follow the changes that R's query did not see, in commit order; as long as
+//   none affects R, R is the query's result on the state before the next, and so shows the key of
+//   every row of that state that it depends on.
 //   The stream knows of T only if the slot decodes it and the publication covers the relation. The
 //   snapshot must therefore see all that the slot's exported snapshot sees (else T may have
 //   committed before the slot began), and have xmin >= the relation's fence (tracking.h).
 //
 // Locks, in the order in which they may be taken together
 //
-//   apply_mutex   index, log, forms, catalog, the structure of the store
+//   apply_mutex   index, log, images, forms, catalog, precision, the structure of the store
 //   front_mutex   snapshots, tracking, epoch, shape generations, those who wait for tracking
 //   (inside the parts: a shard of the store or of the load table; freshness)
 //
@@ -38,6 +48,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -45,6 +56,7 @@
 #include "cache/cache.h"
 #include "cache/dependency_index.h"
 #include "cache/freshness.h"
+#include "cache/image_store.h"
 #include "cache/loads.h"
 #include "cache/snapshots.h"
 #include "cache/store.h"
@@ -60,7 +72,8 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
       : limits(the_limits),
         request_tracking(std::move(ask)),
         freshness(limits.max_staleness),
-        log(limits.transaction_log_bytes_max) {
+        log(limits.transaction_log_bytes_max),
+        images(limits.row_images_bytes_max) {
 #ifdef PGCACHE_FAULTS
     faults.skip_log_check = limits.break_publish_check;
 #endif
@@ -73,24 +86,47 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void end_load(LoadState& load);
 
   // --- publish (cache_publish.cc); all but the first with apply_mutex held
+  // A result about to be published.
+  struct Candidate {
+    std::unique_ptr<Entry> entry;
+    std::vector<Standing> standings;
+  };
   PublishOutcome publish(LoadState& load, CachedResult result);
-  PublishOutcome verdict_on(const LoadState& load);
-  bool affects(const LoggedTransaction& transaction, const LoadState& load);
-  void insert(std::unique_ptr<Entry> entry);
+  Candidate candidate_of(LoadState& load, CachedResult result);  // no lock
+  PublishOutcome verdict_on(const LoadState& load, const Candidate& candidate);
+  bool affects(const LoggedTransaction& transaction, const Candidate& candidate);
+  void insert(Candidate candidate);
   void make_room(std::uint64_t bytes);
 
   // --- apply (cache_apply.cc); all but the first with apply_mutex held
   void apply(const TransactionPtr& transaction);
+  void apply_change(const cdc::RowChange& change, const std::string* stored);
   bool is_unknown_relation(pg::Oid relation) const;
   void apply_whole_relations(const cdc::Transaction& transaction);
   void remove(const std::vector<Entry*>& entries, InvalidationCause cause);
+  // The same, for changes to rows of the relation.
+  void remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
+                      InvalidationCause cause);
   // Empties store and index under the lock; what is left is counted and destroyed without it.
   struct Everything {
     Store::Remains entries;
-    DependencyIndex::Nodes nodes;
+    DependencyIndex::Remains index;
+    ImageStore::Remains images;
   };
   Everything take_everything();
   void count_everything(const Everything& everything, InvalidationCause cause);  // no lock
+
+  // --- images of rows (cache_images.cc)
+  // The rows before the transaction's changes, and the store goes past them. No lock; applier.
+  struct Resolved {
+    StoredImagesPtr images;  // may be null
+    std::uint64_t epoch = 0;
+  };
+  Resolved resolve_images(const cdc::Transaction& transaction, pg::Xid xid);
+  bool may_keep_images(pg::Oid relation, pg::Xid xid);  // apply_mutex held
+  // Something may have changed rows unseen; apply_mutex and front_mutex held.
+  void distrust_images();
+  void distrust_images_of(pg::Oid relation);
 
   // --- the control thread (cache_control.cc)
   Waiters settled_waiters();  // front_mutex held; those whose wait for tracking is over
@@ -103,6 +139,9 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
     bool trim_all = false;
     bool forget_silently = false;
     bool ignore_fences = false;
+    bool trust_images = false;        // whatever happens to their relations
+    bool keep_images_of_all = false;  // of transactions that the gates see, too
+    bool miss_changes = false;        // to rows of which images are kept
   };
 #ifdef PGCACHE_FAULTS
   Faults faults;
@@ -121,8 +160,11 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   std::mutex apply_mutex;
   DependencyIndex index;
   TransactionLog log;
+  ImageStore images;
+  std::uint64_t images_epoch = 0;  // images resolved in an earlier one are not to be used
   FormCache forms;
   std::shared_ptr<const pg::Catalog> catalog;  // null: every relation is known
+  std::map<pg::Oid, RelationPrecision> precision;
 
   std::mutex front_mutex;
   SnapshotBook snapshots;
@@ -143,6 +185,8 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   std::atomic<std::uint64_t> transactions{0};
   std::atomic<std::uint64_t> log_transactions{0};
   std::atomic<std::uint64_t> log_bytes{0};
+  std::atomic<std::uint64_t> row_images{0};
+  std::atomic<std::uint64_t> row_image_bytes{0};
   std::atomic<bool> tracking_wants_snapshot{false};
 };
 
@@ -161,6 +205,7 @@ struct LoadState final : Load {
   std::uint64_t hash = 0;
   ShapePtr shape;
   std::vector<sql::Operand> operands;
+  std::string result_formats_be;
   SnapshotLease lease;
   std::uint64_t epoch = 0;
 };

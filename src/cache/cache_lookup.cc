@@ -76,7 +76,7 @@ LookupOutcome CacheImpl::begin_flight(const LookupRequest& request, const Hashed
   }
   load->shape = request.shape;
   load->operands = *request.operands;
-  load->operands.resize(request.shape->analysis.cacheable()->operands.size());
+  load->result_formats_be = request.result_formats_be;
   {
     const std::lock_guard front(front_mutex);
     if (!snapshots.current()) return Bypass{sql::BypassReason::kStarting};

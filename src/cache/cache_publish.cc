@@ -12,28 +12,30 @@ namespace pgcache::cache {
 
 namespace {
 
-// How many references the index will hold to an entry of this query, at most.
-std::size_t index_refs(const sql::CacheableQuery& query) {
-  std::size_t refs = 0;
-  for (const sql::Dependency& dependency : query.dependencies) {
-    std::size_t of_dependency = 1;
-    if (!dependency.equalities.empty()) of_dependency = dependency.equalities[0].operands.size();
-    refs += of_dependency;
-  }
-  return refs;
-}
-
-using DependenciesByRelation = std::unordered_map<pg::Oid, std::vector<const sql::Dependency*>>;
+// The dependencies, by number, that rows of a relation can matter to.
+using DependenciesByRelation = std::unordered_map<pg::Oid, std::vector<std::size_t>>;
 
 DependenciesByRelation dependencies_touched(const sql::CacheableQuery& query,
+                                            const std::vector<Standing>& standings,
                                             const LoggedTransaction& transaction) {
   DependenciesByRelation touched;
-  for (const sql::Dependency& dependency : query.dependencies) {
-    for (const pg::Oid oid : dependency.members) {
-      if (transaction.touches(oid)) touched[oid].push_back(&dependency);
+  for (std::size_t i = 0; i < query.dependencies.size(); ++i) {
+    if (!standings[i].matters) continue;
+    for (const pg::Oid oid : query.dependencies[i].members) {
+      if (transaction.touches(oid)) touched[oid].push_back(i);
     }
   }
   return touched;
+}
+
+// Whether the query names the relation, in whatever role.
+bool names(const sql::CacheableQuery& query, pg::Oid relation) {
+  const auto holds = [relation](const std::vector<pg::Oid>& oids) {
+    return std::find(oids.begin(), oids.end(), relation) != oids.end();
+  };
+  return holds(query.relations) ||
+         std::any_of(query.dependencies.begin(), query.dependencies.end(),
+                     [&](const sql::Dependency& d) { return holds(d.members); });
 }
 
 }  // namespace
@@ -61,25 +63,50 @@ PublishOutcome CacheImpl::publish(LoadState& load, CachedResult result) {
   }
   const auto load_time = static_cast<std::uint64_t>(
       std::max<std::int64_t>(0, static_cast<std::int64_t>(result.load_time.count())));
-  auto entry = std::make_unique<Entry>();
-  entry->key = load.key;
-  entry->hash = load.hash;
-  entry->shape = load.shape;
-  entry->operands = load.operands;
-  entry->result = std::make_shared<const CachedResult>(std::move(result));
-  entry->bytes = entry_bytes(*entry, index_refs(*load.shape->analysis.cacheable()));
-  if (entry->bytes > limits.bytes_max) return PublishOutcome::kTooLarge;
+  Candidate candidate = candidate_of(load, std::move(result));
+  if (candidate.entry->bytes > limits.bytes_max) return PublishOutcome::kTooLarge;
 
   const std::lock_guard apply_lock(apply_mutex);
-  const PublishOutcome outcome = verdict_on(load);
+  const PublishOutcome outcome = verdict_on(load, candidate);
   if (outcome != PublishOutcome::kPublished) return outcome;
-  insert(std::move(entry));
+  insert(std::move(candidate));
   load.shape->stats.loads.fetch_add(1, std::memory_order_relaxed);
   load.shape->stats.load_time_ns.fetch_add(load_time, std::memory_order_relaxed);
   return outcome;
 }
 
-PublishOutcome CacheImpl::verdict_on(const LoadState& load) {
+CacheImpl::Candidate CacheImpl::candidate_of(LoadState& load, CachedResult result) {
+  const sql::CacheableQuery& query = *load.shape->analysis.cacheable();
+  Candidate candidate;
+  candidate.entry = std::make_unique<Entry>();
+  Entry& entry = *candidate.entry;
+  entry.key = load.key;
+  entry.hash = load.hash;
+  entry.shape = load.shape;
+  entry.operands = bind_arrays(query, std::move(load.operands));
+  entry.result = std::make_shared<const CachedResult>(std::move(result));
+  candidate.standings = standings_of(query, entry.operands);
+  const bool shows_keys =
+      std::any_of(query.dependencies.begin(), query.dependencies.end(),
+                  [](const sql::Dependency& dependency) { return !dependency.shown_key.empty(); });
+  if (shows_keys) {
+    // Should the catalog change after this, the epoch tells.
+    std::shared_ptr<const pg::Catalog> known;
+    {
+      const std::lock_guard apply_lock(apply_mutex);
+      known = catalog;
+    }
+    for (std::size_t i = 0; known && i < query.dependencies.size(); ++i) {
+      if (!candidate.standings[i].matters) continue;
+      candidate.standings[i].shown =
+          read_shown_keys(query.dependencies[i], *known, *entry.result, load.result_formats_be);
+    }
+  }
+  entry.bytes = entry_bytes(entry) + index_bytes(query, entry.operands, candidate.standings);
+  return candidate;
+}
+
+PublishOutcome CacheImpl::verdict_on(const LoadState& load, const Candidate& candidate) {
   const pg::Snapshot& snapshot = *load.lease.snapshot;
   {
     const std::lock_guard front(front_mutex);
@@ -96,34 +123,44 @@ PublishOutcome CacheImpl::verdict_on(const LoadState& load) {
     return PublishOutcome::kSnapshotTooOld;
   }
   for (const LoggedTransaction& transaction : log.transactions()) {
-    if (!snapshot.sees(transaction.xid) && affects(transaction, load)) {
+    if (!snapshot.sees(transaction.xid) && affects(transaction, candidate)) {
       return PublishOutcome::kAffected;
     }
   }
   return PublishOutcome::kPublished;
 }
 
-bool CacheImpl::affects(const LoggedTransaction& transaction, const LoadState& load) {
+bool CacheImpl::affects(const LoggedTransaction& transaction, const Candidate& candidate) {
   for (const pg::Oid oid : transaction.relations) {
     if (is_unknown_relation(oid)) return true;
   }
-  const DependenciesByRelation touched =
-      dependencies_touched(*load.shape->analysis.cacheable(), transaction);
-  if (touched.empty()) return false;
+  const sql::CacheableQuery& query = *candidate.entry->shape->analysis.cacheable();
+  const BoundOperands& operands = candidate.entry->operands;
   const cdc::Transaction& t = *transaction.transaction;
-  for (const auto& relation : t.overflowed_relations) {
-    if (touched.contains(relation->oid)) return true;
-  }
   for (const auto& relation : t.changed_relations) {
-    if (touched.contains(relation->oid)) return true;
+    if (names(query, relation->oid)) return true;
   }
-  for (const cdc::RowChange& change : t.changes) {
+  const DependenciesByRelation touched =
+      dependencies_touched(query, candidate.standings, transaction);
+  if (touched.empty()) return false;
+  for (const auto& relation : t.overflowed_relations) {
+    const auto it = touched.find(relation->oid);
+    if (it == touched.end()) continue;
+    for (const std::size_t i : it->second) {
+      if (member_may_matter(query.dependencies[i], relation->oid, operands)) return true;
+    }
+  }
+  for (std::size_t at = 0; at < t.changes.size(); ++at) {
+    const cdc::RowChange& change = t.changes[at];
     const auto it = touched.find(change.relation->oid);
     if (it == touched.end()) continue;
-    const ChangeImages images(change, forms.form_of(change.relation));
-    for (const sql::Dependency* dependency : it->second) {
-      if (!is_invisible_update(*dependency, images) &&
-          change_may_matter(*dependency, images, load.operands)) {
+    const ChangeImages seen(change, forms.form_of(change.relation),
+                            transaction.images ? transaction.images->of(at) : nullptr);
+    for (const std::size_t i : it->second) {
+      const sql::Dependency& dependency = query.dependencies[i];
+      const auto& shown = candidate.standings[i].shown;
+      if (visibility(dependency, seen) != Visibility::kInvisible &&
+          change_may_matter(dependency, seen, operands, shown ? &*shown : nullptr)) {
         return true;
       }
     }
@@ -131,14 +168,15 @@ bool CacheImpl::affects(const LoggedTransaction& transaction, const LoadState& l
   return false;
 }
 
-void CacheImpl::insert(std::unique_ptr<Entry> entry) {
-  if (Entry* previous = store.peek({entry->key, entry->hash})) {
+void CacheImpl::insert(Candidate candidate) {
+  Entry& entry = *candidate.entry;
+  if (Entry* previous = store.peek({entry.key, entry.hash})) {
     index.remove(*previous);
     store.take(*previous);
   }
-  make_room(entry->bytes);
-  index.add(*entry);
-  store.insert(std::move(entry));
+  make_room(entry.bytes);
+  index.add(entry, candidate.standings);
+  store.insert(std::move(candidate.entry));
 }
 
 void CacheImpl::make_room(std::uint64_t bytes) {

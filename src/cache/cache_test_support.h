@@ -81,6 +81,11 @@ inline sql::Predicate both(sql::Predicate a, sql::Predicate b) {
   return p;
 }
 
+// A guard that cannot hold when the operand is NULL, whatever the column.
+inline sql::Predicate operand_is_not_null(sql::OperandIndex index) {
+  return compare("id", sql::CompareOp::kEq, index);
+}
+
 // Every row of the relation matters.
 inline sql::Dependency whole(pg::Oid relation) {
   sql::Dependency d;
@@ -100,6 +105,16 @@ inline sql::Dependency where_in(pg::Oid relation, std::string_view name,
   sql::Dependency d = whole(relation);
   d.residual = one_of(name, operands);
   d.equalities = {{column(name), std::move(operands)}};
+  return d;
+}
+// name = ANY (operand 0)
+inline sql::Dependency where_array(pg::Oid relation, std::string_view name) {
+  sql::Dependency d = whole(relation);
+  sql::EqualityBinding binding;
+  binding.column = column(name);
+  binding.operands = {0};
+  binding.array = true;
+  d.equalities = {binding};
   return d;
 }
 // operand 0 <= name < operand 1
@@ -138,6 +153,22 @@ inline ShapePtr make_shape(std::uint64_t id, std::vector<sql::Dependency> depend
   shape->analysis.kind = sql::StatementKind::kRead;
   shape->analysis.outcome = std::move(query);
   return shape;
+}
+
+// The same shape with an array of numbers as operand 0.
+inline ShapePtr with_array(const ShapePtr& shape) {
+  auto element = std::make_shared<pg::ValueType>();
+  element->oid = pg::type::kInt4;
+  element->family = pg::ValueFamily::kNumber;
+  auto array = std::make_shared<pg::ValueType>();
+  array->element = std::move(element);
+  auto changed = std::make_shared<Shape>();
+  changed->id = shape->id;
+  changed->text = shape->text;
+  changed->analysis = shape->analysis;
+  std::get<sql::CacheableQuery>(changed->analysis.outcome).operands[0].value_type =
+      std::move(array);
+  return changed;
 }
 
 // A row as the stream has it; nullopt is NULL.

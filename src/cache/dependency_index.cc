@@ -5,78 +5,304 @@
 #include <utility>
 
 #include "base/check.h"
+#include "cache/relevance.h"
 
 namespace pgcache::cache {
+
+// The nodes of one shape, and its entries that are not in all of them.
+struct DependencyIndex::ShapeNodes {
+  ShapePtr shape;
+  std::vector<pg::Oid> relations;  // that the query names, and all members; distinct
+  bool names_more = false;         // than its dependencies' members
+  std::vector<std::unique_ptr<DependencyNode>> nodes;  // by dependency; null without entries
+  Bucket idle;
+  std::size_t entries = 0;
+};
+
+namespace {
+
+// Averages: a slot with its reference; the same with its share of a table's node.
+constexpr std::uint64_t kListedBytes = 48;
+constexpr std::uint64_t kTableBytes = 176;
+
+std::vector<sql::ColumnRef> columns_of(const DependencyNode::Binding& binding) {
+  std::vector<sql::ColumnRef> columns;
+  for (const sql::EqualityBinding* equality : binding.equalities) {
+    columns.push_back(equality->column);
+  }
+  return columns;
+}
+
+template <typename T>
+void list_once(std::vector<T*>& list, T* item) {
+  if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
+}
+
+}  // namespace
+
+DependencyIndex::Remains::Remains() = default;
+DependencyIndex::Remains::~Remains() = default;
+DependencyIndex::Remains::Remains(Remains&&) noexcept = default;
+DependencyIndex::Remains& DependencyIndex::Remains::operator=(Remains&&) noexcept = default;
 
 DependencyIndex::DependencyIndex() = default;
 DependencyIndex::~DependencyIndex() = default;
 
-DependencyNode& DependencyIndex::node_of(const Entry& entry, std::size_t dependency) {
-  const sql::CacheableQuery& query = *entry.shape->analysis.cacheable();
-  auto& of_shape = nodes_[entry.shape->id.value];
-  if (of_shape.empty()) of_shape.resize(query.dependencies.size());
-  std::unique_ptr<DependencyNode>& slot = of_shape[dependency];
-  if (!slot) {
-    slot = std::make_unique<DependencyNode>(entry.shape, dependency, entry);
-    ++node_count_;
-    for (const pg::Oid oid : slot->dependency.members) {
-      std::vector<DependencyNode*>& listed = by_relation_[oid];
-      // A member may be named twice.
-      if (listed.empty() || listed.back() != slot.get()) listed.push_back(slot.get());
-    }
+std::vector<Standing> standings_of(const sql::CacheableQuery& query,
+                                   const BoundOperands& operands) {
+  std::vector<Standing> standings(query.dependencies.size());
+  for (std::size_t i = 0; i < standings.size(); ++i) {
+    standings[i].matters = may_matter_at_all(query.dependencies[i], operands);
   }
+  return standings;
+}
+
+std::uint64_t index_bytes(const sql::CacheableQuery& query, const BoundOperands& operands,
+                          const std::vector<Standing>& standings) {
+  std::uint64_t bytes = kListedBytes;
+  for (std::size_t i = 0; i < query.dependencies.size(); ++i) {
+    if (!standings[i].matters) continue;
+    bytes += kListedBytes;
+    if (standings[i].shown) bytes += standings[i].shown->hashes.size() * kTableBytes;
+    const auto binding = DependencyNode::binding_of(query.dependencies[i]);
+    std::size_t places = 1;
+    if (binding.mode == DependencyNode::Mode::kList) {
+      const sql::EqualityBinding& list = *binding.equalities.front();
+      const auto* elements = list.array ? operands.elements_of(list.operands.front()) : nullptr;
+      places = elements ? elements->size() : list.operands.size();
+    }
+    bytes += places * kTableBytes;
+  }
+  return bytes;
+}
+
+template <typename F>
+void DependencyIndex::each_listed(const std::vector<pg::Oid>& members, F&& f) {
+  for (const pg::Oid oid : members) {
+    const auto it = by_relation_.find(oid);
+    if (it == by_relation_.end()) continue;  // named twice
+    f(it->second);
+    if (it->second.empty()) by_relation_.erase(it);
+  }
+}
+
+DependencyIndex::ShapeNodes& DependencyIndex::shape_nodes_of(const Entry& entry) {
+  std::unique_ptr<ShapeNodes>& slot = held_.shapes[entry.shape->id.value];
+  if (slot) return *slot;
+  slot = std::make_unique<ShapeNodes>();
+  slot->shape = entry.shape;
+  const sql::CacheableQuery& query = *entry.shape->analysis.cacheable();
+  slot->nodes.resize(query.dependencies.size());
+  const auto distinct = [](std::vector<pg::Oid>& oids) {
+    std::sort(oids.begin(), oids.end());
+    oids.erase(std::unique(oids.begin(), oids.end()), oids.end());
+  };
+  std::vector<pg::Oid>& relations = slot->relations;
+  for (const sql::Dependency& dependency : query.dependencies) {
+    relations.insert(relations.end(), dependency.members.begin(), dependency.members.end());
+  }
+  distinct(relations);
+  const std::size_t members = relations.size();
+  relations.insert(relations.end(), query.relations.begin(), query.relations.end());
+  distinct(relations);
+  slot->names_more = relations.size() > members;
+  for (const pg::Oid oid : relations) by_relation_[oid].shapes.push_back(slot.get());
   return *slot;
 }
 
-void DependencyIndex::add(Entry& entry) {
-  const std::size_t count = entry.shape->analysis.cacheable()->dependencies.size();
-  for (std::size_t i = 0; i < count; ++i) node_of(entry, i).add(entry);
+void DependencyIndex::drop_shape(ShapeNodes& shape) {
+  each_listed(shape.relations, [&](Listed& listed) { std::erase(listed.shapes, &shape); });
+  held_.shapes.erase(shape.shape->id.value);
 }
 
-void DependencyIndex::remove(Entry& entry) {
-  // From the last: a node may go when its last reference of this entry does.
-  for (std::size_t i = entry.refs.size(); i-- > 0;) {
-    DependencyNode& node = *entry.refs[i].bucket->node;
-    node.remove(entry, entry.refs[i]);
-    if (node.empty()) drop_node(node);
+ValueGroup* DependencyIndex::join_values(const sql::Dependency& dependency) {
+  const DependencyNode::Binding binding = DependencyNode::binding_of(dependency);
+  if (binding.equalities.empty()) return nullptr;
+  std::vector<sql::ColumnRef> columns = columns_of(binding);
+  std::string signature = group_signature(dependency.members, columns);
+  std::unique_ptr<ValueGroup>& slot = held_.values[signature];
+  if (!slot) slot = std::make_unique<ValueGroup>(std::move(signature), std::move(columns));
+  return slot.get();
+}
+
+void DependencyIndex::join_keys(DependencyNode& node, const ShownKeys& shown) {
+  std::string signature = group_signature(node.dependency.members, shown.columns);
+  std::unique_ptr<KeyGroup>& slot = held_.keys[signature];
+  if (!slot) slot = std::make_unique<KeyGroup>(std::move(signature), shown.columns);
+  ++slot->node_count;
+  node.keys = slot.get();
+  for (const pg::Oid oid : node.dependency.members) list_once(by_relation_[oid].keys, slot.get());
+}
+
+void DependencyIndex::leave_groups(DependencyNode& node) {
+  if (ValueGroup* group = node.values) {
+    std::erase(group->nodes, &node);
+    std::erase(group->or_null_nodes, &node);
+    if (group->nodes.empty()) {
+      each_listed(node.dependency.members,
+                  [&](Listed& listed) { std::erase(listed.values, group); });
+      held_.values.erase(held_.values.find(group->signature()));
+    }
   }
-  entry.refs.clear();
+  if (KeyGroup* group = node.keys; group && --group->node_count == 0) {
+    each_listed(node.dependency.members, [&](Listed& listed) { std::erase(listed.keys, group); });
+    held_.keys.erase(held_.keys.find(group->signature()));
+  }
+}
+
+DependencyNode& DependencyIndex::node_of(ShapeNodes& shape, std::size_t dependency,
+                                         const Entry& entry) {
+  std::unique_ptr<DependencyNode>& slot = shape.nodes[dependency];
+  if (slot) return *slot;
+  ValueGroup* values = join_values(shape.shape->analysis.cacheable()->dependencies[dependency]);
+  slot = std::make_unique<DependencyNode>(shape.shape, dependency, entry, values);
+  ++node_count_;
+  DependencyNode* node = slot.get();
+  if (values) {
+    values->nodes.push_back(node);
+    if (node->binding.or_null) values->or_null_nodes.push_back(node);
+  }
+  for (const pg::Oid oid : node->dependency.members) {
+    Listed& listed = by_relation_[oid];
+    // A member may be named twice.
+    if (listed.nodes.empty() || listed.nodes.back() != node) listed.nodes.push_back(node);
+    if (values) list_once(listed.values, values);
+  }
+  return *node;
 }
 
 void DependencyIndex::drop_node(DependencyNode& node) {
-  for (const pg::Oid oid : node.dependency.members) {
-    const auto listed = by_relation_.find(oid);
-    if (listed == by_relation_.end()) continue;  // named twice
-    std::erase(listed->second, &node);
-    if (listed->second.empty()) by_relation_.erase(listed);
-  }
+  note_straying(node, false);
+  leave_groups(node);
+  each_listed(node.dependency.members, [&](Listed& listed) { std::erase(listed.nodes, &node); });
   --node_count_;
-  const auto of_shape = nodes_.find(node.shape->id.value);
-  of_shape->second[node.number].reset();
-  const bool last = std::all_of(of_shape->second.begin(), of_shape->second.end(),
-                                [](const auto& other) { return !other; });
-  if (last) nodes_.erase(of_shape);
+  held_.shapes.find(node.shape->id.value)->second->nodes[node.number].reset();
 }
 
-DependencyIndex::Nodes DependencyIndex::clear() {
+void DependencyIndex::note_straying(DependencyNode& node, bool strays) {
+  for (const pg::Oid oid : node.dependency.members) {
+    const auto it = by_relation_.find(oid);
+    CHECK(it != by_relation_.end());
+    if (strays) {
+      list_once(it->second.straying, &node);
+    } else {
+      std::erase(it->second.straying, &node);
+    }
+  }
+}
+
+void DependencyIndex::add(Entry& entry, const std::vector<Standing>& standings) {
+  ShapeNodes& shape = shape_nodes_of(entry);
+  CHECK(standings.size() == shape.nodes.size());
+  ++shape.entries;
+  bool idle = shape.names_more;
+  for (std::size_t i = 0; i < standings.size(); ++i) {
+    if (!standings[i].matters) {
+      idle = true;
+      continue;
+    }
+    DependencyNode& node = node_of(shape, i, entry);
+    const ShownKeys* shown = standings[i].shown ? &*standings[i].shown : nullptr;
+    if (shown && !node.keys) join_keys(node, *shown);
+    const bool strayed = node.has_strays();
+    node.add(entry, shown);
+    if (!strayed && node.has_strays()) note_straying(node, true);
+  }
+  if (idle) shape.idle.add(entry, nullptr, false);
+  entry.refs.shrink_to_fit();
+}
+
+void DependencyIndex::remove(Entry& entry) {
+  // From the last, for a node may go with its last reference to this entry, which is the first that
+  // it added.
+  for (std::size_t i = entry.refs.size(); i-- > 0;) {
+    const IndexRef ref = entry.refs[i];
+    if (!ref.node) {
+      ref.bucket->remove_at(ref.position);
+      continue;
+    }
+    DependencyNode& node = *ref.node;
+    const bool strayed = node.has_strays();
+    node.remove(entry, ref);
+    if (node.empty()) {
+      drop_node(node);
+    } else if (strayed && !node.has_strays()) {
+      note_straying(node, false);
+    }
+  }
+  entry.refs.clear();
+  ShapeNodes& shape = *held_.shapes.find(entry.shape->id.value)->second;
+  if (--shape.entries == 0) drop_shape(shape);
+}
+
+DependencyIndex::Remains DependencyIndex::clear() {
   by_relation_.clear();
   node_count_ = 0;
-  return std::exchange(nodes_, {});
+  return std::exchange(held_, {});
 }
 
+bool DependencyIndex::knows(pg::Oid relation) const {
+  const auto it = by_relation_.find(relation);
+  return it != by_relation_.end() && !it->second.nodes.empty();
+}
+
+void DependencyIndex::search(Listed& listed, const Search& search) {
+  for (KeyGroup* group : listed.keys) {
+    if (!search.is_before) break;
+    group->key_at_hand = key_hash(group->columns(), search.image);
+    Bucket* bucket = group->key_at_hand ? group->find(*group->key_at_hand) : nullptr;
+    if (!bucket) continue;
+    for (const Bucket::Slot& slot : bucket->slots) slot.reference().node->test(slot, search);
+  }
+  for (ValueGroup* group : listed.values) {
+    switch (group->look(search.image, tuple_)) {
+      case ValueGroup::Look::kUnknown:
+        for (DependencyNode* node : group->nodes) node->test_all(search);
+        break;
+      case ValueGroup::Look::kNull:
+        for (DependencyNode* node : group->or_null_nodes) node->test_all(search);
+        break;
+      case ValueGroup::Look::kValues:
+        if (Bucket* bucket = group->find(tuple_)) {
+          for (const Bucket::Slot& slot : bucket->slots) slot.reference().node->test(slot, search);
+        }
+        break;
+    }
+  }
+  for (DependencyNode* node : listed.straying) node->test_strays(search);
+}
+
+// The row afterwards first: what it does not show to be affected may be so for want of the row
+// before.
 std::vector<Entry*> DependencyIndex::affected_by(const ChangeImages& change) {
   std::vector<Entry*> found;
-  const auto listed = by_relation_.find(change.relation());
-  if (listed == by_relation_.end()) return found;
-  for (DependencyNode* node : listed->second) node->find(change, found);
+  const auto it = by_relation_.find(change.relation());
+  if (it == by_relation_.end()) return found;
+  ++searches_;
+  if (change.change().kind == cdc::ChangeKind::kTruncate) {
+    for (DependencyNode* node : it->second.nodes) node->find_all_of(change.relation(), found);
+  }
+  if (change.after()) search(it->second, {change, *change.after(), false, searches_, found});
+  if (change.before()) search(it->second, {change, *change.before(), true, searches_, found});
+  return found;
+}
+
+std::vector<Entry*> DependencyIndex::all_reading_rows_of(pg::Oid relation) {
+  std::vector<Entry*> found;
+  const auto it = by_relation_.find(relation);
+  if (it == by_relation_.end()) return found;
+  for (DependencyNode* node : it->second.nodes) node->find_all_of(relation, found);
   return found;
 }
 
 std::vector<Entry*> DependencyIndex::all_over(pg::Oid relation) {
   std::vector<Entry*> found;
-  const auto listed = by_relation_.find(relation);
-  if (listed == by_relation_.end()) return found;
-  for (DependencyNode* node : listed->second) node->find_all(found);
+  const auto it = by_relation_.find(relation);
+  if (it == by_relation_.end()) return found;
+  for (DependencyNode* node : it->second.nodes) node->find_all(found);
+  for (ShapeNodes* shape : it->second.shapes) {
+    for (const Bucket::Slot& slot : shape->idle.slots) doom(*slot.entry, false, found);
+  }
   return found;
 }
 

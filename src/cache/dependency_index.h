@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // Change → the entries that it affects. Guarded by the cache's apply mutex.
 //
-//   relation ──► one node for each (shape, dependency) that reads it
-//                  ├─ by value: tuple of the bound columns' values → entries       (hash)
-//                  ├─ by interval → entries                                        (interval tree)
-//                  └─ rest: entries whose operands cannot be placed, or no binding (list)
+//   relation ──► value tables: values of the bound columns → entries      (hash; value_group.h)
+//            ├─► key tables: keys of shown rows → entries                 (hash; likewise)
+//            └─► one node for each (shape, dependency) that reads it
+//                  ├─ all of its entries                                  (lists)
+//                  ├─ by interval → entries                               (interval tree)
+//                  └─ rest: entries that have no place by value           (list)
 //
-// A node uses the first that its dependency offers: all equality bindings with a single operand,
-// together; else the first list (IN), an entry then standing under each of its values; else the
-// range; else the rest alone. A row image whose bound columns are known is looked up there; when
-// one is unknown all of the node's entries are candidates. Every candidate, and every one of the
-// rest, is then tested exactly (relevance.h). A node whose residual is false on the row for any
-// operands is left out at once. So the work follows the shapes on the relation and the entries
-// found, never the number of entries.
+// A node places its entries by what its dependency offers first: all equality bindings with a
+// single operand, together; else the first list (IN) or array, an entry then standing under each of
+// its values; else the range; else not at all. Nodes that bind the same columns of the same
+// relations share one table. A row image is looked up there; when a bound column is unknown, or
+// NULL and rows with NULL count, all entries of the nodes concerned are candidates. Every
+// candidate, and every one of the rest, is then tested exactly (relevance.h). A node whose residual
+// is false on the row for any operands is left out at once. So the work follows the distinct
+// bindings on the relation, the shapes with entries outside of the tables, and the entries found;
+// never the number of entries.
+//
+// Entries that show the keys of all rows that they depend on are found by a former row's key, where
+// that is known, and then by nothing else of that row.
+//
+// A dependency whose guard cannot hold under an entry's operands is left out: no row matters. The
+// entry is then on its shape's idle list, for what concerns relations as a whole.
 //
 // A node is listed under every member of its dependency (descendants, publishing ancestors).
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -25,40 +36,89 @@
 #include "base/hash.h"
 #include "cache/bucket.h"
 #include "cache/dependency_node.h"
-#include "cache/interval_tree.h"
 #include "cache/row_image.h"
+#include "cache/shown_keys.h"
+#include "cache/value_group.h"
 
 namespace pgcache::cache {
 
+// How a result stands towards one dependency of its query.
+struct Standing {
+  bool matters = true;             // the guard may hold
+  std::optional<ShownKeys> shown;  // nothing: not known
+};
+// For each dependency; without shown keys.
+std::vector<Standing> standings_of(const sql::CacheableQuery& query, const BoundOperands& operands);
+
+// About what the index takes up for the entry.
+std::uint64_t index_bytes(const sql::CacheableQuery& query, const BoundOperands& operands,
+                          const std::vector<Standing>& standings);
+
 class DependencyIndex {
+  struct ShapeNodes;
+
  public:
-  using Nodes = std::unordered_map<std::uint64_t, std::vector<std::unique_ptr<DependencyNode>>>;
+  // What clear() took out; destroyed by the caller when no lock is held.
+  struct Remains {
+    std::unordered_map<std::uint64_t, std::unique_ptr<ShapeNodes>> shapes;
+    std::unordered_map<std::string, std::unique_ptr<ValueGroup>, StringHash, std::equal_to<>>
+        values;
+    std::unordered_map<std::string, std::unique_ptr<KeyGroup>, StringHash, std::equal_to<>> keys;
+
+    Remains();
+    ~Remains();
+    Remains(Remains&&) noexcept;
+    Remains& operator=(Remains&&) noexcept;
+  };
 
   DependencyIndex();
   ~DependencyIndex();
 
   // Fills entry.refs. The shape must be cacheable and its operands bound.
-  void add(Entry& entry);
+  void add(Entry& entry, const std::vector<Standing>& standings);
   void remove(Entry& entry);
-  // Forgets everything; the entries' own references dangle, they must go too. What is returned is
-  // destroyed by the caller when no lock is held.
-  Nodes clear();
+  // Forgets everything; the entries' own references dangle, they must go too.
+  Remains clear();
 
   // The entries that the change affects, each once, marked doomed.
   std::vector<Entry*> affected_by(const ChangeImages& change);
-  // All that depend on the relation, each once, marked doomed.
+  // Those that any change to rows of the relation may affect, each once, marked doomed.
+  std::vector<Entry*> all_reading_rows_of(pg::Oid relation);
+  // All whose query names the relation, each once, marked doomed.
   std::vector<Entry*> all_over(pg::Oid relation);
 
-  bool knows(pg::Oid relation) const { return by_relation_.contains(relation); }
+  // Some entry depends on rows of the relation.
+  bool knows(pg::Oid relation) const;
   std::size_t node_count() const { return node_count_; }
 
  private:
-  DependencyNode& node_of(const Entry& entry, std::size_t dependency);
-  void drop_node(DependencyNode& node);
+  // All that concerns one relation.
+  struct Listed {
+    std::vector<DependencyNode*> nodes;
+    std::vector<DependencyNode*> straying;  // nodes with entries outside of the tables
+    std::vector<ValueGroup*> values;
+    std::vector<KeyGroup*> keys;
+    std::vector<ShapeNodes*> shapes;
+    bool empty() const { return nodes.empty() && shapes.empty(); }
+  };
 
-  Nodes nodes_;  // by shape id, then by dependency
-  std::unordered_map<pg::Oid, std::vector<DependencyNode*>> by_relation_;
+  ShapeNodes& shape_nodes_of(const Entry& entry);
+  void drop_shape(ShapeNodes& shape);
+  DependencyNode& node_of(ShapeNodes& shape, std::size_t dependency, const Entry& entry);
+  void drop_node(DependencyNode& node);
+  ValueGroup* join_values(const sql::Dependency& dependency);
+  void join_keys(DependencyNode& node, const ShownKeys& shown);
+  void leave_groups(DependencyNode& node);
+  void note_straying(DependencyNode& node, bool strays);
+  template <typename F>
+  void each_listed(const std::vector<pg::Oid>& members, F&& f);
+  void search(Listed& listed, const Search& search);
+
+  Remains held_;  // shapes by id, tables by signature
+  std::unordered_map<pg::Oid, Listed> by_relation_;
   std::size_t node_count_ = 0;
+  std::uint64_t searches_ = 0;
+  std::string tuple_;  // kept for its memory
 };
 
 }  // namespace pgcache::cache

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/bytes.h"
 #include "base/check.h"
-#include "cache/relevance.h"
 
 namespace pgcache::cache {
 
@@ -14,89 +12,107 @@ namespace {
 
 using State = sql::Operand::State;
 
-// A known value that is comparable with the column's values as they come in the stream.
+// An array with more elements is not spread over the table.
+constexpr std::size_t kSpreadMax = 1'000;
+
+// Comparable with the column's values as they come in the stream.
+bool is_comparable(const pg::Value& value, const sql::ColumnRef& column) {
+  return value.family() ==
+         (column.value_type ? column.value_type->family : pg::family_of(column.type));
+}
+
 bool places(const sql::Operand& operand, const sql::ColumnRef& column) {
-  return operand.state == State::kValue &&
-         operand.value->family() ==
-             (column.value_type ? column.value_type->family : pg::family_of(column.type));
+  return operand.state == State::kValue && is_comparable(*operand.value, column);
 }
 
-void append_value(std::string& tuple, const pg::Value& value) {
-  append_be32(tuple, static_cast<std::uint32_t>(value.bytes().size()));
-  tuple += value.bytes();
-}
-
-std::vector<sql::Operand> operands_in_common(const sql::CacheableQuery& query, const Entry& entry) {
-  std::vector<sql::Operand> common(entry.operands.size());
-  for (std::size_t i = 0; i < std::min(common.size(), query.operands.size()); ++i) {
-    if (query.operands[i].source == sql::OperandSpec::Source::kConstant)
-      common[i] = entry.operands[i];
+BoundOperands operands_in_common(const sql::CacheableQuery& query, const Entry& entry) {
+  BoundOperands common;
+  common.values.resize(entry.operands.values.size());
+  for (std::size_t i = 0; i < std::min(common.values.size(), query.operands.size()); ++i) {
+    if (query.operands[i].source == sql::OperandSpec::Source::kConstant) {
+      common.values[i] = entry.operands.values[i];
+    }
+  }
+  for (const ArrayOperand& array : entry.operands.arrays) {
+    if (common.values[array.index].known()) common.arrays.push_back(array);
   }
   return common;
 }
 
-void doom(Entry& entry, std::vector<Entry*>& found) {
-  entry.doomed = true;
-  found.push_back(&entry);
-}
-
-}  // namespace
-
-DependencyNode::DependencyNode(ShapePtr of_shape, std::size_t dependency_number, const Entry& first)
-    : shape(std::move(of_shape)),
-      number(dependency_number),
-      dependency(shape->analysis.cacheable()->dependencies[dependency_number]),
-      common_(operands_in_common(*shape->analysis.cacheable(), first)) {
-  rest_.node = this;
-  for (const sql::EqualityBinding& equality : dependency.equalities) {
-    if (equality.operands.size() == 1) bound_.push_back(&equality);
-  }
-  if (!bound_.empty()) {
-    mode_ = Mode::kTuple;
-  } else if (!dependency.equalities.empty()) {
-    bound_.push_back(&dependency.equalities.front());
-    mode_ = Mode::kList;
-  } else if (dependency.range && dependency.range->column.ordered) {
-    mode_ = Mode::kRange;
-  }
-}
-
-void DependencyNode::put(Bucket& bucket, Entry& entry) {
-  bucket.node = this;
-  bucket.add(entry);
-  ++slot_count;
-}
-
-std::optional<std::string> DependencyNode::tuple_of(const Entry& entry) const {
-  std::string tuple;
-  for (const sql::EqualityBinding* equality : bound_) {
-    const sql::Operand& operand = entry.operands[equality->operands.front()];
-    if (!places(operand, equality->column)) return std::nullopt;
-    append_value(tuple, *operand.value);
-  }
-  return tuple;
-}
-
-bool DependencyNode::place_by_tuple(Entry& entry) {
-  std::optional<std::string> tuple = tuple_of(entry);
-  if (!tuple) return false;
-  put(by_value_.try_emplace(std::move(*tuple)).first->second, entry);
-  return true;
-}
-
-bool DependencyNode::place_by_list(Entry& entry) {
-  const sql::EqualityBinding& equality = *bound_.front();
+// The values that an IN list or an array gives; nothing when they cannot all be placed.
+std::optional<std::vector<std::string>> values_of(const sql::EqualityBinding& equality,
+                                                  const BoundOperands& operands) {
   std::vector<std::string> values;
+  if (equality.array) {
+    const std::vector<pg::Value>* elements = operands.elements_of(equality.operands.front());
+    if (!elements || elements->size() > kSpreadMax) return std::nullopt;
+    for (const pg::Value& element : *elements) {
+      if (!is_comparable(element, equality.column)) return std::nullopt;
+      append_value(values.emplace_back(), element);
+    }
+    return values;
+  }
   for (const sql::OperandIndex index : equality.operands) {
-    const sql::Operand& operand = entry.operands[index];
-    if (!places(operand, equality.column)) return false;
+    const sql::Operand& operand = operands.values[index];
+    if (!places(operand, equality.column)) return std::nullopt;
     append_value(values.emplace_back(), *operand.value);
   }
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
-  for (std::string& value : values) {
-    put(by_value_.try_emplace(std::move(value)).first->second, entry);
+  return values;
+}
+
+}  // namespace
+
+// Equalities that rows with NULL may pass come last: those rows are in no bucket.
+DependencyNode::Binding DependencyNode::binding_of(const sql::Dependency& dependency) {
+  Binding binding;
+  for (const bool or_null : {false, true}) {
+    binding.or_null = or_null;
+    for (const sql::EqualityBinding& equality : dependency.equalities) {
+      const bool is_single = equality.operands.size() == 1 && !equality.array;
+      if (is_single && equality.or_null == or_null) binding.equalities.push_back(&equality);
+    }
+    if (!binding.equalities.empty()) {
+      binding.mode = Mode::kTuple;
+      return binding;
+    }
+    for (const sql::EqualityBinding& equality : dependency.equalities) {
+      if (equality.or_null != or_null) continue;
+      binding.mode = Mode::kList;
+      binding.equalities = {&equality};
+      return binding;
+    }
   }
+  binding.or_null = false;
+  if (dependency.range && dependency.range->column.ordered) binding.mode = Mode::kRange;
+  return binding;
+}
+
+DependencyNode::DependencyNode(ShapePtr of_shape, std::size_t dependency_number, const Entry& first,
+                               ValueGroup* of_values)
+    : shape(std::move(of_shape)),
+      number(dependency_number),
+      dependency(shape->analysis.cacheable()->dependencies[dependency_number]),
+      binding(binding_of(dependency)),
+      values(of_values),
+      common_(operands_in_common(*shape->analysis.cacheable(), first)) {}
+
+bool DependencyNode::place_by_tuple(Entry& entry, bool by_key) {
+  std::string tuple;
+  for (const sql::EqualityBinding* equality : binding.equalities) {
+    const sql::Operand& operand = entry.operands.values[equality->operands.front()];
+    if (!places(operand, equality->column)) return false;
+    append_value(tuple, *operand.value);
+  }
+  values->at(std::move(tuple)).add(entry, this, by_key);
+  return true;
+}
+
+bool DependencyNode::place_by_list(Entry& entry, bool by_key) {
+  auto list = values_of(*binding.equalities.front(), entry.operands);
+  if (!list) return false;
+  for (std::string& value : *list) values->at(std::move(value)).add(entry, this, by_key);
   return true;
 }
 
@@ -104,145 +120,148 @@ std::optional<Interval> DependencyNode::interval_of(const Entry& entry) const {
   const sql::RangeBinding& range = *dependency.range;
   Interval interval;
   if (range.lower) {
-    const sql::Operand& operand = entry.operands[*range.lower];
+    const sql::Operand& operand = entry.operands.values[*range.lower];
     if (!places(operand, range.column)) return std::nullopt;
     interval.lower = operand.value;
   }
   if (range.upper) {
-    const sql::Operand& operand = entry.operands[*range.upper];
+    const sql::Operand& operand = entry.operands.values[*range.upper];
     if (!places(operand, range.column)) return std::nullopt;
     interval.upper = operand.value;
   }
   return interval;
 }
 
-bool DependencyNode::place_by_range(Entry& entry) {
+bool DependencyNode::place_by_range(Entry& entry, bool by_key) {
   const std::optional<Interval> interval = interval_of(entry);
   if (!interval) return false;
-  put(by_interval_.at(*interval), entry);
+  Bucket& bucket = by_interval_.at(*interval);
+  bucket.place = Bucket::Place::kInterval;
+  bucket.add(entry, this, by_key);
   return true;
 }
 
-void DependencyNode::add(Entry& entry) {
+void DependencyNode::add(Entry& entry, const ShownKeys* shown) {
+  const bool by_key = shown != nullptr;
+  (by_key ? by_key_ : plain_).add(entry, this, by_key);
+  if (by_key) {
+    for (const std::uint64_t key : shown->hashes) keys->at(key).add(entry, this, by_key);
+  }
   bool placed = false;
-  switch (mode_) {
+  switch (binding.mode) {
     case Mode::kTuple:
-      placed = place_by_tuple(entry);
+      placed = place_by_tuple(entry, by_key);
       break;
     case Mode::kList:
-      placed = place_by_list(entry);
+      placed = place_by_list(entry, by_key);
       break;
     case Mode::kRange:
-      placed = place_by_range(entry);
+      placed = place_by_range(entry, by_key);
       break;
     case Mode::kRest:
       break;
   }
-  if (!placed) put(rest_, entry);
+  if (!placed) rest_.add(entry, this, by_key);
 }
 
 void DependencyNode::remove(const Entry& entry, const IndexRef& ref) {
   Bucket& bucket = *ref.bucket;
   bucket.remove_at(ref.position);
-  --slot_count;
-  if (&bucket == &rest_ || !bucket.slots.empty()) return;
-  if (mode_ == Mode::kRange) {
-    by_interval_.erase(*interval_of(entry));
-    return;
+  if (!bucket.slots.empty()) return;
+  switch (bucket.place) {
+    case Bucket::Place::kList:
+      return;
+    case Bucket::Place::kInterval:
+      by_interval_.erase(*interval_of(entry));
+      return;
+    case Bucket::Place::kValue:
+      values->erase(bucket);
+      return;
+    case Bucket::Place::kKey:
+      keys->erase(bucket);
+      return;
   }
-  // The bucket's own key is one that the entry's operands give.
-  const auto erase = [&](const std::string& value) {
-    const auto it = by_value_.find(value);
-    if (it == by_value_.end() || &it->second != &bucket) return false;
-    by_value_.erase(it);
-    return true;
-  };
-  if (mode_ == Mode::kTuple) {
-    CHECK(erase(*tuple_of(entry)));
-    return;
-  }
-  for (const sql::OperandIndex index : bound_.front()->operands) {
-    std::string value;
-    append_value(value, *entry.operands[index].value);
-    if (erase(value)) return;
-  }
-  CHECK(false);
-}
-
-template <typename F>
-void DependencyNode::each_bucket(F&& f) {
-  for (auto& [value, bucket] : by_value_) f(bucket);
-  by_interval_.each(f);
-  f(rest_);
 }
 
 void DependencyNode::find_all(std::vector<Entry*>& found) {
-  each_bucket([&](Bucket& bucket) {
-    for (const Bucket::Slot& slot : bucket.slots) {
-      if (!slot.entry->doomed) doom(*slot.entry, found);
+  for (const Bucket* bucket : {&plain_, &by_key_}) {
+    for (const Bucket::Slot& slot : bucket->slots) doom(*slot.entry, false, found);
+  }
+}
+
+void DependencyNode::find_all_of(pg::Oid member, std::vector<Entry*>& found) {
+  for (const Bucket* bucket : {&plain_, &by_key_}) {
+    for (const Bucket::Slot& slot : bucket->slots) {
+      if (member_may_matter(dependency, member, slot.entry->operands)) {
+        doom(*slot.entry, false, found);
+      }
     }
-  });
+  }
 }
 
-void DependencyNode::find(const ChangeImages& change, std::vector<Entry*>& found) {
-  if (change.change().kind == cdc::ChangeKind::kTruncate) {
-    find_all(found);
+Visibility DependencyNode::visibility_of(const Search& search) {
+  if (judged_ != search.number) {
+    judged_ = search.number;
+    visibility_ = visibility(dependency, search.change);
+  }
+  return visibility_;
+}
+
+bool DependencyNode::may_concern_some(const Search& search) {
+  return visibility_of(search) != Visibility::kInvisible &&
+         row_may_matter(dependency, search.image, common_);
+}
+
+// Whether the former row's key is known, so that entries that show theirs are found by it.
+bool DependencyNode::finds_by_key(const Search& search) const {
+  return search.is_before && keys && keys->key_at_hand;
+}
+
+void DependencyNode::test(const Bucket::Slot& slot, const Search& search) {
+  const IndexRef& ref = slot.reference();
+  const bool is_by_key = ref.bucket->place == Bucket::Place::kKey;
+  if (ref.by_key && !is_by_key && finds_by_key(search)) return;
+  if (visibility_of(search) != Visibility::kInvisible) test_entry(*slot.entry, search);
+}
+
+void DependencyNode::test_entry(Entry& entry, const Search& search) {
+  if (entry.doomed && !entry.coarse) return;
+  search.image.forget_missed();
+  if (!member_may_matter(dependency, search.change.relation(), entry.operands) ||
+      !row_may_matter(dependency, search.image, entry.operands)) {
     return;
   }
-  if (is_invisible_update(dependency, change)) return;
-  if (change.before()) find_by(*change.before(), found);
-  if (change.after()) find_by(*change.after(), found);
+  const bool coarse =
+      (search.is_before && search.image.missed()) || visibility_of(search) == Visibility::kUnproven;
+  doom(entry, coarse, search.found);
 }
 
-void DependencyNode::test(Bucket& bucket, const RowImage& image, std::vector<Entry*>& found) {
-  for (const Bucket::Slot& slot : bucket.slots) {
-    Entry& entry = *slot.entry;
-    if (!entry.doomed && row_may_matter(dependency, image, entry.operands)) doom(entry, found);
-  }
+void DependencyNode::test_bucket(Bucket& bucket, const Search& search) {
+  for (const Bucket::Slot& slot : bucket.slots) test(slot, search);
 }
 
-void DependencyNode::test_all(const RowImage& image, std::vector<Entry*>& found) {
-  each_bucket([&](Bucket& bucket) { test(bucket, image, found); });
+void DependencyNode::test_all(const Search& search) {
+  all_tested_ = 2 * search.number + (search.is_before ? 1 : 0);
+  if (!may_concern_some(search)) return;
+  test_bucket(plain_, search);
+  if (!finds_by_key(search)) test_bucket(by_key_, search);
 }
 
-void DependencyNode::find_by(const RowImage& image, std::vector<Entry*>& found) {
-  if (!row_may_matter(dependency, image, common_)) return;
-  if (mode_ == Mode::kRest) {
-    test(rest_, image, found);
-    return;
-  }
-  if (mode_ == Mode::kRange) {
-    const sql::Operand& value = image.look(dependency.range->column);
+void DependencyNode::test_strays(const Search& search) {
+  if (all_tested_ == 2 * search.number + (search.is_before ? 1 : 0)) return;
+  if (!may_concern_some(search)) return;
+  if (binding.mode == Mode::kRange) {
+    const sql::Operand& value = search.image.look(dependency.range->column);
     if (value.state == State::kUnknown) {
-      test_all(image, found);
+      test_all(search);
       return;
     }
-    if (value.state == State::kValue) {
+    if (value.known()) {
       by_interval_.each_containing(*value.value,
-                                   [&](Bucket& bucket) { test(bucket, image, found); });
-    }
-    test(rest_, image, found);
-    return;
-  }
-  std::string tuple;
-  bool is_null = false;
-  for (const sql::EqualityBinding* equality : bound_) {
-    const sql::Operand& value = image.look(equality->column);
-    if (value.state == State::kUnknown) {
-      test_all(image, found);
-      return;
-    }
-    if (value.state == State::kNull) {
-      is_null = true;
-    } else {
-      append_value(tuple, *value.value);
+                                   [&](Bucket& bucket) { test_bucket(bucket, search); });
     }
   }
-  if (!is_null) {
-    const auto it = by_value_.find(tuple);
-    if (it != by_value_.end()) test(it->second, image, found);
-  }
-  test(rest_, image, found);
+  test_bucket(rest_, search);
 }
 
 }  // namespace pgcache::cache

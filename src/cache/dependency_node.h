@@ -1,57 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
-// One dependency of one shape, with the entries of that shape (see dependency_index.h).
+// One dependency of one shape, with the entries of that shape for which it can matter (see
+// dependency_index.h).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
-#include "base/hash.h"
 #include "cache/bucket.h"
 #include "cache/interval_tree.h"
+#include "cache/relevance.h"
 #include "cache/row_image.h"
+#include "cache/shown_keys.h"
+#include "cache/value_group.h"
 
 namespace pgcache::cache {
 
+// The look for what one image of one change affects.
+struct Search {
+  const ChangeImages& change;
+  const RowImage& image;
+  bool is_before = false;
+  std::uint64_t number = 0;  // of the change
+  std::vector<Entry*>& found;
+};
+
 struct DependencyNode {
   enum class Mode { kTuple, kList, kRange, kRest };
-  using ByValue = std::unordered_map<std::string, Bucket, StringHash, std::equal_to<>>;
+  // How the entries of a dependency are found by value.
+  struct Binding {
+    Mode mode = Mode::kRest;
+    std::vector<const sql::EqualityBinding*> equalities;  // kTuple: each of them; kList: the one
+    bool or_null = false;
+  };
+  static Binding binding_of(const sql::Dependency& dependency);
 
-  DependencyNode(ShapePtr shape, std::size_t dependency_number, const Entry& first);
+  // `values`: the table that its binding calls for, or null.
+  DependencyNode(ShapePtr shape, std::size_t dependency_number, const Entry& first,
+                 ValueGroup* values);
 
-  void add(Entry& entry);
-  // `ref` is one of entry.refs that points into this node.
+  void add(Entry& entry, const ShownKeys* shown);
+  // `ref` is one of entry.refs, on this node's account.
   void remove(const Entry& entry, const IndexRef& ref);
-  void find(const ChangeImages& change, std::vector<Entry*>& found);
+
   void find_all(std::vector<Entry*>& found);
-  bool empty() const { return slot_count == 0; }
+  // All for which rows of the member can matter: for a TRUNCATE.
+  void find_all_of(pg::Oid member, std::vector<Entry*>& found);
+  // One that a shared table found.
+  void test(const Bucket::Slot& slot, const Search& search);
+  // Every entry, since the row's place in the shared table is not known.
+  void test_all(const Search& search);
+  // Those that stand in no shared table.
+  void test_strays(const Search& search);
+
+  bool empty() const { return plain_.slots.empty() && by_key_.slots.empty(); }
+  bool has_strays() const { return !rest_.slots.empty() || !by_interval_.empty(); }
 
   const ShapePtr shape;
   const std::size_t number;  // of the dependency in its query
   const sql::Dependency& dependency;
-  std::size_t slot_count = 0;
+  const Binding binding;
+  ValueGroup* const values;
+  KeyGroup* keys = nullptr;  // once an entry shows its keys
 
  private:
-  void put(Bucket& bucket, Entry& entry);
-  bool place_by_tuple(Entry& entry);
-  bool place_by_list(Entry& entry);
-  bool place_by_range(Entry& entry);
+  bool place_by_tuple(Entry& entry, bool by_key);
+  bool place_by_list(Entry& entry, bool by_key);
+  bool place_by_range(Entry& entry, bool by_key);
   std::optional<Interval> interval_of(const Entry& entry) const;
-  std::optional<std::string> tuple_of(const Entry& entry) const;
-  void find_by(const RowImage& image, std::vector<Entry*>& found);
-  void test(Bucket& bucket, const RowImage& image, std::vector<Entry*>& found);
-  void test_all(const RowImage& image, std::vector<Entry*>& found);
-  template <typename F>
-  void each_bucket(F&& f);
+  Visibility visibility_of(const Search& search);
+  bool may_concern_some(const Search& search);
+  void test_bucket(Bucket& bucket, const Search& search);
+  void test_entry(Entry& entry, const Search& search);
+  bool finds_by_key(const Search& search) const;
 
-  Mode mode_ = Mode::kRest;
-  std::vector<const sql::EqualityBinding*> bound_;  // kTuple: all of them; kList: one
   // The operands that are the same for every entry; the others unknown.
-  std::vector<sql::Operand> common_;
-  ByValue by_value_;
+  const BoundOperands common_;
+  Bucket plain_;   // every entry stands in one of these two
+  Bucket by_key_;  // those whose shown keys are in `keys`
+  Bucket rest_;    // entries that have no place by value
   IntervalTree by_interval_;
-  Bucket rest_;
+  // Of the latest search.
+  std::uint64_t judged_ = 0;
+  Visibility visibility_ = Visibility::kVisible;
+  std::uint64_t all_tested_ = 0;
 };
 
 }  // namespace pgcache::cache

@@ -11,15 +11,19 @@
 #include <vector>
 
 #include "cache/cache.h"
+#include "cache/operands.h"
 
 namespace pgcache::cache {
 
 struct Bucket;
+struct DependencyNode;
 
 // Where an entry stands in a bucket of the index.
 struct IndexRef {
   Bucket* bucket = nullptr;
+  DependencyNode* node = nullptr;  // on whose account; null: on none
   std::uint32_t position = 0;
+  bool by_key = false;  // former rows find the entry by the keys that it shows
 };
 
 struct Entry {
@@ -27,7 +31,7 @@ struct Entry {
   std::uint64_t hash = 0;
   CachedResultPtr result;
   ShapePtr shape;
-  std::vector<sql::Operand> operands;
+  BoundOperands operands;
 
   std::atomic<bool> visited{false};
 
@@ -36,6 +40,7 @@ struct Entry {
   Entry* newer = nullptr;      // the order of insertion, for eviction
   Entry* older = nullptr;
   bool doomed = false;  // already found by the change at hand
+  bool coarse = false;  // and only since the row before it was not known well enough
 };
 
 }  // namespace pgcache::cache

@@ -246,6 +246,8 @@ TEST(FreshnessTest, ALaggingStreamStillProvesSomething) {
   }
 }
 
+SnapshotPtr shared(pg::Snapshot s) { return std::make_shared<const pg::Snapshot>(std::move(s)); }
+
 TEST(TrackingTest, JudgesByTheWorstOfTheRelations) {
   using V = Tracking::Verdict;
   Tracking t;
@@ -257,7 +259,7 @@ TEST(TrackingTest, JudgesByTheWorstOfTheRelations) {
   EXPECT_TRUE(t.wants_snapshot());
   EXPECT_EQ(t.judge({kUsers}, snapshot(9, 20, {9})).verdict, V::kSoon);
   EXPECT_EQ(t.judge({kUsers}, snapshot(10, 20)).verdict, V::kReady);
-  t.on_snapshot();
+  t.on_snapshot(shared(snapshot(9, 20, {9})));
   EXPECT_FALSE(t.wants_snapshot());
   EXPECT_EQ(t.judge({kUsers}, snapshot(9, 20, {9})).verdict, V::kNotYet)
       << "a long transaction holds snapshots back: not worth waiting for";
@@ -278,6 +280,33 @@ TEST(TrackingTest, TellsWhenAFenceMoved) {
   EXPECT_TRUE(t.set_tracked(kUsers, {11}));
   EXPECT_TRUE(t.set_untrackable(kUsers, sql::BypassReason::kUntracked));
   EXPECT_FALSE(t.set_tracked(kUsers, {12}));
+}
+
+TEST(TrackingTest, AGateIsTheFirstSnapshotBehindTheFence) {
+  Tracking t;
+  t.set_tracked(kUsers, {10});
+  EXPECT_EQ(t.gate_of(kUsers), nullptr);
+  EXPECT_EQ(t.gate_of(kOrders), nullptr);
+  t.on_snapshot(shared(snapshot(9, 20, {9})));
+  EXPECT_EQ(t.gate_of(kUsers), nullptr) << "9 may have changed rows unseen";
+  const SnapshotPtr first = shared(snapshot(12, 20));
+  t.on_snapshot(first);
+  EXPECT_EQ(t.gate_of(kUsers), first);
+  t.on_snapshot(shared(snapshot(14, 22)));
+  EXPECT_EQ(t.gate_of(kUsers), first) << "it stays";
+  t.set_tracked(kUsers, {10});
+  EXPECT_EQ(t.gate_of(kUsers), first) << "the same fence: nothing happened";
+  t.close_gates();
+  EXPECT_EQ(t.gate_of(kUsers), nullptr);
+  const SnapshotPtr next = shared(snapshot(15, 22));
+  t.on_snapshot(next);
+  EXPECT_EQ(t.gate_of(kUsers), next);
+  t.set_tracked(kUsers, {30});
+  EXPECT_EQ(t.gate_of(kUsers), nullptr);
+  t.on_snapshot(shared(snapshot(30, 31)));
+  EXPECT_NE(t.gate_of(kUsers), nullptr);
+  t.set_untrackable(kUsers, sql::BypassReason::kUntracked);
+  EXPECT_EQ(t.gate_of(kUsers), nullptr);
 }
 
 TEST(SnapshotBookTest, OnlyAdvancesAndKeepsWhatLoadsCarry) {

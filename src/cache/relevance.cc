@@ -10,13 +10,6 @@ namespace {
 
 using State = sql::Operand::State;
 
-bool keeps_columns_of(const sql::Predicate& predicate, const ChangeImages& change) {
-  bool keeps = true;
-  sql::each_column(
-      predicate, [&](const sql::ColumnRef& column) { keeps = keeps && change.keeps(column.name); });
-  return keeps;
-}
-
 // Whether column = operand can be true. NULL meets NULL, in case the condition treats them as equal
 // (transform_null_equals).
 bool may_equal(const sql::Operand& column, const sql::Operand& operand) {
@@ -47,41 +40,83 @@ bool may_lie_in(const sql::RangeBinding& range, const RowImage& image,
   return !range.upper || may_hold(*range.upper, range.upper_inclusive, false);
 }
 
+// The same for an array binding.
+bool may_equal_element(const sql::Operand& column, const sql::Operand& operand,
+                       const std::vector<pg::Value>* elements) {
+  if (operand.state == State::kNull) return may_equal(column, operand);
+  if (!elements) return true;
+  if (elements->empty()) return false;
+  if (column.state == State::kUnknown) return true;
+  if (column.state == State::kNull) return false;
+  if (column.value->family() != elements->front().family()) return true;
+  return std::binary_search(
+      elements->begin(), elements->end(), *column.value,
+      [](const pg::Value& a, const pg::Value& b) { return a.bytes() < b.bytes(); });
+}
+
+bool may_fulfil(const sql::EqualityBinding& equality, const RowImage& image,
+                const BoundOperands& operands) {
+  const sql::Operand& column = image.look(equality.column);
+  if (equality.or_null && column.state != State::kValue) return true;
+  if (equality.array) {
+    const sql::OperandIndex index = equality.operands.front();
+    return may_equal_element(column, operands.values[index], operands.elements_of(index));
+  }
+  return std::any_of(equality.operands.begin(), equality.operands.end(),
+                     [&](sql::OperandIndex i) { return may_equal(column, operands.values[i]); });
+}
+
 }  // namespace
 
-bool is_invisible_update(const sql::Dependency& dependency, const ChangeImages& change) {
-  if (change.change().kind != cdc::ChangeKind::kUpdate || dependency.reads_all_columns)
-    return false;
-  for (const std::string& column : dependency.columns_read) {
-    if (!change.keeps(column)) return false;
+Visibility visibility(const sql::Dependency& dependency, const ChangeImages& change) {
+  if (change.change().kind != cdc::ChangeKind::kUpdate || dependency.reads_all_columns) {
+    return Visibility::kVisible;
   }
+  bool all_kept = true;
+  bool may_all_be_kept = true;
+  const auto ask = [&](const std::string& column) {
+    const ChangeImages::Keeps keeps = change.keeps(column);
+    all_kept = all_kept && keeps == ChangeImages::Keeps::kYes;
+    may_all_be_kept = may_all_be_kept && keeps != ChangeImages::Keeps::kPerhapsNot;
+  };
+  for (const std::string& column : dependency.columns_read) ask(column);
   // These are read columns too; asking again makes sure.
-  for (const sql::EqualityBinding& equality : dependency.equalities) {
-    if (!change.keeps(equality.column.name)) return false;
-  }
-  if (dependency.range && !change.keeps(dependency.range->column.name)) return false;
-  return keeps_columns_of(dependency.residual, change);
+  for (const sql::EqualityBinding& equality : dependency.equalities) ask(equality.column.name);
+  if (dependency.range) ask(dependency.range->column.name);
+  sql::each_column(dependency.residual, [&](const sql::ColumnRef& column) { ask(column.name); });
+  if (all_kept) return Visibility::kInvisible;
+  return may_all_be_kept ? Visibility::kUnproven : Visibility::kVisible;
+}
+
+bool may_matter_at_all(const sql::Dependency& dependency, const BoundOperands& operands) {
+  return sql::may_hold(dependency.guard, operands.values);
+}
+
+bool member_may_matter(const sql::Dependency& dependency, pg::Oid member,
+                       const BoundOperands& operands) {
+  return std::all_of(
+      dependency.member_guards.begin(), dependency.member_guards.end(), [&](const auto& guarded) {
+        return guarded.first != member || sql::may_hold(guarded.second, operands.values);
+      });
 }
 
 bool row_may_matter(const sql::Dependency& dependency, const RowImage& image,
-                    const std::vector<sql::Operand>& operands) {
+                    const BoundOperands& operands) {
   for (const sql::EqualityBinding& equality : dependency.equalities) {
-    const sql::Operand& column = image.look(equality.column);
-    const bool possible =
-        std::any_of(equality.operands.begin(), equality.operands.end(),
-                    [&](sql::OperandIndex i) { return may_equal(column, operands[i]); });
-    if (!possible) return false;
+    if (!may_fulfil(equality, image, operands)) return false;
   }
-  if (dependency.range && !may_lie_in(*dependency.range, image, operands)) return false;
+  if (dependency.range && !may_lie_in(*dependency.range, image, operands.values)) return false;
   return dependency.residual.kind == sql::Predicate::Kind::kTrue ||
-         sql::may_match(dependency.residual, image, operands);
+         sql::may_match(dependency.residual, image, operands.values);
 }
 
 bool change_may_matter(const sql::Dependency& dependency, const ChangeImages& change,
-                       const std::vector<sql::Operand>& operands) {
+                       const BoundOperands& operands, const ShownKeys* shown) {
+  if (!member_may_matter(dependency, change.relation(), operands)) return false;
   if (change.change().kind == cdc::ChangeKind::kTruncate) return true;
-  return (change.before() && row_may_matter(dependency, *change.before(), operands)) ||
-         (change.after() && row_may_matter(dependency, *change.after(), operands));
+  if (change.after() && row_may_matter(dependency, *change.after(), operands)) return true;
+  if (!change.before() || !row_may_matter(dependency, *change.before(), operands)) return false;
+  return !shown || shown->may_show(*change.before());
 }
 
 }  // namespace pgcache::cache

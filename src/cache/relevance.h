@@ -1,25 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether one change can matter to one dependency under given operands. The one test that both
+// Whether one change can matter to one dependency under given operands. The tests that both
 // applying (for entries) and publishing (for loads) use. True is the safe answer.
 #pragma once
 
-#include <vector>
-
+#include "cache/operands.h"
 #include "cache/row_image.h"
+#include "cache/shown_keys.h"
 #include "sql/cacheable_query.h"
 
 namespace pgcache::cache {
 
-// An UPDATE that certainly keeps every column that the query reads of the relation. (A query that
-// reads none, such as count(*), heeds no UPDATE.)
-bool is_invisible_update(const sql::Dependency& dependency, const ChangeImages& change);
+enum class Visibility {
+  kInvisible,  // an UPDATE that certainly keeps every column that the query reads of the relation;
+               // one that reads none, such as count(*), heeds no UPDATE
+  kUnproven,   // it might be that, if more were known of the row before
+  kVisible,
+};
+Visibility visibility(const sql::Dependency& dependency, const ChangeImages& change);
+
+// Whether any row of the relation can matter.
+bool may_matter_at_all(const sql::Dependency& dependency, const BoundOperands& operands);
+
+// Whether rows of this member can matter: for a TRUNCATE, say.
+bool member_may_matter(const sql::Dependency& dependency, pg::Oid member,
+                       const BoundOperands& operands);
 
 // Whether a row that looks like `image` can be one that matters.
 bool row_may_matter(const sql::Dependency& dependency, const RowImage& image,
-                    const std::vector<sql::Operand>& operands);
+                    const BoundOperands& operands);
 
-// The images of the change, without regard to is_invisible_update. A TRUNCATE always matters.
+// The images of the change, without regard to visibility(). `shown`: what the result shows, for a
+// dependency of which it shows every row that it depends on; else null.
 bool change_may_matter(const sql::Dependency& dependency, const ChangeImages& change,
-                       const std::vector<sql::Operand>& operands);
+                       const BoundOperands& operands, const ShownKeys* shown);
 
 }  // namespace pgcache::cache

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "cache/stored_row.h"
 #include "pg/value.h"
 
 namespace pgcache::cache {
@@ -66,69 +67,91 @@ const RelationForm& FormCache::form_of(const std::shared_ptr<const cdc::StreamRe
   return forms_.emplace(relation->oid, RelationForm(relation)).first->second;
 }
 
-RowImage::RowImage(const RelationForm& form, const std::vector<cdc::Cell>& cells, Known known)
-    : form_(form), cells_(cells), known_(known), parsed_(form.relation().columns.size()) {}
+RowImage::RowImage(const RelationForm& form, const std::vector<cdc::Cell>& cells, Known known,
+                   const std::vector<cdc::Cell>* unchanged)
+    : form_(form),
+      cells_(cells),
+      known_(known),
+      unchanged_(unchanged),
+      parsed_(form.relation().columns.size()) {}
+
+cdc::Cell RowImage::cell_at(std::size_t position) const {
+  const cdc::Cell& cell = cells_[position];
+  if (cell.kind != cdc::CellKind::kUnchangedToast || !unchanged_) return cell;
+  return position < unchanged_->size() ? (*unchanged_)[position] : cdc::Cell{};
+}
 
 const sql::Operand& RowImage::look(const sql::ColumnRef& column) const {
   static const sql::Operand kUnknownOperand;
-  if (known_ == Known::kNone) return kUnknownOperand;
+  if (known_ == Known::kNone) {
+    missed_ = true;
+    return kUnknownOperand;
+  }
   const std::optional<std::size_t> position = form_.position(column.name);
   if (!position || *position >= cells_.size()) return kUnknownOperand;
   const cdc::StreamColumn& stream_column = form_.relation().columns[*position];
   if (stream_column.type != column.type) return kUnknownOperand;
-  if (known_ == Known::kKeyOnly && !stream_column.is_key) return kUnknownOperand;
+  const cdc::Cell cell = cell_at(*position);
+  const bool is_held =
+      cell.kind != cdc::CellKind::kUnchangedToast && cell.kind != cdc::CellKind::kAbsent;
+  if (!is_held || (known_ == Known::kKeyOnly && !stream_column.is_key)) {
+    missed_ = true;
+    return kUnknownOperand;
+  }
   std::optional<sql::Operand>& parsed = parsed_[*position];
-  if (!parsed) parsed = parse(cells_[*position], column);
+  if (!parsed) parsed = parse(cell, column);
   return *parsed;
 }
 
-ChangeImages::ChangeImages(const cdc::RowChange& change, const RelationForm& form)
+ChangeImages::ChangeImages(const cdc::RowChange& change, const RelationForm& form,
+                           const std::string* stored)
     : change_(change), form_(form) {
   using Known = RowImage::Known;
+  if (stored) stored_ = decode_row(*stored);
+  const std::vector<cdc::Cell>* before = cells_before();
   switch (change.kind) {
     case cdc::ChangeKind::kInsert:
       after_.emplace(form, change.new_row, Known::kAll);
       break;
     case cdc::ChangeKind::kUpdate:
-      if (change.old_row.empty()) {
-        before_.emplace(form, change.new_row, known_without_old_row(form.relation()));
+      if (before) {
+        before_.emplace(form, *before, Known::kAll);
       } else {
-        before_.emplace(form, change.old_row, Known::kAll);
+        before_.emplace(form, change.new_row, known_without_old_row(form.relation()));
       }
-      after_.emplace(form, change.new_row, Known::kAll);
+      after_.emplace(form, change.new_row, Known::kAll, before);
       break;
     case cdc::ChangeKind::kDelete:
-      before_.emplace(form, change.old_row, Known::kAll);
+      before_.emplace(form, before ? *before : change.old_row, Known::kAll);
       break;
     case cdc::ChangeKind::kTruncate:
       break;
   }
 }
 
-bool ChangeImages::keeps(std::string_view column) const {
+const std::vector<cdc::Cell>* ChangeImages::cells_before() const {
+  if (!stored_.empty()) return &stored_;
+  return change_.old_row.empty() ? nullptr : &change_.old_row;
+}
+
+ChangeImages::Keeps ChangeImages::keeps(std::string_view column) const {
   const std::optional<std::size_t> position = form_.position(column);
-  if (!position || *position >= change_.new_row.size()) return false;
+  if (!position || *position >= change_.new_row.size()) return Keeps::kPerhapsNot;
   const cdc::Cell& now = change_.new_row[*position];
-  if (now.kind == cdc::CellKind::kUnchangedToast) return true;
+  if (now.kind == cdc::CellKind::kUnchangedToast) return Keeps::kYes;
   const cdc::StreamColumn& stream_column = form_.relation().columns[*position];
-  if (change_.old_row.empty()) {
-    return stream_column.is_key &&
-           known_without_old_row(form_.relation()) == RowImage::Known::kKeyOnly;
+  const std::vector<cdc::Cell>* before = cells_before();
+  if (!before) {
+    const bool has_key = known_without_old_row(form_.relation()) == RowImage::Known::kKeyOnly;
+    return has_key && stream_column.is_key ? Keeps::kYes : Keeps::kUnknown;
   }
-  if (*position >= change_.old_row.size()) return false;
-  const cdc::Cell& then = change_.old_row[*position];
-  if (then.kind != now.kind) return false;
-  switch (now.kind) {
-    case cdc::CellKind::kNull:
-      return true;
-    case cdc::CellKind::kText:
-    case cdc::CellKind::kBinary:
-      return pg::to_u32(stream_column.type) < kFirstUserOid && then.bytes == now.bytes;
-    case cdc::CellKind::kUnchangedToast:
-    case cdc::CellKind::kAbsent:
-      return false;
-  }
-  return false;
+  if (*position >= before->size()) return Keeps::kPerhapsNot;
+  const cdc::Cell& then = (*before)[*position];
+  if (then.kind == cdc::CellKind::kAbsent) return Keeps::kUnknown;
+  if (then.kind != now.kind) return Keeps::kPerhapsNot;
+  const bool is_same = now.kind == cdc::CellKind::kNull ||
+                       (pg::to_u32(stream_column.type) < kFirstUserOid && then.bytes == now.bytes);
+  return is_same ? Keeps::kYes : Keeps::kPerhapsNot;
 }
 
 }  // namespace pgcache::cache

@@ -46,34 +46,56 @@ class FormCache {
 class RowImage final : public sql::RowView {
  public:
   enum class Known { kAll, kKeyOnly, kNone };
-  RowImage(const RelationForm& form, const std::vector<cdc::Cell>& cells, Known known);
+  // `unchanged`: where unchanged TOAST values may be found; null for nowhere.
+  RowImage(const RelationForm& form, const std::vector<cdc::Cell>& cells, Known known,
+           const std::vector<cdc::Cell>* unchanged = nullptr);
 
   sql::Operand column(const sql::ColumnRef& column) const override { return look(column); }
   // The same without a copy; lives as long as the image.
   const sql::Operand& look(const sql::ColumnRef& column) const;
 
+  // Whether since forget_missed() a column was looked at that the image does not hold, although the
+  // relation has it.
+  bool missed() const { return missed_; }
+  void forget_missed() const { missed_ = false; }
+
  private:
+  cdc::Cell cell_at(std::size_t position) const;
+
   const RelationForm& form_;
   const std::vector<cdc::Cell>& cells_;
   Known known_;
+  const std::vector<cdc::Cell>* unchanged_;
+  mutable bool missed_ = false;
   mutable std::vector<std::optional<sql::Operand>> parsed_;  // by position
 };
 
 // One change and its images. A TRUNCATE has none.
 class ChangeImages {
  public:
-  ChangeImages(const cdc::RowChange& change, const RelationForm& form);
+  // `stored`: the row just before the change, where that is known better than the stream tells
+  // (image_store.h); may be null.
+  ChangeImages(const cdc::RowChange& change, const RelationForm& form,
+               const std::string* stored = nullptr);
+  ChangeImages(const ChangeImages&) = delete;
+  ChangeImages& operator=(const ChangeImages&) = delete;
 
   const cdc::RowChange& change() const { return change_; }
   pg::Oid relation() const { return form_.relation().oid; }
   const std::optional<RowImage>& before() const { return before_; }
   const std::optional<RowImage>& after() const { return after_; }
-  // Of an UPDATE: the column has certainly the same value as before.
-  bool keeps(std::string_view column) const;
+  // Of an UPDATE: whether the column has the same value as before. kUnknown: it is not known what
+  // it was; kPerhapsNot: it is, and that does not prove it the same.
+  enum class Keeps { kYes, kPerhapsNot, kUnknown };
+  Keeps keeps(std::string_view column) const;
 
  private:
+  // The cells before the change; null when the stream sent none and none are stored.
+  const std::vector<cdc::Cell>* cells_before() const;
+
   const cdc::RowChange& change_;
   const RelationForm& form_;
+  std::vector<cdc::Cell> stored_;
   std::optional<RowImage> before_;
   std::optional<RowImage> after_;
 };

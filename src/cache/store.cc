@@ -9,22 +9,15 @@
 namespace pgcache::cache {
 
 namespace {
-// One reference from the index: slot, back reference, and a hash node with its key now and then.
-constexpr std::uint64_t kIndexRefBytes = 160;
 // Entry, hash node, shared result with its control block, allocator overhead.
 constexpr std::uint64_t kFixedBytes = sizeof(Entry) + sizeof(CachedResult) + 192;
 }  // namespace
 
 HashedKey hashed(std::string_view key) { return {key, hash_bytes(key)}; }
 
-std::uint64_t entry_bytes(const Entry& entry, std::size_t index_refs) {
-  std::uint64_t bytes = kFixedBytes + entry.key.capacity() + entry.result->rows.capacity() +
-                        entry.result->row_description.capacity() + index_refs * kIndexRefBytes +
-                        entry.operands.capacity() * sizeof(sql::Operand);
-  for (const sql::Operand& operand : entry.operands) {
-    if (operand.value) bytes += operand.value->bytes().capacity();
-  }
-  return bytes;
+std::uint64_t entry_bytes(const Entry& entry) {
+  return kFixedBytes + entry.key.capacity() + entry.result->rows.capacity() +
+         entry.result->row_description.capacity() + entry.operands.bytes();
 }
 
 CachedResultPtr Store::find(const HashedKey& key, ResultNeeds needs) {

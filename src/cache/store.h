@@ -11,8 +11,8 @@
 // needs no queue lock. The queue is one for all shards, so that the choice does not depend on how
 // keys spread.
 //
-// The budget counts an estimate, entry_bytes(): the frames, the key and the operands as allocated,
-// the index's nodes as an average for each reference, and the fixed parts.
+// The budget counts an estimate: entry_bytes() for the frames, the key and the operands as
+// allocated, and the fixed parts; and what the index takes up, index_bytes() in dependency_index.h.
 //
 // Threads: find() from any; everything else only under the cache's apply mutex.
 #pragma once
@@ -40,8 +40,7 @@ struct HashOfKey {
   std::size_t operator()(const HashedKey& key) const noexcept { return key.hash; }
 };
 
-// `index_refs`: how many references the index will hold to it.
-std::uint64_t entry_bytes(const Entry& entry, std::size_t index_refs);
+std::uint64_t entry_bytes(const Entry& entry);
 
 class Store {
  public:

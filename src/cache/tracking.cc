@@ -58,6 +58,7 @@ bool Tracking::set_tracked(pg::Oid relation, pg::Xid fence) {
   tracked.state = State::kTracked;
   tracked.fence = fence;
   put(relation, tracked);
+  some_gate_closed_ = true;
   return was_tracked;
 }
 
@@ -71,10 +72,29 @@ bool Tracking::set_untrackable(pg::Oid relation, sql::BypassReason reason) {
   return was_tracked;
 }
 
-void Tracking::on_snapshot() {
-  if (unsettled_ == 0) return;
-  for (auto& [oid, relation] : relations_) relation.snapshot_since = true;
+void Tracking::on_snapshot(const SnapshotPtr& current) {
+  if (unsettled_ == 0 && !some_gate_closed_) return;
+  some_gate_closed_ = false;
+  for (auto& [oid, relation] : relations_) {
+    relation.snapshot_since = true;
+    if (relation.state != State::kTracked || relation.gate) continue;
+    if (current->xmin >= relation.fence) {
+      relation.gate = current;
+    } else {
+      some_gate_closed_ = true;
+    }
+  }
   unsettled_ = 0;
+}
+
+SnapshotPtr Tracking::gate_of(pg::Oid relation) const {
+  const auto it = relations_.find(relation);
+  return it == relations_.end() ? nullptr : it->second.gate;
+}
+
+void Tracking::close_gates() {
+  for (auto& [oid, relation] : relations_) relation.gate = nullptr;
+  some_gate_closed_ = true;
 }
 
 void Tracking::forget_untrackable() {

@@ -7,11 +7,17 @@
 // xmin >= fence does not see; only loads that carry such a snapshot may be published. The first
 // snapshot after the answer normally satisfies the fence, so look-ups wait for that one too; when
 // it does not (a long transaction holds xmin back), they go on without the cache.
+//
+// The relation's gate is the first snapshot with xmin >= fence that was taken since, and since the
+// gates were last closed. All transactions with unseen changes had ended then; so from any
+// transaction that the gate does not see, the stream tells every change to the rows that it locked
+// until its end, and every later one (image_store.h).
 #pragma once
 
 #include <unordered_map>
 #include <vector>
 
+#include "cache/snapshots.h"
 #include "pg/ids.h"
 #include "sql/bypass_reason.h"
 
@@ -38,11 +44,15 @@ class Tracking {
   bool set_tracked(pg::Oid relation, pg::Xid fence);
   // Whether the relation was tracked before.
   bool set_untrackable(pg::Oid relation, sql::BypassReason reason);
-  void on_snapshot();  // a snapshot was taken after everything so far
+  void on_snapshot(const SnapshotPtr& current);  // taken after everything so far
+  // Null while it is closed.
+  SnapshotPtr gate_of(pg::Oid relation) const;
+  void close_gates();
   void forget_untrackable();
   void forget_all() {
     relations_.clear();
     unsettled_ = 0;
+    some_gate_closed_ = false;
   }
 
   // Some relation is tracked and the first snapshot after that has not come.
@@ -55,11 +65,13 @@ class Tracking {
     pg::Xid fence;
     bool snapshot_since = false;  // for kTracked: one was taken after the answer
     sql::BypassReason reason = sql::BypassReason::kUntracked;
+    SnapshotPtr gate;  // for kTracked
   };
   void put(pg::Oid oid, const Relation& relation);
 
   std::unordered_map<pg::Oid, Relation> relations_;
   std::size_t unsettled_ = 0;
+  bool some_gate_closed_ = false;
 };
 
 }  // namespace pgcache::cache

@@ -5,7 +5,7 @@
 
 namespace pgcache::cache {
 
-LoggedTransaction log_entry(TransactionPtr transaction, pg::Xid xid) {
+LoggedTransaction log_entry(TransactionPtr transaction, pg::Xid xid, StoredImagesPtr images) {
   LoggedTransaction entry;
   entry.xid = xid;
   const auto touch = [&entry](pg::Oid oid) {
@@ -19,7 +19,8 @@ LoggedTransaction log_entry(TransactionPtr transaction, pg::Xid xid) {
                         entry.relations.end());
   entry.relations.shrink_to_fit();
   entry.bytes = transaction->bytes + sizeof(LoggedTransaction) + sizeof(cdc::Transaction) +
-                entry.relations.size() * sizeof(pg::Oid);
+                entry.relations.size() * sizeof(pg::Oid) + (images ? images->bytes : 0);
+  entry.images = std::move(images);
   entry.transaction = std::move(transaction);
   return entry;
 }
@@ -67,6 +68,15 @@ void TransactionLog::clear() {
   sweep_at_ = 64;
   forgotten_.clear();
   floor_ = {};
+}
+
+void TransactionLog::forget_images() {
+  for (LoggedTransaction& transaction : log_) {
+    if (!transaction.images) continue;
+    bytes_ -= transaction.images->bytes;
+    transaction.bytes -= transaction.images->bytes;
+    transaction.images = nullptr;
+  }
 }
 
 bool TransactionLog::covers(const pg::Snapshot& snapshot) const {

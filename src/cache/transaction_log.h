@@ -16,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "cache/stored_row.h"
 #include "cdc/row_change.h"
 #include "pg/ids.h"
 
@@ -23,9 +24,21 @@ namespace pgcache::cache {
 
 using TransactionPtr = std::shared_ptr<const cdc::Transaction>;
 
+// Rows as they were before the changes of one transaction, by change; null where that is not known
+// better than the stream tells.
+struct StoredImages {
+  std::vector<StoredRow> before;
+  std::uint64_t bytes = 0;
+  const std::string* of(std::size_t change) const {
+    return change < before.size() ? before[change].get() : nullptr;
+  }
+};
+using StoredImagesPtr = std::shared_ptr<const StoredImages>;
+
 struct LoggedTransaction {
   pg::Xid xid;
   TransactionPtr transaction;
+  StoredImagesPtr images;          // may be null
   std::vector<pg::Oid> relations;  // that it touches in any way; ascending, distinct
   std::uint64_t bytes = 0;
 
@@ -33,7 +46,8 @@ struct LoggedTransaction {
     return std::binary_search(relations.begin(), relations.end(), relation);
   }
 };
-LoggedTransaction log_entry(TransactionPtr transaction, pg::Xid xid);
+LoggedTransaction log_entry(TransactionPtr transaction, pg::Xid xid,
+                            StoredImagesPtr images = nullptr);
 
 class TransactionLog {
  public:
@@ -43,6 +57,8 @@ class TransactionLog {
   // `oldest_in_use` sees no more than any snapshot that a load carries or will carry.
   void trim(const pg::Snapshot& oldest_in_use);
   void clear();
+  // The stored images of the transactions may be wrong: it goes without.
+  void forget_images();
 
   // Whether every transaction that the snapshot does not see is still here.
   bool covers(const pg::Snapshot& snapshot) const;

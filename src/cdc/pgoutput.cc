@@ -268,8 +268,7 @@ Status PgoutputDecoder::State::on_relation(ByteReader in) {
   if (!relation || !in.at_end()) return malformed("Relation");
   KnownRelation& known = relations[relation->oid];
   known.announced = true;
-  if (known.form != nullptr && same_form(*known.form, *relation)) return {};
-  const bool changed = known.form != nullptr;
+  const bool changed = known.form != nullptr && !same_form(*known.form, *relation);
   known.form = std::make_shared<const StreamRelation>(*std::move(relation));
   if (changed) open->add_changed_relation(known.form);
   return {};

@@ -217,9 +217,14 @@ TEST_F(Pgoutput, ViewsOutliveDecoderAndMove) {
 }
 
 TEST_F(Pgoutput, ReportsAChangedForm) {
-  (void)transaction({m::relation(users()), m::relation(orders())});
-  Transaction t = transaction({m::relation(users())});  // announced again, as it was
+  const auto short_row = m::insert(kUsers, {m::text("1"), m::null(), m::null()});
+  Transaction t = transaction({m::relation(users()), m::relation(orders()), short_row});
+  const auto first = t.changes.at(0).relation;
+  t = transaction({short_row});
+  EXPECT_EQ(t.changes.at(0).relation, first);
+  t = transaction({m::relation(users()), short_row});  // announced again, as it was
   EXPECT_THAT(t.changed_relations, IsEmpty());
+  EXPECT_NE(t.changes.at(0).relation, first) << "something happened to it";
   StreamRelation wider = users();
   wider.columns.push_back({"age", pg::type::kInt4, -1, false});
   const auto row = m::insert(kUsers, {m::text("1"), m::null(), m::null()});

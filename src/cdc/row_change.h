@@ -22,7 +22,9 @@ struct StreamColumn {
   bool is_key = false;  // part of the replica identity
 };
 
-// A Relation message: the form in which the following rows of this relation come.
+// A Relation message: the form in which the following rows of this relation come. Each message
+// makes a new one, even if it says the same: it comes again after any DDL on the table, which may
+// have rewritten its rows.
 struct StreamRelation {
   pg::Oid oid = pg::Oid::kInvalid;
   std::string schema;

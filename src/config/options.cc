@@ -70,6 +70,9 @@ constexpr std::array kOptions = std::to_array<Option>({
      "How often the catalog is polled for changes that do not announce themselves."},
     {"transaction_log_size", &Config::transaction_log_size, OptionType::kSize, kMiB, kTiB, "",
      "Recent transactions kept to check loads against; loads that need older ones are not cached."},
+    {"row_images_size", &Config::row_images_size, OptionType::kSize, 0, kTiB, "",
+     "Rows as the stream last showed them, kept to tell what a change replaces where the table's "
+     "replica identity does not; 0: none."},
     {"max_transaction_size", &Config::max_transaction_size, OptionType::kSize, 64 * kKiB, kTiB, "",
      "Of a larger transaction only the tables are kept: all results over them are dropped."},
     {"slot", &Config::slot, OptionType::kName, 0, 0, "",

@@ -5,7 +5,8 @@
 //
 // Nothing is guessed: what PostgreSQL would answer with an error, what depends on more than the
 // canonical value holds (a numeric's scale, a char(n)'s blanks), and what is not covered is
-// "unknown". A strict function of a NULL is NULL.
+// "unknown". A strict function of a NULL is NULL, when the other arguments are known (one that is
+// not may be an error).
 #pragma once
 
 #include <cstdint>
@@ -15,11 +16,17 @@
 
 namespace pgcache::pg {
 
+// What a result may depend on besides the arguments. The collation is that of the call.
 struct FunctionContext {
   // The collation's lower() and upper() treat ASCII letters as in English.
   bool ascii_case = false;
   // The collation compares text bytewise and maps no case but ASCII's (C, POSIX).
   bool c_collation = false;
+  // Text that differs bytewise is not equal. Otherwise only equal bytes are judged, and no
+  // patterns or searches are.
+  bool deterministic = true;
+  // The database's encoding is UTF8. Otherwise only text in ASCII is judged.
+  bool utf8 = true;
 };
 
 bool can_call(Oid function);
@@ -29,6 +36,7 @@ MaybeValue call(Oid function, std::span<const MaybeValue> arguments,
 // An explicit cast between built-in types, by whatever way PostgreSQL makes it (a function, I/O
 // conversion, relabelling). `typmod` as in pg_attribute.atttypmod; -1 for none.
 bool can_cast(Oid from, Oid to);
-MaybeValue cast(Oid from, Oid to, std::int32_t typmod, const MaybeValue& value);
+MaybeValue cast(Oid from, Oid to, std::int32_t typmod, const MaybeValue& value,
+                const FunctionContext& context = {});
 
 }  // namespace pgcache::pg

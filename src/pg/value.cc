@@ -16,6 +16,9 @@ namespace {
 // PostgreSQL cuts a longer name to this many bytes (NAMEDATALEN - 1), at a character boundary.
 constexpr std::size_t kNameBytesMax = 63;
 
+// Arrays of domains over arrays of domains, and so on, up to here.
+constexpr int kTypeDepthMax = 8;
+
 constexpr std::uint32_t oid_number(Oid oid) { return static_cast<std::uint32_t>(oid); }
 
 bool has_zero_byte(std::string_view text) { return text.find('\0') != std::string_view::npos; }
@@ -30,6 +33,15 @@ CanonicalBytes characters(ValueFamily family, std::string_view text) {
   if (has_zero_byte(text)) return std::nullopt;
   if (family == ValueFamily::kName && text.size() > kNameBytesMax) return std::nullopt;
   if (family == ValueFamily::kBpchar) return without_trailing_blanks(text);
+  return std::string(text);
+}
+
+// "char": of longer texts PostgreSQL takes the first byte, newer versions some as an escape.
+CanonicalBytes char_from_text(std::string_view text) {
+  if (text.empty()) return std::string(1, '\0');
+  if (text.size() != 1 || text[0] == '\0' || static_cast<unsigned char>(text[0]) >= 0x80) {
+    return std::nullopt;
+  }
   return std::string(text);
 }
 
@@ -55,9 +67,23 @@ CanonicalBytes bytes_from_text(ValueFamily family, Oid type, std::string_view te
     case ValueFamily::kTime:
     case ValueFamily::kTimestamp:
     case ValueFamily::kTimestamptz:
+    case ValueFamily::kTimetz:
       return time_from_text(family, text);
+    case ValueFamily::kInterval:
+      return interval_from_text(text);
+    case ValueFamily::kInet:
+      return inet_from_text(type, text);
+    case ValueFamily::kMacaddr:
+      return macaddr_from_text(text);
+    case ValueFamily::kMacaddr8:
+      return macaddr8_from_text(text);
+    case ValueFamily::kChar:
+      return char_from_text(text);
+    case ValueFamily::kJsonb:
+      return jsonb_from_text(text);
     case ValueFamily::kEnum:
-      break;
+    case ValueFamily::kArray:
+      break;  // not from the type's oid alone
   }
   return std::nullopt;
 }
@@ -94,9 +120,23 @@ CanonicalBytes bytes_from_binary(ValueFamily family, Oid type, std::string_view 
     case ValueFamily::kTime:
     case ValueFamily::kTimestamp:
     case ValueFamily::kTimestamptz:
+    case ValueFamily::kTimetz:
       return time_from_binary(family, bytes);
+    case ValueFamily::kInterval:
+      return interval_from_binary(bytes);
+    case ValueFamily::kInet:
+      return inet_from_binary(type, bytes);
+    case ValueFamily::kMacaddr:
+      return fixed_length(bytes, 6);
+    case ValueFamily::kMacaddr8:
+      return macaddr8_from_binary(bytes);
+    case ValueFamily::kChar:
+      return fixed_length(bytes, 1);
+    case ValueFamily::kJsonb:
+      return jsonb_from_binary(bytes);
     case ValueFamily::kEnum:
-      break;
+    case ValueFamily::kArray:
+      break;  // not from the type's oid alone
   }
   return std::nullopt;
 }
@@ -108,6 +148,30 @@ CanonicalBytes enum_label(const ValueType& type, std::string_view label) {
   std::string bytes;
   append_be32(bytes, static_cast<std::uint32_t>(it - type.labels.begin()));
   return bytes += label;
+}
+
+// Through arrays and domains in turn.
+ValueTypePtr value_type_at(const Catalog& catalog, Oid type, int depth) {
+  if (depth > kTypeDepthMax) return nullptr;
+  ValueType out;
+  out.oid = catalog.base_type(type);
+  if (const auto family = family_of(out.oid)) {
+    out.family = *family;
+    return std::make_shared<const ValueType>(std::move(out));
+  }
+  const Type* const found = catalog.find_type(out.oid);
+  if (found == nullptr) return nullptr;
+  if (found->kind == 'e' && !found->labels.empty()) {
+    out.family = ValueFamily::kEnum;
+    out.labels = found->labels;
+    return std::make_shared<const ValueType>(std::move(out));
+  }
+  if (found->element == Oid::kInvalid) return nullptr;
+  out.family = ValueFamily::kArray;
+  out.declared_element = found->element;
+  out.element = value_type_at(catalog, found->element, depth + 1);
+  if (out.element == nullptr) return nullptr;
+  return std::make_shared<const ValueType>(std::move(out));
 }
 
 std::optional<Value> value_of(ValueFamily family, CanonicalBytes bytes) {
@@ -166,6 +230,21 @@ std::optional<ValueFamily> family_of(Oid type) {
       return ValueFamily::kTimestamp;
     case oid_number(type::kTimestamptz):
       return ValueFamily::kTimestamptz;
+    case oid_number(type::kTimetz):
+      return ValueFamily::kTimetz;
+    case oid_number(type::kInterval):
+      return ValueFamily::kInterval;
+    case oid_number(type::kInet):
+    case oid_number(type::kCidr):
+      return ValueFamily::kInet;
+    case oid_number(type::kMacaddr):
+      return ValueFamily::kMacaddr;
+    case oid_number(type::kMacaddr8):
+      return ValueFamily::kMacaddr8;
+    case oid_number(type::kChar):
+      return ValueFamily::kChar;
+    case oid_number(type::kJsonb):
+      return ValueFamily::kJsonb;
     default:
       return std::nullopt;
   }
@@ -182,6 +261,8 @@ std::uint64_t Value::hash() const {
 
 std::optional<std::strong_ordering> compare(const Value& a, const Value& b) {
   if (a.family() != b.family()) return std::nullopt;
+  // An array starts with the family of its elements.
+  if (a.family() == ValueFamily::kArray && a.bytes()[0] != b.bytes()[0]) return std::nullopt;
   // std::string compares bytes as unsigned, and a prefix is less: the order the codecs build upon.
   return a.bytes() <=> b.bytes();
 }
@@ -194,6 +275,9 @@ std::optional<Value> parse_text(Oid type, std::string_view text) {
 
 std::optional<Value> parse_text(const ValueType& type, std::string_view text) {
   if (type.family == ValueFamily::kEnum) return value_of(type.family, enum_label(type, text));
+  if (type.family == ValueFamily::kArray) {
+    return value_of(type.family, array_from_text(type, text));
+  }
   return value_of(type.family, bytes_from_text(type.family, type.oid, text));
 }
 
@@ -205,22 +289,18 @@ std::optional<Value> parse_binary(Oid type, std::string_view bytes) {
 
 std::optional<Value> parse_binary(const ValueType& type, std::string_view bytes) {
   if (type.family == ValueFamily::kEnum) return value_of(type.family, enum_label(type, bytes));
+  if (type.family == ValueFamily::kArray) {
+    return value_of(type.family, array_from_binary(type, bytes));
+  }
   return value_of(type.family, bytes_from_binary(type.family, type.oid, bytes));
 }
 
 ValueTypePtr value_type_of(const Catalog& catalog, Oid type) {
-  const Oid base = catalog.base_type(type);
-  ValueType out;
-  out.oid = base;
-  if (const auto family = family_of(base)) {
-    out.family = *family;
-    return std::make_shared<const ValueType>(std::move(out));
-  }
-  const Type* const found = catalog.find_type(base);
-  if (found == nullptr || found->kind != 'e' || found->labels.empty()) return nullptr;
-  out.family = ValueFamily::kEnum;
-  out.labels = found->labels;
-  return std::make_shared<const ValueType>(std::move(out));
+  return value_type_at(catalog, type, 0);
+}
+
+std::optional<std::vector<MaybeValue>> array_elements(const ValueType&, const Value&) {
+  return std::nullopt;
 }
 
 bool is_ordered(const ValueType& type, bool collation_is_c) {
@@ -229,6 +309,10 @@ bool is_ordered(const ValueType& type, bool collation_is_c) {
     case ValueFamily::kName:
     case ValueFamily::kBpchar:
       return collation_is_c;
+    case ValueFamily::kJsonb:
+      return false;
+    case ValueFamily::kArray:
+      return type.element != nullptr && is_ordered(*type.element, collation_is_c);
     case ValueFamily::kBool:
     case ValueFamily::kNumber:
     case ValueFamily::kOid:
@@ -239,6 +323,12 @@ bool is_ordered(const ValueType& type, bool collation_is_c) {
     case ValueFamily::kTime:
     case ValueFamily::kTimestamp:
     case ValueFamily::kTimestamptz:
+    case ValueFamily::kTimetz:
+    case ValueFamily::kInterval:
+    case ValueFamily::kInet:
+    case ValueFamily::kMacaddr:
+    case ValueFamily::kMacaddr8:
+    case ValueFamily::kChar:
     case ValueFamily::kEnum:
       return true;
   }

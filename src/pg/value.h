@@ -37,18 +37,29 @@ enum class ValueFamily : std::uint8_t {
   kTimestamp,
   kTimestamptz,  // microseconds in UTC; text only with an explicit numeric offset
   kEnum,         // a label's place in its type, then the label
+  kTimetz,       // the moment in UTC, then the zone; text only with an explicit numeric offset
+  kInterval,     // one span: PostgreSQL compares with months of 30 days and days of 24 hours
+  kInet,         // inet and cidr, v4 and v6
+  kMacaddr,
+  kMacaddr8,
+  kChar,   // "char", one byte
+  kJsonb,  // equality only
+  kArray,  // elements, then their number, dimensions and lower bounds
 };
 
-// The family of a built-in type; nothing for a type without a tested canonical form.
+// The family of a built-in type that is no array; nothing for a type without a tested canonical
+// form.
 std::optional<ValueFamily> family_of(Oid type);
 
 // How the values of one type are read: a built-in type, an enum with its labels, a domain over
-// these (read as its base type). Immutable; shared by what the analysis makes under one catalog.
+// these (read as its base type), an array of any of them. Immutable; shared by what the analysis
+// makes under one catalog.
 struct ValueType {
   Oid oid = Oid::kInvalid;  // below domains
   ValueFamily family = ValueFamily::kBool;
   std::vector<std::string> labels;           // kEnum: in their order
   std::shared_ptr<const ValueType> element;  // of an array
+  Oid declared_element = Oid::kInvalid;      // of an array: before domains are unwrapped
 };
 using ValueTypePtr = std::shared_ptr<const ValueType>;
 
@@ -89,16 +100,21 @@ struct MaybeValue {
   bool known() const { return state == State::kValue; }
 };
 
+// The elements of an array, in order, all dimensions flattened.
+std::optional<std::vector<MaybeValue>> array_elements(const ValueType& array, const Value& value);
+
 // PostgreSQL's order between two values of one family (NaN is the greatest number, as in
-// PostgreSQL). Nothing when the families differ. Text families are compared bytewise, which is
-// PostgreSQL's order under the C collation only: the caller checks the collation.
+// PostgreSQL). Nothing when the families differ, those of an array's elements included. Text
+// families are compared bytewise, which is PostgreSQL's order under the C collation only: the
+// caller asks is_ordered().
 std::optional<std::strong_ordering> compare(const Value& a, const Value& b);
 
-// The text form as a client or the stream sends it (the stream is read with DateStyle ISO and
-// TimeZone UTC). Only spellings whose meaning does not depend on a setting or on the current time
-// are understood: "2024-01-31", "2024-01-31 10:00:00.5", with "T" too, timestamptz with a numeric
-// offset or Z. Spaces around numbers and booleans are allowed as PostgreSQL's input functions allow
-// them. A value that the type would reject or that is out of its range yields nothing.
+// The text form as a client or the stream sends it (the stream is read with DateStyle ISO,
+// IntervalStyle postgres and TimeZone UTC). Only spellings whose meaning does not depend on a
+// setting or on the current time are understood: "2024-01-31", "2024-01-31 10:00:00.5", with "T"
+// too, timestamptz and timetz with a numeric offset or Z. Spaces around numbers and booleans are
+// allowed as PostgreSQL's input functions allow them. A value that the type would reject or that is
+// out of its range yields nothing.
 std::optional<Value> parse_text(Oid type, std::string_view text);
 
 std::optional<Value> parse_text(const ValueType& type, std::string_view text);
@@ -106,5 +122,10 @@ std::optional<Value> parse_text(const ValueType& type, std::string_view text);
 // The binary form of the wire protocol (the type's send function).
 std::optional<Value> parse_binary(Oid type, std::string_view bytes);
 std::optional<Value> parse_binary(const ValueType& type, std::string_view bytes);
+
+// The elements of `value`, a value of the array type `array`, in their order (that of all
+// dimensions flattened); each is a value or NULL, never unknown. Nothing when `value` is no such
+// array.
+std::optional<std::vector<MaybeValue>> array_elements(const ValueType& array, const Value& value);
 
 }  // namespace pgcache::pg

@@ -6,24 +6,7 @@ namespace pgcache::pg {
 
 namespace {
 
-// 0 to 15, or -1.
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool is_octal(char c, char max) { return c >= '0' && c <= max; }
-
-// Two hexadecimal digits at `at`.
-std::optional<char> hex_pair(std::string_view text, std::size_t at) {
-  if (at + 2 > text.size()) return std::nullopt;
-  const int high = hex_digit(text[at]);
-  const int low = hex_digit(text[at + 1]);
-  if (high < 0 || low < 0) return std::nullopt;
-  return static_cast<char>(high * 16 + low);
-}
 
 // The text behind "\x": pairs of digits, with white space between pairs.
 CanonicalBytes bytea_from_hex(std::string_view text) {
@@ -72,6 +55,21 @@ bool abbreviates(std::string_view text, std::string_view word, std::size_t min) 
 }
 
 }  // namespace
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::optional<char> hex_pair(std::string_view text, std::size_t at) {
+  if (at + 2 > text.size()) return std::nullopt;
+  const int high = hex_digit(text[at]);
+  const int low = hex_digit(text[at + 1]);
+  if (high < 0 || low < 0) return std::nullopt;
+  return static_cast<char>(high * 16 + low);
+}
 
 CanonicalBytes bool_from_text(std::string_view text) {
   text = trim_spaces(text);

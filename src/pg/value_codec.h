@@ -10,6 +10,13 @@
 //   bytea uuid           the bytes
 //   date                 days since 2000-01-01, as 4 big-endian bytes with the sign bit turned
 //   time timestamp(tz)   microseconds since midnight or 2000-01-01 (UTC), as 8 such bytes
+//   timetz               microseconds since midnight in UTC as 8, seconds west of UTC as 4 such
+//   interval             microseconds, months counted as 30 days, as 10 such bytes
+//   inet                 see value_network.cc
+//   macaddr(8) "char"    the bytes
+//   enum                 the label's place as 4 big-endian bytes, then the label
+//   jsonb                see value_jsonb.cc (its order means nothing)
+//   array                see value_array.cc
 //
 // Each reader yields nothing for what its type would reject and for what it does not know.
 #pragma once
@@ -49,13 +56,36 @@ CanonicalBytes oid_from_text(std::string_view text);
 CanonicalBytes float_from_text(Oid type, std::string_view text);
 CanonicalBytes float_from_binary(Oid type, std::string_view bytes);
 
-// value_time.cc: date, time, timestamp, timestamptz.
+// value_time.cc: date, time, timetz, timestamp, timestamptz.
 CanonicalBytes time_from_text(ValueFamily family, std::string_view text);
 CanonicalBytes time_from_binary(ValueFamily family, std::string_view bytes);
 
-// value_bytes.cc: bool, uuid, bytea.
+// value_bytes.cc: bool, uuid, bytea, and what others read of digits.
+// 0 to 15, or -1.
+int hex_digit(char c);
+// Two hexadecimal digits at `at`.
+std::optional<char> hex_pair(std::string_view text, std::size_t at);
 CanonicalBytes bool_from_text(std::string_view text);
 CanonicalBytes uuid_from_text(std::string_view text);
 CanonicalBytes bytea_from_text(std::string_view text);
+
+// value_interval.cc.
+CanonicalBytes interval_from_text(std::string_view text);
+CanonicalBytes interval_from_binary(std::string_view bytes);
+
+// value_network.cc: inet, cidr, macaddr, macaddr8.
+CanonicalBytes inet_from_text(Oid type, std::string_view text);
+CanonicalBytes inet_from_binary(Oid type, std::string_view bytes);
+CanonicalBytes macaddr_from_text(std::string_view text);
+CanonicalBytes macaddr8_from_text(std::string_view text);
+CanonicalBytes macaddr8_from_binary(std::string_view bytes);
+
+// value_jsonb.cc.
+CanonicalBytes jsonb_from_text(std::string_view text);
+CanonicalBytes jsonb_from_binary(std::string_view bytes);
+
+// value_array.cc.
+CanonicalBytes array_from_text(const ValueType& type, std::string_view text);
+CanonicalBytes array_from_binary(const ValueType& type, std::string_view bytes);
 
 }  // namespace pgcache::pg

@@ -144,14 +144,15 @@ CanonicalBytes numeric_from_text(std::string_view text) {
   std::string digits(text.substr(0, before));
   text.remove_prefix(before);
   std::size_t after = 0;
-  if (!text.empty() && text[0] == '.') {
+  const bool has_point = !text.empty() && text[0] == '.';
+  if (has_point) {
     text.remove_prefix(1);
     after = count_digits(text);
     digits += text.substr(0, after);
     text.remove_prefix(after);
   }
   if (digits.empty()) {
-    if (before + after != 0 || text.empty()) return std::nullopt;
+    if (has_point || text.empty()) return std::nullopt;
     return special_from_text(has_sign, number.negative, text);
   }
   std::int64_t exponent = 0;

@@ -20,9 +20,11 @@ TEST(Value, KnowsOnlyTestedTypes) {
   EXPECT_EQ(family_of(type::kNumeric), ValueFamily::kNumber);
   EXPECT_EQ(family_of(type::kVarchar), ValueFamily::kText);
   EXPECT_EQ(family_of(type::kTimestamptz), ValueFamily::kTimestamptz);
-  for (const Oid oid :
-       {type::kChar, type::kJson, type::kJsonb, type::kXml, type::kMoney, type::kInterval,
-        type::kTimetz, type::kUnknown, Oid::kInvalid, Oid{1007}, Oid{16385}}) {
+  EXPECT_EQ(family_of(type::kInterval), ValueFamily::kInterval);
+  EXPECT_EQ(family_of(type::kCidr), ValueFamily::kInet);
+  EXPECT_EQ(family_of(type::kJsonb), ValueFamily::kJsonb);
+  for (const Oid oid : {type::kJson, type::kXml, type::kMoney, type::kUnknown, Oid::kInvalid,
+                        Oid{1007}, Oid{16385}}) {
     EXPECT_FALSE(family_of(oid)) << to_u32(oid);
     EXPECT_FALSE(parse_text(oid, "1")) << to_u32(oid);
     EXPECT_FALSE(parse_binary(oid, "1")) << to_u32(oid);
@@ -137,6 +139,20 @@ TEST(OidValue, IsUnsigned) {
   }
   EXPECT_EQ(parse_binary(type::kOid, "\0\0\1\0"sv), parse_text(type::kOid, "256"));
   EXPECT_FALSE(parse_binary(type::kOid, "\0\1"sv));
+}
+
+TEST(CharValue, IsOneByte) {
+  EXPECT_EQ(parse_text(type::kChar, "a"), parse_binary(type::kChar, "a"));
+  EXPECT_EQ(parse_text(type::kChar, ""), parse_binary(type::kChar, "\0"sv));
+  EXPECT_LESS(type::kChar, "", " ");
+  EXPECT_LESS(type::kChar, "A", "a");
+  EXPECT_TRUE(parse_text(type::kChar, " "));
+  EXPECT_TRUE(parse_binary(type::kChar, "\xFF"));
+  for (const std::string_view text : {"ab"sv, "\\101"sv, "\0"sv, "\xC3\xA9"sv, "\xFF"sv}) {
+    EXPECT_FALSE(parse_text(type::kChar, text)) << text;
+  }
+  EXPECT_FALSE(parse_binary(type::kChar, ""));
+  EXPECT_FALSE(parse_binary(type::kChar, "ab"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// date, time, timestamp and timestamptz.
+// date, time, timetz, timestamp and timestamptz.
 //
 // Of the many spellings that PostgreSQL understands, those of ISO 8601 are read whose meaning no
 // setting can change: YYYY-MM-DD with four to seven digits of year, HH:MM[:SS[.ffffff]], a blank or
@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "pg/value_codec.h"
+#include "pg/value_scanner.h"
 
 namespace pgcache::pg {
 
@@ -23,6 +24,7 @@ constexpr std::int32_t kDaysMin = -2451545;
 constexpr std::int32_t kDaysEnd = 2145031949;
 constexpr std::int64_t kTimestampMin = kDaysMin * kMicrosPerDay;
 constexpr std::int64_t kTimestampEnd = 9223371331200000000;
+constexpr std::int32_t kZoneEnd = 16 * 3600;  // a zone is less than 16 hours off
 constexpr int kDateYearMax = 5874897;
 constexpr int kTimestampYearMax = 294276;
 
@@ -44,44 +46,16 @@ std::string canonical_micros(std::int64_t micros) {
   return out;
 }
 
+// Ordered by the moment, then by the zone, as PostgreSQL counts it: westward.
+std::string canonical_timetz(std::int64_t micros, std::int32_t west) {
+  std::string out = canonical_micros(micros + west * kMicrosPerSecond);
+  append_be32(out, static_cast<std::uint32_t>(west) ^ 0x80000000u);
+  return out;
+}
+
 bool timestamp_in_range(std::int64_t micros) {
   return micros >= kTimestampMin && micros < kTimestampEnd;
 }
-
-// Reads from the front of a text; what was read is taken off.
-class Scanner {
- public:
-  explicit Scanner(std::string_view text) : rest_(text) {}
-
-  bool at_end() const { return rest_.empty(); }
-  bool eat(char c) {
-    if (rest_.empty() || rest_[0] != c) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-  std::size_t digit_count() const {
-    std::size_t n = 0;
-    while (n < rest_.size() && rest_[n] >= '0' && rest_[n] <= '9') ++n;
-    return n;
-  }
-  // The next n digits (at most 7) as a number.
-  std::optional<int> digits(std::size_t n) {
-    if (n == 0 || n > 7 || digit_count() < n) return std::nullopt;
-    int value = 0;
-    for (std::size_t i = 0; i < n; ++i) value = value * 10 + (rest_[i] - '0');
-    rest_.remove_prefix(n);
-    return value;
-  }
-  // Exactly two digits, up to `max`.
-  std::optional<int> two_digits(int max) {
-    if (digit_count() != 2) return std::nullopt;
-    const auto value = digits(2);
-    return value && *value <= max ? value : std::nullopt;
-  }
-
- private:
-  std::string_view rest_;
-};
 
 int days_in_month(int year, int month) {
   constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -113,16 +87,6 @@ std::optional<std::int32_t> scan_date(Scanner& in, int year_max) {
   return days_from_civil(*year, *month, *day);
 }
 
-// One to six digits, as microseconds.
-std::optional<int> scan_fraction(Scanner& in) {
-  const std::size_t n = in.digit_count();
-  if (n > 6) return std::nullopt;
-  auto value = in.digits(n);
-  if (!value) return std::nullopt;
-  for (std::size_t i = n; i < 6; ++i) *value *= 10;
-  return value;
-}
-
 std::optional<std::int64_t> scan_time(Scanner& in) {
   const auto hour = in.two_digits(24);
   if (!hour || !in.eat(':')) return std::nullopt;
@@ -135,7 +99,7 @@ std::optional<std::int64_t> scan_time(Scanner& in) {
     if (!s) return std::nullopt;
     second = *s;
     if (in.eat('.')) {
-      const auto fraction = scan_fraction(in);
+      const auto fraction = in.fraction();
       if (!fraction) return std::nullopt;
       micros = *fraction;
     }
@@ -184,6 +148,15 @@ CanonicalBytes time_of_day_from_text(std::string_view text) {
   return canonical_micros(*micros);
 }
 
+CanonicalBytes timetz_from_text(std::string_view text) {
+  Scanner in(text);
+  const auto micros = scan_time(in);
+  if (!micros) return std::nullopt;
+  const auto east = scan_offset(in);
+  if (!east || !in.at_end()) return std::nullopt;
+  return canonical_timetz(*micros, -*east);
+}
+
 CanonicalBytes timestamp_from_text(std::string_view text, bool with_offset) {
   if (equals_ignoring_case(text, "infinity")) return canonical_micros(kInfinity);
   if (equals_ignoring_case(text, "-infinity")) return canonical_micros(kMinusInfinity);
@@ -210,6 +183,7 @@ CanonicalBytes timestamp_from_text(std::string_view text, bool with_offset) {
 CanonicalBytes time_from_text(ValueFamily family, std::string_view text) {
   if (family == ValueFamily::kDate) return date_from_text(text);
   if (family == ValueFamily::kTime) return time_of_day_from_text(text);
+  if (family == ValueFamily::kTimetz) return timetz_from_text(text);
   return timestamp_from_text(text, family == ValueFamily::kTimestamptz);
 }
 
@@ -223,6 +197,14 @@ CanonicalBytes time_from_binary(ValueFamily family, std::string_view bytes) {
     return canonical_days(days);
   }
   const std::int64_t micros = reader.i64();
+  if (family == ValueFamily::kTimetz) {
+    const std::int32_t west = reader.i32();
+    if (!reader.ok() || !reader.at_end() || micros < 0 || micros > kMicrosPerDay ||
+        west <= -kZoneEnd || west >= kZoneEnd) {
+      return std::nullopt;
+    }
+    return canonical_timetz(micros, west);
+  }
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
   if (family == ValueFamily::kTime) {
     if (micros < 0 || micros > kMicrosPerDay) return std::nullopt;

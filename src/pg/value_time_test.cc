@@ -180,5 +180,42 @@ TEST(TimestamptzValue, ReadsOffsets) {
   }
 }
 
+std::string timetz(std::int64_t micros, std::int32_t west) { return be64(micros) + be32(west); }
+
+TEST(TimetzValue, ReadsOffsets) {
+  EXPECT_EQ(parse_text(type::kTimetz, "10:00:00+02"),
+            parse_binary(type::kTimetz, timetz(36000000000, -7200)));
+  EXPECT_EQ(parse_text(type::kTimetz, "10:00-05:30"),
+            parse_binary(type::kTimetz, timetz(36000000000, 19800)));
+  EXPECT_SAME(type::kTimetz, "10:00:00Z", type::kTimetz, "10:00:00.0-00");
+  EXPECT_SAME(type::kTimetz, "10:00:00+0100", type::kTimetz, "10:00 +01:00");
+  for (const char* text : {"", "10:00:00", "10:00:00 UTC", "10:00:00+16", "10:00:00+1", "25:00:00Z",
+                           "24:00:00.1Z", "10:00:00Z ", "2024-01-01 10:00:00+02", "10:00:00+02 x",
+                           "10:00 PM+02", "10:00:00 Europe/Berlin"}) {
+    EXPECT_FALSE(parse_text(type::kTimetz, text)) << text;
+  }
+}
+
+// By the moment, then by the zone: the more western is the greater.
+TEST(TimetzValue, IsOrderedByMomentThenZone) {
+  expect_ascending(type::kTimetz,
+                   {"00:00:00+15:59:59", "10:00:00+02", "10:00:00+01", "09:00:00Z", "11:00:00+01",
+                    "10:00:00Z", "10:00:00.000001Z", "24:00:00Z", "24:00:00-15:59:59"});
+  const auto east = parse_text(type::kTimetz, "11:00:00+01");
+  const auto utc = parse_text(type::kTimetz, "10:00:00Z");
+  ASSERT_TRUE(east && utc);
+  EXPECT_NE(*east, *utc);
+}
+
+TEST(TimetzValue, BinaryOutOfRangeIsUnknown) {
+  EXPECT_TRUE(parse_binary(type::kTimetz, timetz(86400000000, 57599)));
+  EXPECT_FALSE(parse_binary(type::kTimetz, timetz(86400000001, 0)));
+  EXPECT_FALSE(parse_binary(type::kTimetz, timetz(-1, 0)));
+  EXPECT_FALSE(parse_binary(type::kTimetz, timetz(0, 57600)));
+  EXPECT_FALSE(parse_binary(type::kTimetz, timetz(0, -57600)));
+  EXPECT_FALSE(parse_binary(type::kTimetz, be64(0)));
+  EXPECT_FALSE(parse_binary(type::kTimetz, timetz(0, 0) + "x"));
+}
+
 }  // namespace
 }  // namespace pgcache::pg

@@ -335,6 +335,7 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
     operands = sql::bind_operands(*candidate.shape->analysis.cacheable(),
                                   candidate.statement_shape->literals, parameters);
     request.operands = &operands;
+    request.result_formats_be = candidate.result_formats_be;
     request.hit_only = false;
     request.may_wait = candidate.may_wait && !waited_;
     if (request.may_wait) request.wake = io_.wake_callback();

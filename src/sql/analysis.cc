@@ -4,6 +4,7 @@
 
 #include "sql/dependencies.h"
 #include "sql/parse_tree.h"
+#include "sql/passes.h"
 #include "sql/resolver.h"
 #include "sql/statement_kind.h"
 
@@ -33,7 +34,11 @@ Analysis analyze_read(std::string_view text, const PgQuery__SelectStmt& select,
   analysis.kind = StatementKind::kRead;
   if (!resolver.run(select, query)) {
     analysis.outcome = resolver.failure();
-  } else if (!derive_dependencies(resolver.query(), *context.catalog, query)) {
+    return analysis;
+  }
+  ResolvedQuery resolved = resolver.take_query();
+  for (const std::string_view pass : run_passes(resolved)) query.passes.emplace_back(pass);
+  if (!derive_dependencies(resolved, *context.catalog, query)) {
     analysis.outcome = NotCacheable{BypassReason::kTooComplex, "operands"};
   } else {
     analysis.outcome = std::move(query);

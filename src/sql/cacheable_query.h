@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "pg/function.h"
 #include "pg/ids.h"
 #include "pg/value.h"
 
@@ -28,6 +29,7 @@ struct OperandSpec {
   Source source = Source::kConstant;
   std::uint16_t index = 0;  // into StatementShape::literals, or the 0-based parameter
   bool negated = false;     // a minus sign in front of a numeric literal
+  // kInvalid: only whether it is NULL matters.
   pg::Oid type = pg::Oid::kInvalid;
   std::string constant;  // for kConstant: its text form
   // How values of `type` are read; null: as the built-in type that it is.
@@ -51,7 +53,12 @@ struct ColumnRef {
 enum class CompareOp : std::uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };
 
 // A condition on one row of one relation, in three-valued logic with an explicit "unknown" (which
-// stands for any of the three). Only comparisons whose meaning is PostgreSQL's built-in one appear.
+// stands for any of the three), or a value that such a condition is about. Only comparisons and
+// functions whose meaning is PostgreSQL's built-in one appear.
+//
+// Where PostgreSQL would report an error the value is unknown. Whether a condition that fails is
+// computed at all beside another that is false, PostgreSQL leaves to the plan (manual, 4.2.14);
+// here the false one decides.
 struct Predicate {
   enum class Kind : std::uint8_t {
     kTrue,
@@ -64,14 +71,39 @@ struct Predicate {
     kCompareColumns,  // column op other_column (same relation)
     kIsNull,          // column IS NULL
     kIn,              // column = ANY (in_operands)
+    kCompareValues,   // children[0] op children[1]
+    kIsNullValue,     // children[0]
+    kInValues,        // children[0] = ANY (in_operands)
+    kAnyOf,           // children[0] op ANY or ALL (operand, an array)
+    kDistinct,        // children[0] IS DISTINCT FROM children[1]
+    kIsTrue,          // children[0], a condition
+    kIsFalse,         // children[0], a condition
+    // Values; a boolean one is a condition too
+    kColumn,    // column
+    kOperand,   // operand
+    kNull,      //
+    kCall,      // function(children)
+    kCast,      // children[0], of type `from`, as `to` with typmod
+    kCoalesce,  // children
+    kNullIf,    // children[0], or NULL if it equals children[1]
+    kCase,      // condition, value, condition, value, ..., value
   };
   Kind kind = Kind::kTrue;
   CompareOp op = CompareOp::kEq;
-  ColumnRef column;
-  ColumnRef other_column;
+  bool ordered = false;  // kCompareValues, kAnyOf: bytewise order is the values' order
+  bool all = false;      // kAnyOf
+  ColumnRef column = {};
+  ColumnRef other_column = {};
   OperandIndex operand = 0;
-  std::vector<OperandIndex> in_operands;
-  std::vector<Predicate> children;
+  pg::ValueTypePtr array_type = nullptr;  // kAnyOf
+  std::vector<OperandIndex> in_operands = {};
+  pg::Oid function = pg::Oid::kInvalid;
+  std::string function_name = {};  // for people
+  pg::FunctionContext context = {};
+  pg::Oid from = pg::Oid::kInvalid;
+  pg::Oid to = pg::Oid::kInvalid;
+  std::int32_t typmod = -1;
+  std::vector<Predicate> children = {};
 };
 
 // column = operand (one), or column IN (operands).

@@ -2,205 +2,305 @@
 #include "sql/dependencies.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
-#include <set>
 #include <unordered_set>
 #include <utility>
+
+#include "sql/conditions.h"
+#include "sql/predicates.h"
+#include "sql/tree.h"
 
 namespace pgcache::sql {
 namespace {
 
 using pg::Oid;
-using Conjuncts = std::vector<const Expr*>;
-using ColumnKey = std::pair<std::uint32_t, std::uint32_t>;  // use, column
 
-ColumnKey key_of(const Expr& column) { return {column.use, column.column}; }
-
-void flatten(const Expr& expr, Conjuncts& out) {
-  if (expr.kind != Expr::Kind::kAnd) {
-    out.push_back(&expr);
-    return;
-  }
-  for (const Expr& child : expr.children) flatten(child, out);
-}
-
-bool mentions(const Expr& expr, const std::set<std::uint32_t>& uses) {
-  if (expr.kind == Expr::Kind::kColumn) return uses.count(expr.use) > 0;
-  return std::any_of(expr.children.begin(), expr.children.end(),
-                     [&](const Expr& child) { return mentions(child, uses); });
-}
-
-bool is_column_equality(const Expr& expr) {
-  return expr.kind == Expr::Kind::kCompare && expr.op == CompareOp::kEq &&
-         expr.children[1].kind == Expr::Kind::kColumn;
-}
-
-// Which columns are equal under some conjuncts.
-class EqualColumns {
- public:
-  explicit EqualColumns(const Conjuncts& conjuncts) {
-    for (const Expr* conjunct : conjuncts) {
-      if (!is_column_equality(*conjunct)) continue;
-      const ColumnKey a = find(key_of(conjunct->children[0]));
-      const ColumnKey b = find(key_of(conjunct->children[1]));
-      if (a != b) parents_[a] = b;
-    }
-  }
-  bool same(ColumnKey a, ColumnKey b) const { return find(a) == find(b); }
-
- private:
-  ColumnKey find(ColumnKey key) const {
-    for (auto it = parents_.find(key); it != parents_.end(); it = parents_.find(key)) {
-      key = it->second;
-    }
-    return key;
-  }
-  std::map<ColumnKey, ColumnKey> parents_;
-};
-
-Predicate leaf(Predicate::Kind kind) {
-  Predicate p;
-  p.kind = kind;
-  return p;
-}
-
-// Drops what cannot rule a row out. In a positive place an OR with an unknown branch never can.
-Predicate simplify(Predicate p, bool positive) {
-  using Kind = Predicate::Kind;
-  if (p.kind == Kind::kNot) {
-    p.children[0] = simplify(std::move(p.children[0]), !positive);
-    if (p.children[0].kind == Kind::kUnknown) return leaf(Kind::kUnknown);
-    return p;
-  }
-  if (p.kind != Kind::kAnd && p.kind != Kind::kOr) return p;
-  std::vector<Predicate> kept;
-  bool unknown = false;
-  for (Predicate& child : p.children) {
-    Predicate simple = simplify(std::move(child), positive);
-    if (simple.kind == Kind::kUnknown) {
-      unknown = true;
-    } else {
-      kept.push_back(std::move(simple));
-    }
-  }
-  // Under NOT the roles of AND and OR are exchanged.
-  const bool droppable = (p.kind == Kind::kAnd) == positive;
-  if ((unknown && !droppable) || kept.empty()) return leaf(Kind::kUnknown);
-  if (kept.size() == 1) return std::move(kept[0]);
-  p.children = std::move(kept);
-  return p;
-}
+constexpr std::size_t kDependenciesMax = 400;
 
 class Deriver {
  public:
   Deriver(const ResolvedQuery& query, const pg::Catalog& catalog, CacheableQuery& out)
-      : query_(query), catalog_(catalog), out_(out) {}
+      : query_(query), catalog_(catalog), out_(out), predicates_(query, catalog, out) {}
 
   bool run() {
-    for (const Block& block : query_.blocks) {
-      if (!block.nested) visit_block(block, {});
-    }
-    return !overflow_;
+    visit_block(query_.top, {});
+    for (const std::uint32_t block : query_.also) visit_block(block, {});
+    show_keys();
+    return !predicates_.overflow() && out_.dependencies.size() <= kDependenciesMax;
   }
 
  private:
-  void visit_block(const Block& block, Conjuncts context) {
+  // ---------------------------------------------------------------- blocks
+
+  // `context` holds whenever the block is asked for rows; it may be about columns of `use`, which
+  // stands for the block.
+  void visit_use(std::uint32_t use, const Conjuncts& context) {
+    const std::uint32_t number = query_.uses[use].block;
+    const Block& block = query_.blocks[number];
+    const bool branches = !block.branches.empty();
+    Conjuncts inside;
+    for (const Expr* conjunct : context) {
+      if (!mentions(*conjunct, {use})) {
+        inside.push_back(conjunct);
+      } else if (branches ? can_enter_branches(block) : can_enter(block, use, *conjunct)) {
+        inside.push_back(conjunct);
+      }
+    }
+    if (!branches) {
+      for (const Expr*& conjunct : inside) {
+        if (mentions(*conjunct, {use})) conjunct = entered(block, use, *conjunct);
+      }
+      return visit_block(number, inside);
+    }
+    for (const std::uint32_t branch : block.branches) {
+      Conjuncts of_branch = inside;
+      for (const Expr*& conjunct : of_branch) {
+        if (mentions(*conjunct, {use})) conjunct = moved(*conjunct, use, branch);
+      }
+      visit_use(branch, of_branch);
+    }
+    visit_sublinks_of(block, inside);
+  }
+
+  static bool can_enter_branches(const Block& block) {
+    return !block.limited && !block.unknown_outputs;
+  }
+
+  static bool can_enter(const Block& block, std::uint32_t use, const Expr& conjunct) {
+    bool all = !has_opaque(conjunct);
+    each_expr(conjunct, [&](const Expr& part) {
+      if (part.kind == Expr::Kind::kColumn && part.use == use) {
+        all = all && passes_conditions(block, part.column);
+      }
+    });
+    return all && !block.unknown_outputs;
+  }
+
+  const Expr* keep(Expr expr) { return &kept_.emplace_back(std::move(expr)); }
+
+  const Expr* entered(const Block& block, std::uint32_t use, const Expr& conjunct) {
+    Expr copy = conjunct;
+    substitute(copy, use, [&](const Expr& column) { return block.outputs[column.column]; });
+    return keep(std::move(copy));
+  }
+
+  const Expr* moved(const Expr& conjunct, std::uint32_t from, std::uint32_t to) {
+    Expr copy = conjunct;
+    substitute(copy, from, [&](const Expr& column) {
+      Expr other = column;
+      other.use = to;
+      return other;
+    });
+    return keep(std::move(copy));
+  }
+
+  void visit_block(std::uint32_t number, Conjuncts context) {
+    const Block& block = query_.blocks[number];
+    if (!block.branches.empty()) {
+      for (const std::uint32_t branch : block.branches) visit_use(branch, context);
+      return visit_sublinks_of(block, context);
+    }
     if (block.where) flatten(*block.where, context);
-    for (const FromNode& node : block.from) visit(node, context);
-    for (const std::uint32_t sublink : block.sublinks) {
-      visit_block(query_.blocks[sublink], context);
+    if (block.having) add_having(block, context);
+    visit_inner(block.from, std::move(context), &block);
+  }
+
+  // Conditions on groups that are conditions on each row of theirs.
+  void add_having(const Block& block, Conjuncts& context) const {
+    if (block.grouping_sets) return;
+    Conjuncts parts;
+    flatten(*block.having, parts);
+    for (const Expr* part : parts) {
+      bool on_keys = !has_opaque(*part);
+      each_expr(*part, [&](const Expr& e) {
+        if (e.kind != Expr::Kind::kColumn) return;
+        on_keys = on_keys && std::any_of(block.keys.begin(), block.keys.end(),
+                                         [&](const Expr& key) { return same_expr(key, e); });
+      });
+      if (on_keys) context.push_back(part);
     }
   }
 
-  void visit(const FromNode& node, const Conjuncts& context) {
+  // What is known of each row that a block yields, in terms of the use that stands for it.
+  std::vector<Expr> facts(std::uint32_t use, int depth = 0) {
+    const Block& block = query_.blocks[query_.uses[use].block];
+    if (block.unknown_outputs || depth > kFactsDepthMax) return {};
+    if (block.kind == Block::Kind::kSelect) return facts_of_select(block, use, depth);
+    if (block.branches.empty()) return {};
+    std::vector<std::vector<Expr>> of_branches;
+    for (const std::uint32_t branch : block.branches) {
+      std::vector<Expr>& list = of_branches.emplace_back(facts(branch, depth + 1));
+      for (Expr& fact : list) fact = *moved(fact, branch, use);
+    }
+    if (block.kind == Block::Kind::kExcept) return of_branches[0];
+    if (block.kind == Block::Kind::kIntersect) {
+      for (Expr& fact : of_branches[1]) of_branches[0].push_back(std::move(fact));
+      return of_branches[0];
+    }
+    std::vector<Expr> choices;
+    for (std::vector<Expr>& list : of_branches) {
+      if (list.empty()) return {};
+      choices.push_back(make_expr(Expr::Kind::kAnd, std::move(list)));
+    }
+    return {make_expr(Expr::Kind::kOr, std::move(choices))};
+  }
+
+  std::vector<Expr> facts_of_select(const Block& block, std::uint32_t use, int depth) {
+    Conjuncts known;
+    if (block.where) flatten(*block.where, known);
+    for (const FromNode& node : block.from) gather(node, known, depth + 1);
+    if (block.grouped && block.grouping_sets) return {};
+    std::vector<Expr> out;
+    for (const Expr* conjunct : known) {
+      if (has_opaque(*conjunct) || !has_columns(*conjunct)) continue;
+      Expr outside = *conjunct;
+      if (rename(outside, block, use)) out.push_back(std::move(outside));
+    }
+    return out;
+  }
+
+  static bool rename(Expr& expr, const Block& block, std::uint32_t use) {
+    if (expr.kind == Expr::Kind::kColumn) {
+      for (std::uint32_t i = 0; i < block.outputs.size(); ++i) {
+        if (!same_expr(block.outputs[i], expr)) continue;
+        expr.use = use;
+        expr.column = i;
+        return true;
+      }
+      return false;
+    }
+    return std::all_of(expr.children.begin(), expr.children.end(),
+                       [&](Expr& child) { return rename(child, block, use); });
+  }
+
+  // ---------------------------------------------------------------- FROM
+
+  // What holds for each row of the node, by the inner joins that it is made of.
+  void gather(const FromNode& node, Conjuncts& context, int depth = 0) {
+    if (node.kind == FromNode::Kind::kBlock) {
+      for (Expr& fact : facts(node.use, depth)) context.push_back(keep(std::move(fact)));
+    }
+    if (node.kind != FromNode::Kind::kJoin) return;
+    if (node.join == JoinKind::kInner) {
+      if (node.on) flatten(*node.on, context);
+      for (const FromNode& child : node.children) gather(child, context, depth);
+    } else if (node.join != JoinKind::kFull) {
+      gather(node.children[node.join == JoinKind::kLeft ? 0 : 1], context, depth);
+    }
+  }
+
+  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context,
+                   const Block* whole = nullptr) {
+    for (const FromNode& node : nodes) gather(node, context);
+    // A contradiction among them may need a condition that is not about any one table.
+    const Conditions conditions(query_, std::move(context));
+    for (const FromNode& node : nodes) visit(node, conditions);
+    if (whole != nullptr) visit_sublinks_of(*whole, conditions.conjuncts());
+  }
+
+  void visit(const FromNode& node, const Conditions& conditions) {
+    const Conjuncts& context = conditions.conjuncts();
     switch (node.kind) {
       case FromNode::Kind::kTable:
-        return add_dependency(node.use, context);
+        return add_dependency(node.use, conditions);
       case FromNode::Kind::kBlock:
-        return visit_block(query_.blocks[node.block], context);
+        return visit_use(node.use, context);
       case FromNode::Kind::kOther:
+        for (const Expr& expr : node.exprs) visit_sublinks(expr, context);
         return;
       case FromNode::Kind::kJoin:
         break;
     }
+    if (node.join == JoinKind::kInner) {
+      for (const FromNode& child : node.children) visit(child, conditions);
+      if (node.on) visit_sublinks(*node.on, context);
+      return;
+    }
     const FromNode& left = node.children[0];
     const FromNode& right = node.children[1];
-    switch (reduced(node, context)) {
-      case JoinKind::kInner: {
-        Conjuncts both = context;
-        if (node.on) flatten(*node.on, both);
-        visit(left, both);
-        return visit(right, both);
-      }
-      case JoinKind::kLeft:
-        visit(left, context);
-        return visit(right, nullable_context(node, right, context));
-      case JoinKind::kRight:
-        visit(left, nullable_context(node, left, context));
-        return visit(right, context);
-      case JoinKind::kFull:
-        visit(left, {});
-        return visit(right, {});
+    if (node.join == JoinKind::kFull) {
+      const Conjuncts either = without({&left, &right}, context);
+      visit_inner({left}, either);
+      visit_inner({right}, either);
+      if (node.on) visit_sublinks(*node.on, either);
+      return;
     }
+    const FromNode& kept = node.join == JoinKind::kLeft ? left : right;
+    const FromNode& extended = node.join == JoinKind::kLeft ? right : left;
+    visit(kept, conditions);
+    Conjuncts inside = without({&extended}, context);
+    gather(kept, inside);
+    if (node.on) flatten(*node.on, inside);
+    visit_inner({extended}, inside);
+    if (node.on) visit_sublinks(*node.on, without({&extended}, context));
   }
 
-  // An outer join whose rows with NULLs on one side never pass is one that makes no such rows.
-  JoinKind reduced(const FromNode& join, const Conjuncts& context) const {
-    const bool left = rejects_nulls(join.children[0], context);
-    const bool right = rejects_nulls(join.children[1], context);
-    switch (join.join) {
-      case JoinKind::kInner:
-        break;
-      case JoinKind::kLeft:
-        return right ? JoinKind::kInner : JoinKind::kLeft;
-      case JoinKind::kRight:
-        return left ? JoinKind::kInner : JoinKind::kRight;
-      case JoinKind::kFull:
-        if (left && right) return JoinKind::kInner;
-        if (left) return JoinKind::kLeft;
-        return right ? JoinKind::kRight : JoinKind::kFull;
-    }
-    return JoinKind::kInner;
-  }
-
-  // Whether some condition is certainly not true of a row whose columns of `side` are all NULL.
-  bool rejects_nulls(const FromNode& side, const Conjuncts& context) const {
+  static Conjuncts without(const std::vector<const FromNode*>& sides, const Conjuncts& context) {
     std::set<std::uint32_t> uses;
-    collect_uses(side, uses);
-    return std::any_of(context.begin(), context.end(), [&](const Expr* conjunct) {
-      if (conjunct->kind == Expr::Kind::kIn) return mentions(conjunct->children[0], uses);
-      if (conjunct->kind == Expr::Kind::kCompare) return mentions(*conjunct, uses);
-      return conjunct->kind == Expr::Kind::kNot &&
-             conjunct->children[0].kind == Expr::Kind::kIsNull &&
-             mentions(conjunct->children[0], uses);
-    });
-  }
-
-  Conjuncts nullable_context(const FromNode& join, const FromNode& side,
-                             const Conjuncts& context) const {
-    std::set<std::uint32_t> uses;
-    collect_uses(side, uses);
+    for (const FromNode* side : sides) collect_uses(*side, uses);
     Conjuncts out;
-    if (join.on) flatten(*join.on, out);
     for (const Expr* conjunct : context) {
       if (!mentions(*conjunct, uses)) out.push_back(conjunct);
     }
     return out;
   }
 
-  void collect_uses(const FromNode& node, std::set<std::uint32_t>& uses) const {
-    if (node.kind == FromNode::Kind::kTable) uses.insert(node.use);
-    for (const FromNode& child : node.children) collect_uses(child, uses);
-    if (node.kind == FromNode::Kind::kBlock) {
-      for (const FromNode& child : query_.blocks[node.block].from) collect_uses(child, uses);
+  // ---------------------------------------------------------------- subqueries in expressions
+
+  void visit_sublinks_of(const Block& block, const Conjuncts& context) {
+    std::set<std::uint32_t> fulfilled;
+    if (block.where) {
+      Conjuncts parts;
+      flatten(*block.where, parts);
+      for (const Expr* part : parts) {
+        if (part->kind == Expr::Kind::kSublink) fulfilled.insert(part->use);
+      }
     }
+    std::set<std::uint32_t> visited;
+    const auto visit_expr = [&](const Expr& expr) {
+      Conjuncts sublinks;
+      collect_sublinks(expr, sublinks);
+      for (const Expr* sublink : sublinks) {
+        if (visited.insert(sublink->use).second) {
+          visit_sublink(*sublink, context, fulfilled.contains(sublink->use));
+        }
+      }
+    };
+    Block expressions = block;
+    expressions.from.clear();
+    each_block_expr(std::as_const(expressions), visit_expr);
+  }
+
+  void visit_sublinks(const Expr& expr, const Conjuncts& context) {
+    Conjuncts sublinks;
+    collect_sublinks(expr, sublinks);
+    for (const Expr* sublink : sublinks) visit_sublink(*sublink, context, false);
+  }
+
+  // x op ANY (...) is what it is by the rows for which the comparison is not false, or if it must
+  // be true, by those for which it is; x op ALL (...) by those for which it is not true.
+  void visit_sublink(const Expr& sublink, Conjuncts context, bool fulfilled) {
+    if (sublink.link == LinkKind::kAny) {
+      for (const Expr& comparison : sublink.children) {
+        if (fulfilled) {
+          context.push_back(keep(comparison));
+        } else {
+          context.push_back(keep(make_not(make_expr(Expr::Kind::kIsFalse, {comparison}))));
+        }
+      }
+    }
+    if (sublink.link == LinkKind::kAll && sublink.children.size() == 1) {
+      context.push_back(keep(make_not(make_expr(Expr::Kind::kIsTrue, {sublink.children[0]}))));
+    }
+    visit_use(sublink.use, context);
   }
 
   // ---------------------------------------------------------------- one table
 
-  void add_dependency(std::uint32_t use_index, const Conjuncts& context) {
+  void add_dependency(std::uint32_t use_index, const Conditions& conditions) {
     const TableUse& use = query_.uses[use_index];
-    Dependency& d = out_.dependencies.emplace_back();
+    Dependency d;
     d.relation = use.relation->oid;
     add_members(use, d);
     d.reads_all_columns = std::all_of(use.columns_read.begin(), use.columns_read.end(),
@@ -208,14 +308,36 @@ class Deriver {
     for (std::size_t i = 0; !d.reads_all_columns && i < use.columns_read.size(); ++i) {
       if (use.columns_read[i]) d.columns_read.push_back(use.relation->columns[i].name);
     }
-    std::vector<Predicate> conditions = conditions_on(use_index, context);
-    bind_equalities(d, conditions);
-    bind_range(d, conditions);
+    std::vector<Predicate> all;
+    for (const Expr& condition : conditions.on(use_index)) bind(condition, use_index, all);
+    drop_bound(d, all);
+    bind_range(d, all);
+    d.residual = conjunction(std::move(all));
+    d.guard = guard_of(conditions.guards());
+    for (const auto& [member, bounds] : use.member_bounds) {
+      Predicate guard = guard_of(conditions.guards_with(use_index, bounds));
+      if (guard.kind != Predicate::Kind::kTrue) d.member_guards.emplace_back(member, guard);
+    }
+    if (d.guard.kind == Predicate::Kind::kFalse) return;  // it can never hold
+    places_.push_back(use_index);
+    out_.dependencies.push_back(std::move(d));
+  }
+
+  static Predicate conjunction(std::vector<Predicate> parts) {
     Predicate all = leaf(Predicate::Kind::kAnd);
-    all.children = std::move(conditions);
+    std::erase_if(parts, [](const Predicate& p) { return p.kind == Predicate::Kind::kTrue; });
+    all.children = std::move(parts);
     all = simplify(std::move(all), true);
-    d.residual =
-        all.kind == Predicate::Kind::kUnknown ? leaf(Predicate::Kind::kTrue) : std::move(all);
+    return all.kind == Predicate::Kind::kUnknown ? leaf(Predicate::Kind::kTrue) : all;
+  }
+
+  Predicate guard_of(const std::vector<Expr>& guards) {
+    std::vector<Predicate> parts;
+    for (const Expr& guard : guards) {
+      parts.push_back(predicates_.build_guard(guard));
+      if (parts.back().kind == Predicate::Kind::kFalse) return parts.back();
+    }
+    return conjunction(std::move(parts));
   }
 
   void add_members(const TableUse& use, Dependency& d) {
@@ -238,53 +360,68 @@ class Deriver {
     }
   }
 
-  // Everything known about a row of the table, its equal columns' conditions included.
-  std::vector<Predicate> conditions_on(std::uint32_t use, const Conjuncts& context) {
-    const EqualColumns equal(context);
-    std::vector<Predicate> out;
-    for (const Expr* conjunct : context) {
-      const bool on_column =
-          (conjunct->kind == Expr::Kind::kCompare || conjunct->kind == Expr::Kind::kIn) &&
-          conjunct->children[1].kind == Expr::Kind::kOperand;
-      if (!on_column) {
-        if (mentions(*conjunct, {use})) out.push_back(to_predicate(*conjunct, use));
-        continue;
-      }
-      const ColumnKey source = key_of(conjunct->children[0]);
-      const std::size_t columns = query_.uses[use].relation->columns.size();
-      for (std::uint32_t column = 0; column < columns; ++column) {
-        const ColumnKey target{use, column};
-        if (target == source) {
-          out.push_back(to_predicate(*conjunct, use));
-        } else if (equal.same(target, source)) {
-          Expr moved = *conjunct;
-          moved.children[0].use = use;
-          moved.children[0].column = column;
-          out.push_back(to_predicate(moved, use));
-        }
-      }
+  // ---------------------------------------------------------------- bindings
+
+  // column = operand, column IN (operands), column = ANY (array), or one of them that may also be
+  // NULL, binds the column; everything else goes to `rest`.
+  void bind(const Expr& condition, std::uint32_t use, std::vector<Predicate>& rest) {
+    const Expr* core = &condition;
+    const bool or_null =
+        condition.kind == Expr::Kind::kNot && condition.children[0].kind == Expr::Kind::kIsFalse;
+    if (or_null) core = &condition.children[0].children[0];
+    Predicate p = predicates_.build(*core, use);
+    EqualityBinding binding;
+    if (binds(p, binding)) {
+      binding.or_null = or_null;
+      candidates_.push_back({std::move(binding), rest.size()});
     }
-    return out;
+    rest.push_back(or_null ? predicates_.build(condition, use) : std::move(p));
   }
 
-  // Takes one condition of the form column = operand, or else column IN (operands), for each
-  // column.
-  static void bind_equalities(Dependency& d, std::vector<Predicate>& conditions) {
-    for (const Predicate::Kind kind : {Predicate::Kind::kCompare, Predicate::Kind::kIn}) {
-      for (Predicate& p : conditions) {
-        if (p.kind != kind || (kind == Predicate::Kind::kCompare && p.op != CompareOp::kEq))
-          continue;
-        const bool bound =
-            std::any_of(d.equalities.begin(), d.equalities.end(),
-                        [&](const EqualityBinding& b) { return b.column.name == p.column.name; });
-        if (bound) continue;
-        std::vector<OperandIndex> operands = p.in_operands;
-        if (kind == Predicate::Kind::kCompare) operands = {p.operand};
-        d.equalities.push_back({p.column, std::move(operands)});
-        p = leaf(Predicate::Kind::kTrue);
-      }
+  static bool binds(const Predicate& p, EqualityBinding& binding) {
+    switch (p.kind) {
+      case Predicate::Kind::kCompare:
+        if (p.op != CompareOp::kEq) return false;
+        binding.operands = {p.operand};
+        break;
+      case Predicate::Kind::kIn:
+        binding.operands = p.in_operands;
+        break;
+      case Predicate::Kind::kAnyOf:
+        if (p.all || p.op != CompareOp::kEq || p.children[0].kind != Predicate::Kind::kColumn) {
+          return false;
+        }
+        binding.column = p.children[0].column;
+        binding.operands = {p.operand};
+        binding.array = true;
+        return true;
+      default:
+        return false;
     }
-    drop_true(conditions);
+    binding.column = p.column;
+    return true;
+  }
+
+  // One binding for each column, single operands first; what is bound need not be tested again.
+  void drop_bound(Dependency& d, std::vector<Predicate>& rest) {
+    std::stable_sort(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) {
+      return rank(a.binding) < rank(b.binding);
+    });
+    for (Candidate& candidate : candidates_) {
+      const bool bound = std::any_of(
+          d.equalities.begin(), d.equalities.end(),
+          [&](const EqualityBinding& b) { return b.column.name == candidate.binding.column.name; });
+      if (bound) continue;
+      d.equalities.push_back(std::move(candidate.binding));
+      rest[candidate.place] = leaf(Predicate::Kind::kTrue);
+    }
+    candidates_.clear();
+  }
+
+  static int rank(const EqualityBinding& binding) {
+    if (binding.or_null) return 3;
+    if (binding.array) return 2;
+    return binding.operands.size() == 1 ? 0 : 1;
   }
 
   // The first column with a bound gives the range; its further bounds stay conditions.
@@ -312,106 +449,74 @@ class Deriver {
       }
       p = leaf(Predicate::Kind::kTrue);
     }
-    drop_true(conditions);
   }
 
-  static void drop_true(std::vector<Predicate>& conditions) {
-    std::erase_if(conditions, [](const Predicate& p) { return p.kind == Predicate::Kind::kTrue; });
+  // ---------------------------------------------------------------- keys that the result shows
+
+  void show_keys() {
+    const Block& top = query_.blocks[query_.top];
+    if (top.kind != Block::Kind::kSelect || top.grouped || top.skips || top.unknown_outputs ||
+        (top.limited && !top.partitions.empty())) {
+      return;
+    }
+    std::set<std::uint32_t> uses;
+    for (const FromNode& node : top.from) collect_showable(node, uses);
+    std::map<std::uint32_t, int> times;
+    for (const std::uint32_t use : places_) ++times[use];
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      const std::uint32_t use = places_[i];
+      if (uses.contains(use) && times[use] == 1) show_key(top, use, out_.dependencies[i]);
+    }
   }
 
-  // ---------------------------------------------------------------- predicates
-
-  ColumnRef column_ref(const Expr& expr) const {
-    const pg::Column& column = query_.uses[expr.use].relation->columns[expr.column];
-    pg::ValueTypePtr type = pg::value_type_of(catalog_, column.type);
-    const bool ordered = type != nullptr && pg::is_ordered(*type, column.collation_is_c);
-    return {column.name, column.type, ordered, std::move(type)};
+  // A row that an outer join may extend with NULLs in place of can matter without being shown: by
+  // keeping the extended row away.
+  static void collect_showable(const FromNode& node, std::set<std::uint32_t>& uses) {
+    if (node.kind == FromNode::Kind::kTable) uses.insert(node.use);
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+      const bool extended = node.join == JoinKind::kFull ||
+                            (node.join == JoinKind::kLeft && i == 1) ||
+                            (node.join == JoinKind::kRight && i == 0);
+      if (!extended) collect_showable(node.children[i], uses);
+    }
   }
 
-  // As seen from one table: parts about other tables are unknown.
-  Predicate to_predicate(const Expr& expr, std::uint32_t use) {
-    Predicate p = leaf(Predicate::Kind::kUnknown);
-    switch (expr.kind) {
-      case Expr::Kind::kAnd:
-      case Expr::Kind::kOr:
-      case Expr::Kind::kNot:
-        p.kind = expr.kind == Expr::Kind::kAnd  ? Predicate::Kind::kAnd
-                 : expr.kind == Expr::Kind::kOr ? Predicate::Kind::kOr
-                                                : Predicate::Kind::kNot;
-        for (const Expr& child : expr.children) p.children.push_back(to_predicate(child, use));
-        return p;
-      case Expr::Kind::kIsNull:
-        if (expr.children[0].use != use) return p;
-        p.kind = Predicate::Kind::kIsNull;
-        p.column = column_ref(expr.children[0]);
-        return p;
-      case Expr::Kind::kCompare:
-        return compare(expr, use);
-      case Expr::Kind::kIn: {
-        if (expr.children[0].use != use) return p;
-        Predicate in = leaf(Predicate::Kind::kIn);
-        in.column = column_ref(expr.children[0]);
-        for (std::size_t i = 1; i < expr.children.size(); ++i) {
-          if (!is_usable(expr.children[i].operand)) return p;
-          in.in_operands.push_back(operand_index(expr.children[i].operand));
+  void show_key(const Block& top, std::uint32_t use, Dependency& d) const {
+    const pg::Relation& relation = *query_.uses[use].relation;
+    if (relation.key_columns.empty()) return;
+    for (const Oid oid : d.members) {
+      const pg::Relation* const member = catalog_.find_relation(oid);
+      if (member == nullptr || member->key_columns != relation.key_columns) return;
+    }
+    std::vector<std::uint16_t> shown;
+    for (const std::string& name : relation.key_columns) {
+      for (std::size_t i = 0; i < top.outputs.size() && i <= UINT16_MAX; ++i) {
+        const Expr& output = top.outputs[i];
+        if (output.kind != Expr::Kind::kColumn || output.use != use ||
+            relation.columns[output.column].name != name) {
+          continue;
         }
-        return in;
-      }
-      case Expr::Kind::kOpaque:
-      case Expr::Kind::kColumn:
-      case Expr::Kind::kOperand:
-      case Expr::Kind::kNull:
-      case Expr::Kind::kRow:
-      case Expr::Kind::kArray:
+        shown.push_back(static_cast<std::uint16_t>(i));
         break;
+      }
     }
-    return p;
+    if (shown.size() == relation.key_columns.size()) d.shown_key = std::move(shown);
   }
 
-  Predicate compare(const Expr& expr, std::uint32_t use) {
-    Predicate p = leaf(Predicate::Kind::kUnknown);
-    const Expr& column = expr.children[0];
-    const Expr& other = expr.children[1];
-    if (column.use != use) return p;
-    if (other.kind == Expr::Kind::kColumn) {
-      if (other.use != use) return p;
-      p.kind = Predicate::Kind::kCompareColumns;
-      p.other_column = column_ref(other);
-    } else {
-      if (!is_usable(other.operand)) return p;
-      p.kind = Predicate::Kind::kCompare;
-      p.operand = operand_index(other.operand);
-    }
-    p.op = expr.op;
-    p.column = column_ref(column);
-    return p;
-  }
-
-  // A parameter whose type turned out uncertain, or other than supposed here, has no known value. A
-  // text that is cast is the exception: it is read by the target's input function.
-  bool is_usable(const OperandSpec& spec) const {
-    if (spec.source != OperandSpec::Source::kParameter) return true;
-    const Oid type = out_.parameter_types[spec.index];
-    return type == spec.type || type == pg::type::kText || type == pg::type::kVarchar;
-  }
-
-  OperandIndex operand_index(const OperandSpec& spec) {
-    const auto key = std::tuple(spec.source, spec.index, spec.negated, spec.type, spec.constant);
-    const auto [it, added] = operand_places_.emplace(key, out_.operands.size());
-    if (added) {
-      out_.operands.push_back(spec);
-      overflow_ = overflow_ || out_.operands.size() > UINT16_MAX;
-    }
-    return static_cast<OperandIndex>(it->second);
-  }
+  static constexpr int kFactsDepthMax = 8;
+  struct Candidate {
+    EqualityBinding binding;
+    std::size_t place = 0;  // among the conditions
+  };
 
   const ResolvedQuery& query_;
   const pg::Catalog& catalog_;
   CacheableQuery& out_;
+  PredicateBuilder predicates_;
+  std::deque<Expr> kept_;
+  std::vector<Candidate> candidates_;
+  std::vector<std::uint32_t> places_;  // the use of each dependency
   std::unordered_set<Oid> seen_relations_;
-  std::map<std::tuple<OperandSpec::Source, std::uint16_t, bool, Oid, std::string>, std::size_t>
-      operand_places_;
-  bool overflow_ = false;
 };
 
 }  // namespace

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// ResolvedQuery → the dependencies of a CacheableQuery.
+// ResolvedQuery, rewritten by the passes → the dependencies of a CacheableQuery.
 //
 // For each table the conditions are collected that hold for every combination of rows in which one
 // of its rows can matter:
 //   - the WHERE of a block holds for all of its FROM items; whatever lies above (aggregates,
-//   DISTINCT,
-//     windows, LIMIT, an enclosing query) only ever sees rows that pass it;
+//     DISTINCT, windows, LIMIT, an enclosing query) only ever sees rows that pass it. HAVING does
+//     as far as it is about keys of GROUP BY;
 //   - what holds for a row of a block holds whenever a subquery is computed for that row, in FROM
-//   or
-//     in an expression: conditions on the outer row, and on columns that the subquery passes on;
+//     or in an expression: conditions on the outer row, and on columns that the subquery passes on
+//     (passes_conditions); a set operation passes them on to each branch;
+//   - what a block requires of columns that it yields holds for the row outside;
 //   - INNER JOIN: ON holds for both sides, besides what holds for the join;
 //   - LEFT JOIN: the left side gets what holds for the join. A row of the right side matters by
 //     matching, or by suppressing the row that is extended with NULLs; both need ON, and what holds
 //     for the join as far as it mentions no column of the right side. RIGHT JOIN is the mirror
-//     image;
-//   - FULL JOIN: nothing holds for either side;
-//   - an outer join above which a condition rejects its rows with NULLs counts as the narrower
-//   join.
-// Columns that are certainly equal under these conditions share the conditions on each other.
+//     image; of a FULL JOIN both sides are such;
+//   - a row of a subquery under ANY matters if the comparison with it is not false, under ALL if it
+//     is not true.
+// What follows from these conditions together is the business of Conditions.
 #pragma once
 
 #include "sql/resolved_query.h"

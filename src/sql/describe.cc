@@ -64,6 +64,24 @@ std::string show_children(const Predicate& predicate, const char* word,
   return out;
 }
 
+std::string show_call(const char* name, const Predicate& predicate, const CacheableQuery& query) {
+  return std::string(name) + "(" + show_children(predicate, ", ", query) + ")";
+}
+
+std::string show_case(const Predicate& predicate, const CacheableQuery& query) {
+  std::string out = "CASE";
+  for (std::size_t i = 0; i + 1 < predicate.children.size(); i += 2) {
+    out += " WHEN " + describe(predicate.children[i], query) + " THEN " +
+           describe(predicate.children[i + 1], query);
+  }
+  return out + " ELSE " + describe(predicate.children.back(), query) + " END";
+}
+
+std::string show_any(const Predicate& p, const CacheableQuery& query) {
+  return describe(p.children[0], query) + sign(p.op) + (p.all ? "ALL (" : "ANY (") +
+         show_operand(p.operand, query) + ")";
+}
+
 }  // namespace
 
 std::string describe(const Predicate& predicate, const CacheableQuery& query) {
@@ -88,19 +106,54 @@ std::string describe(const Predicate& predicate, const CacheableQuery& query) {
       return predicate.column.name + " IS NULL";
     case Predicate::Kind::kIn:
       return predicate.column.name + " IN " + show_list(predicate.in_operands, query);
+    case Predicate::Kind::kCompareValues:
+      return show_children(predicate, sign(predicate.op), query);
+    case Predicate::Kind::kIsNullValue:
+      return show_children(predicate, "", query) + " IS NULL";
+    case Predicate::Kind::kInValues:
+      return show_children(predicate, "", query) + " IN " + show_list(predicate.in_operands, query);
+    case Predicate::Kind::kAnyOf:
+      return show_any(predicate, query);
+    case Predicate::Kind::kDistinct:
+      return show_children(predicate, " IS DISTINCT FROM ", query);
+    case Predicate::Kind::kIsTrue:
+      return "(" + show_children(predicate, "", query) + ") IS TRUE";
+    case Predicate::Kind::kIsFalse:
+      return "(" + show_children(predicate, "", query) + ") IS FALSE";
+    case Predicate::Kind::kColumn:
+      return predicate.column.name;
+    case Predicate::Kind::kOperand:
+      return show_operand(predicate.operand, query);
+    case Predicate::Kind::kNull:
+      return "NULL";
+    case Predicate::Kind::kCall:
+      return show_call(predicate.function_name.c_str(), predicate, query);
+    case Predicate::Kind::kCast:
+      return show_call("cast", predicate, query);
+    case Predicate::Kind::kCoalesce:
+      return show_call("coalesce", predicate, query);
+    case Predicate::Kind::kNullIf:
+      return show_call("nullif", predicate, query);
+    case Predicate::Kind::kCase:
+      return show_case(predicate, query);
   }
   return "?";
 }
 
-// "16384 KEY id = $1, kind IN (?1, ?2) RANGE price >= ?3 WHERE active = 'true'"; the parts that are
-// missing do not restrict.
+// "16384 KEY id = $1, kind IN (?1, ?2) RANGE price >= ?3 WHERE active = 'true' IF $1 > ?4"; the
+// parts that are missing do not restrict.
 std::string describe(const Dependency& dependency, const CacheableQuery& query) {
   std::string out = std::to_string(pg::to_u32(dependency.relation));
   for (std::size_t i = 0; i < dependency.equalities.size(); ++i) {
     const EqualityBinding& binding = dependency.equalities[i];
     out += (i == 0 ? " KEY " : ", ") + binding.column.name;
-    out += binding.operands.size() == 1 ? " = " + show_operand(binding.operands[0], query)
-                                        : " IN " + show_list(binding.operands, query);
+    if (binding.array) {
+      out += " = ANY (" + show_operand(binding.operands[0], query) + ")";
+    } else {
+      out += binding.operands.size() == 1 ? " = " + show_operand(binding.operands[0], query)
+                                          : " IN " + show_list(binding.operands, query);
+    }
+    if (binding.or_null) out += " OR NULL";
   }
   if (dependency.range) {
     const RangeBinding& range = *dependency.range;
@@ -112,6 +165,9 @@ std::string describe(const Dependency& dependency, const CacheableQuery& query) 
   }
   if (dependency.residual.kind != Predicate::Kind::kTrue) {
     out += " WHERE " + describe(dependency.residual, query);
+  }
+  if (dependency.guard.kind != Predicate::Kind::kTrue) {
+    out += " IF " + describe(dependency.guard, query);
   }
   return out;
 }

@@ -13,6 +13,7 @@ Operand from(std::optional<pg::Value> value) {
 }
 
 Operand read_text(const OperandSpec& spec, std::string_view text) {
+  if (spec.type == pg::Oid::kInvalid) return from(pg::Value::text({}));
   if (spec.value_type)
     return spec.negated ? Operand{} : from(pg::parse_text(*spec.value_type, text));
   if (!spec.negated) return from(pg::parse_text(spec.type, text));
@@ -24,6 +25,7 @@ bool is_text(pg::Oid type) { return type == pg::type::kText || type == pg::type:
 Operand read_parameter(const OperandSpec& spec, const Parameter& parameter, pg::Oid type) {
   if (parameter.is_null) return {State::kNull, std::nullopt};
   if (spec.negated) return {};
+  if (spec.type == pg::Oid::kInvalid) return read_text(spec, {});
   // The binary form of a text is the text; a text that is cast is read by the target's input
   // function.
   if (!parameter.binary || (is_text(type) && !is_text(spec.type))) {

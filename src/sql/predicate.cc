@@ -96,9 +96,62 @@ class Evaluator {
         return state == State::kUnknown ? (kT | kF) : of(state == State::kNull);
       }
       case Predicate::Kind::kIn:
-        return in(p);
+        return in(row_.column(p.column), p.in_operands);
+      case Predicate::Kind::kInValues:
+        return in(value(p.children[0]), p.in_operands);
+      case Predicate::Kind::kCompareValues:
+        return compare_operands(p.op, value(p.children[0]), value(p.children[1]), p.ordered);
+      case Predicate::Kind::kIsNullValue: {
+        const State state = value(p.children[0]).state;
+        return state == State::kUnknown ? (kT | kF) : of(state == State::kNull);
+      }
+      case Predicate::Kind::kAnyOf:
+        return any_of(p);
+      case Predicate::Kind::kDistinct:
+        return distinct(value(p.children[0]), value(p.children[1]));
+      case Predicate::Kind::kIsTrue:
+        return test(eval(p.children[0]), kT);
+      case Predicate::Kind::kIsFalse:
+        return test(eval(p.children[0]), kF);
+      default:
+        return truth_of(value(p));
     }
-    return kAny;
+  }
+
+  // Of a condition: true, false or NULL as a boolean value.
+  Operand value(const Predicate& p) const {
+    switch (p.kind) {
+      case Predicate::Kind::kColumn:
+        return row_.column(p.column);
+      case Predicate::Kind::kOperand:
+        return operand(p.operand);
+      case Predicate::Kind::kNull:
+        return Operand::null();
+      case Predicate::Kind::kCall: {
+        std::vector<Operand> arguments;
+        arguments.reserve(p.children.size());
+        for (const Predicate& child : p.children) arguments.push_back(value(child));
+        return pg::call(p.function, arguments, p.context);
+      }
+      case Predicate::Kind::kCast:
+        return pg::cast(p.from, p.to, p.typmod, value(p.children[0]));
+      case Predicate::Kind::kCoalesce:
+        for (const Predicate& child : p.children) {
+          Operand v = value(child);
+          if (v.state != State::kNull) return v;
+        }
+        return Operand::null();
+      case Predicate::Kind::kNullIf: {
+        Operand v = value(p.children[0]);
+        const Possible same = compare_operands(CompareOp::kEq, v, value(p.children[1]), false);
+        if (same == kT) return Operand::null();
+        return (same & kT) == 0 ? v : Operand{};
+      }
+      case Predicate::Kind::kCase:
+        return choose(p);
+      default:
+        return from_truth(eval(p));
+    }
   }
 
  private:
@@ -107,13 +160,62 @@ class Evaluator {
     return index < operands_.size() ? operands_[index] : kUnknownOperand;
   }
 
-  Possible in(const Predicate& p) const {
-    const Operand column = row_.column(p.column);
+  Possible in(const Operand& v, const std::vector<OperandIndex>& list) const {
     Possible none = kT;
-    for (const OperandIndex index : p.in_operands) {
-      none = both(none, negate(compare_operands(CompareOp::kEq, column, operand(index), false)));
+    for (const OperandIndex index : list) {
+      none = both(none, negate(compare_operands(CompareOp::kEq, v, operand(index), false)));
     }
     return negate(none);
+  }
+
+  Possible any_of(const Predicate& p) const {
+    const Operand v = value(p.children[0]);
+    const Operand& array = operand(p.operand);
+    if (array.state == State::kNull) return kN;
+    if (array.state == State::kUnknown || !p.array_type) return kAny;
+    const auto elements = pg::array_elements(*p.array_type, *array.value);
+    if (!elements) return kAny;
+    Possible all = kT;  // ANY by De Morgan
+    for (const Operand& element : *elements) {
+      const Possible one = compare_operands(p.op, v, element, p.ordered);
+      all = both(all, p.all ? one : negate(one));
+    }
+    return p.all ? all : negate(all);
+  }
+
+  static Possible distinct(const Operand& a, const Operand& b) {
+    if (a.state == State::kUnknown || b.state == State::kUnknown) return kT | kF;
+    if (a.state == State::kNull || b.state == State::kNull) return of(a.state != b.state);
+    return compare_values(CompareOp::kNe, *a.value, *b.value, false) & (kT | kF);
+  }
+
+  static Possible test(Possible truth, Possible wanted) {
+    Possible out = 0;
+    if ((truth & wanted) != 0) out |= kT;
+    if ((truth & static_cast<Possible>(kAny & ~wanted)) != 0) out |= kF;
+    return out;
+  }
+
+  static Possible truth_of(const Operand& v) {
+    if (v.state == State::kNull) return kN;
+    if (v.state == State::kUnknown || v.value->family() != pg::ValueFamily::kBool) return kAny;
+    return of(v.value->bytes() != std::string(1, '\0'));
+  }
+
+  static Operand from_truth(Possible truth) {
+    if (truth == kN) return Operand::null();
+    if (truth != kT && truth != kF) return {};
+    const auto v = pg::parse_text(pg::type::kBool, truth == kT ? "true" : "false");
+    return v ? Operand::of(*v) : Operand{};
+  }
+
+  Operand choose(const Predicate& p) const {
+    for (std::size_t i = 0; i + 1 < p.children.size(); i += 2) {
+      const Possible when = eval(p.children[i]);
+      if (when == kT) return value(p.children[i + 1]);
+      if ((when & kT) != 0) return {};
+    }
+    return value(p.children.back());
   }
 
   const RowView& row_;
@@ -141,22 +243,17 @@ bool may_hold(const Predicate& guard, const std::vector<Operand>& operands) {
 
 void each_column(const Predicate& predicate, const std::function<void(const ColumnRef&)>& visit) {
   switch (predicate.kind) {
-    case Predicate::Kind::kTrue:
-    case Predicate::Kind::kFalse:
-    case Predicate::Kind::kUnknown:
-      return;
-    case Predicate::Kind::kAnd:
-    case Predicate::Kind::kOr:
-    case Predicate::Kind::kNot:
-      for (const Predicate& child : predicate.children) each_column(child, visit);
-      return;
     case Predicate::Kind::kCompareColumns:
       visit(predicate.other_column);
       return visit(predicate.column);
     case Predicate::Kind::kCompare:
     case Predicate::Kind::kIsNull:
     case Predicate::Kind::kIn:
+    case Predicate::Kind::kColumn:
       return visit(predicate.column);
+    default:
+      for (const Predicate& child : predicate.children) each_column(child, visit);
+      return;
   }
 }
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A query whose every name has been resolved against the catalog: what it reads, how its relations
-// are joined, and as much of its conditions as can be understood on rows. Made by the resolver from
-// a parse tree, read by the passes that derive dependencies. Plain values; pointers go into the
-// catalog.
+// are joined, and as much of its expressions as can be understood on rows. Made by the resolver
+// from a parse tree, rewritten by the passes (passes.h), read by dependencies.cc. Plain values;
+// pointers go into the catalog.
 //
-// Expressions keep only what such passes can use: columns, operands, comparisons that are certainly
-// PostgreSQL's built-in ones, and boolean connectives. Everything else is kOpaque, with its type
-// when that is known for certain.
+// Every column that the query reads stands in some expression of the tree: what is not understood
+// is kOpaque, with whatever it is computed from as its children.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pg/catalog.h"
@@ -19,38 +19,72 @@
 
 namespace pgcache::sql {
 
+// Of a text value. No oid: that of a literal or parameter, which takes the other side's.
+struct Collation {
+  pg::Oid oid = pg::Oid::kInvalid;
+  bool deterministic = true;
+  bool is_c = false;        // bytewise order
+  bool ascii_case = false;  // ASCII letters change case as in English
+};
+
+enum class LinkKind : std::uint8_t { kExists, kAny, kAll, kScalar, kArray };
+
 struct Expr {
   enum class Kind : std::uint8_t {
-    kOpaque,
-    kColumn,   // use, column
-    kOperand,  // operand
-    kNull,
-    kAnd,      // children
-    kOr,       // children
-    kNot,      // children[0]
-    kCompare,  // children[0] op children[1]; each a column or an operand
-    kIn,       // children[0], a column, in children[1..], operands
-    kIsNull,   // children[0], a column
-    kRow,      // children
-    kArray,    // children; only as the right side of = ANY
+    kOpaque,  // children: all that it is computed from
+    // Values
+    kColumn,    // use, column
+    kOperand,   // operand
+    kNull,      //
+    kCall,      // function(children): a built-in one that pg::call() knows
+    kCast,      // children[0] as type, typmod; known to pg::cast()
+    kCoalesce,  // children
+    kNullIf,    // children[0], or NULL if it equals children[1]
+    kCase,      // condition, value, condition, value, ..., value
+    kRow,       // children
+    kArray,     // children
+    // Truths
+    kAnd,       // children
+    kOr,        // children
+    kNot,       // children[0]
+    kCompare,   // children[0] op children[1]: values of one family, compared as pg::Value does
+    kIn,        // children[0], a value, equals one of children[1..], operands
+    kAnyOf,     // children[0] op ANY or ALL (children[1]), an operand that is an array
+    kIsNull,    // children[0], a value
+    kDistinct,  // children[0] IS DISTINCT FROM children[1]
+    kIsTrue,    // children[0], a truth
+    kIsFalse,   // children[0], a truth
+    // Either
+    kSublink,  // a subquery: link, use (of its block). children: for ANY and ALL, one condition
+               // for each column that is compared, on columns of that use
   };
   Kind kind = Kind::kOpaque;
   // kInvalid: not known. type::kUnknown: an untyped literal, parameter or NULL.
   pg::Oid type = pg::Oid::kInvalid;
   std::uint32_t use = 0;     // into ResolvedQuery::uses
-  std::uint32_t column = 0;  // into Relation::columns
+  std::uint32_t column = 0;  // into Relation::columns, or the outputs of the use's block
   CompareOp op = CompareOp::kEq;
+  bool all = false;      // kAnyOf
+  bool ordered = false;  // kCompare, kAnyOf: < and > mean bytewise order of the canonical values
+  LinkKind link = LinkKind::kExists;
   OperandSpec operand;
+  Collation collation;
+  pg::Oid function = pg::Oid::kInvalid;
+  std::int32_t typmod = -1;
   // For a string literal or parameter: its place in the resolver's notes on how it is read.
   std::int32_t note = -1;
   std::vector<Expr> children;
 };
 
-// One place where a table stands in the query (or in a view that it reads).
+// One place where rows come from: a table, or a block (a subquery, view or CTE).
 struct TableUse {
-  const pg::Relation* relation = nullptr;
-  bool inherit = true;             // false: ONLY
-  std::vector<bool> columns_read;  // by index into relation->columns
+  const pg::Relation* relation = nullptr;  // null: a block
+  bool inherit = true;                     // false: ONLY
+  std::uint32_t block = 0;
+  std::vector<Expr> checks;  // none of which is false for a row of the relation
+  std::vector<std::pair<pg::Oid, Expr>> member_bounds;  // the same for the rows of a partition
+  // Filled by the last pass, by index into relation->columns.
+  std::vector<bool> columns_read;
 };
 
 enum class JoinKind : std::uint8_t { kInner, kLeft, kRight, kFull };
@@ -58,35 +92,54 @@ enum class JoinKind : std::uint8_t { kInner, kLeft, kRight, kFull };
 struct FromNode {
   enum class Kind : std::uint8_t {
     kTable,  // use
-    kJoin,   // join, children[0], children[1], on
-    kBlock,  // block: a subquery, view or CTE that is one SELECT
-    kOther,  // a function, VALUES, a set operation, a recursive or repeated CTE
+    kBlock,  // use, of a block
+    kJoin,   // join; children[0], children[1] (kInner: any number of children), on
+    kOther,  // functions, VALUES, recursion: exprs
   };
   Kind kind = Kind::kOther;
   std::uint32_t use = 0;
-  std::uint32_t block = 0;
   JoinKind join = JoinKind::kInner;
   std::optional<Expr> on;
+  std::vector<Expr> exprs;
   std::vector<FromNode> children;
 };
 
-// One SELECT: the rows of its FROM items that pass WHERE, and whatever is computed of them. Set
-// operations, subqueries, CTEs and views have blocks of their own.
-//
-// A block that another one names, in a kBlock node or in `sublinks`, is only ever asked for rows of
-// that one which pass its conditions. An enclosing query sees as kColumn only those columns of a
-// block by which it may select rows before or after whatever the block computes: all of a bare
-// SELECT or DISTINCT, the keys of GROUP BY, none beside LIMIT or windows.
+// One query level. Its uses are its own, but for those of correlated columns, which are of
+// enclosing blocks.
 struct Block {
-  std::vector<FromNode> from;
+  enum class Kind : std::uint8_t {
+    kSelect,
+    kUnion,      // branches; also with ALL
+    kIntersect,  // branches
+    kExcept,     // branches
+    kOpaque,     // VALUES, and whatever refers to itself: only reads what `from` and `others` do
+  };
+  Kind kind = Kind::kSelect;
+  std::vector<FromNode> from;  // side by side: joined without a condition
   std::optional<Expr> where;
-  std::vector<std::uint32_t> sublinks;  // subqueries in expressions, but for those in ON and FROM
-  bool nested = false;                  // named by another block, and by nothing else
+  std::optional<Expr> having;
+  std::vector<Expr> outputs;
+  bool unknown_outputs = false;  // there may be more columns than `outputs`, or in other places
+  std::vector<std::uint32_t> branches;  // uses of blocks
+  bool all = false;                     // UNION ALL and the like
+
+  bool grouped = false;        // GROUP BY, HAVING or aggregates
+  bool grouping_sets = false;  // then there are no keys
+  std::vector<Expr> keys;      // GROUP BY
+  bool distinct = false;
+  std::vector<Expr> distinct_on;
+  bool limited = false;                       // LIMIT, OFFSET or FETCH
+  bool skips = false;                         // OFFSET
+  bool set_returning = false;                 // functions that return sets beside FROM
+  std::vector<std::vector<Expr>> partitions;  // PARTITION BY of each window function
+  std::vector<Expr> others;                   // ORDER BY, LIMIT and the like
 };
 
 struct ResolvedQuery {
   std::vector<TableUse> uses;
   std::vector<Block> blocks;
+  std::uint32_t top = 0;            // the statement's own block
+  std::vector<std::uint32_t> also;  // blocks that nothing names, but that are read (unused CTEs)
 };
 
 }  // namespace pgcache::sql

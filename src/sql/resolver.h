@@ -8,12 +8,14 @@
 //   resolver_names.cc      columns, types, the notes on literals and parameters
 //   resolver_expr.cc       expressions
 //   resolver_operators.cc  operators, and which comparisons are the built-in ones
+//   resolver_values.cc     values that can be computed here: coercions, calls, collations
 //   resolver_functions.cc  functions and casts
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sql/analysis.h"
@@ -30,7 +32,7 @@ class Resolver {
   // Fills query() and the parts of `out` that do not concern dependencies. False: see failure().
   bool run(const PgQuery__SelectStmt& select, CacheableQuery& out);
 
-  const ResolvedQuery& query() const { return query_; }
+  ResolvedQuery take_query() { return std::move(query_); }
   const NotCacheable& failure() const { return *failure_; }
 
  private:
@@ -48,7 +50,7 @@ class Resolver {
   struct SelectResult {
     std::vector<ScopeColumn> columns;
     bool opaque = false;
-    std::optional<std::uint32_t> block;  // when it is one SELECT
+    std::optional<std::uint32_t> block;
   };
 
   struct FromResult {
@@ -86,15 +88,24 @@ class Resolver {
                    bool recursive);
   void resolve_target(const PgQuery__ResTarget& target, const Scope& scope, SelectResult& result);
   void expand_star(const PgQuery__ColumnRef& ref, const Scope& scope, SelectResult& result);
-  // The columns among the elements, which are the keys; nothing with GROUPING SETS and the like.
+  // The elements, which are the keys; nothing with GROUPING SETS and the like. All go to `all`.
   std::optional<std::vector<Expr>> resolve_grouping(const Nodes& nodes, const Scope& scope,
-                                                    const SelectResult& result);
-  Expr resolve_grouping_element(const Node* node, const Scope& scope, const SelectResult& result);
-  void resolve_order_and_windows(const PgQuery__SelectStmt& select, const Scope& scope,
-                                 const SelectResult& result);
-  void resolve_sort(const Node* node, const Scope& scope, const SelectResult* result);
-  void resolve_windows(const PgQuery__WindowDef& window, const Scope& scope);
-  void resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope);
+                                                    const SelectResult& result, bool outputs_first,
+                                                    std::vector<Expr>& all);
+  Expr resolve_grouping_element(const Node* node, const Scope& scope, const SelectResult& result,
+                                bool outputs_first);
+  // What is sorted by; opaque when it is an output column.
+  Expr resolve_sort(const Node* node, const Scope& scope, const SelectResult* result);
+  // Its PARTITION BY; everything in it goes to `all`.
+  std::vector<Expr> resolve_window(const PgQuery__WindowDef& window, const Scope& scope,
+                                   std::vector<Expr>& all);
+  std::vector<Expr> resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope);
+  void resolve_distinct(const PgQuery__SelectStmt& select, const Scope& scope,
+                        const SelectResult& result, Block& block);
+  void finish_windows(const PgQuery__SelectStmt& select, const Scope& scope,
+                      std::vector<LevelFacts::Window> windows, Block& block);
+  std::uint32_t add_block(Block block);
+  std::uint32_t add_use_of(std::uint32_t block);
   bool names_output(const Node* node, const SelectResult& result) const;
 
   // resolver_from.cc
@@ -110,14 +121,21 @@ class Resolver {
   FromResult resolve_join(const PgQuery__JoinExpr& join, const Scope* outer, const FromScope& left);
   void join_columns(const PgQuery__JoinExpr& join, const FromScope& left, const FromScope& right,
                     FromResult& result);
+  Expr merge_columns(JoinKind join, const Expr& left, const Expr& right) const;
   FromResult make_item(FromNode node, std::vector<ScopeColumn> columns, bool opaque,
                        const PgQuery__Alias* alias, std::string_view own_name);
+  // The outputs as columns of `use`, which stands for the subquery's block.
+  std::vector<ScopeColumn> columns_of(const SelectResult& subquery, std::uint32_t use) const;
   FromResult from_subquery(SelectResult subquery, const PgQuery__Alias* alias,
                            std::string_view own_name);
   Cte* find_cte(std::string_view name) const;
   const pg::Relation* find_relation(const PgQuery__RangeVar& var);
   bool check_relation(const pg::Relation& relation, bool inherit);
   bool check_storage(const pg::Relation& relation);
+  // A condition on the relation's rows from the catalog, on the columns of `use`; nothing when it
+  // is not understood.
+  std::optional<Expr> resolve_constraint(const std::string& text, std::uint32_t use);
+  void resolve_constraints(std::uint32_t use);
 
   // resolver_names.cc
   Expr resolve_column(const PgQuery__ColumnRef& ref, const Scope& scope);
@@ -126,11 +144,11 @@ class Resolver {
   Expr resolve_qualified(std::string_view schema, std::string_view relation, std::string_view name,
                          const Scope& scope);
   std::optional<Expr> whole_row(std::string_view alias, const Scope* scope);
-  void mark_outer(std::string_view name, const Scope* scope);
+  std::vector<Expr> outer_candidates(std::string_view name, const Scope* scope);
   const ScopeRelation* find_scope_relation(std::string_view schema, std::string_view alias,
                                            const Scope& scope);
-  void mark(const Expr& expr);
-  void mark_all(const ScopeRelation& relation);
+  Expr touch(Expr expr);  // a column that is read: its type must be fine
+  std::vector<Expr> touch_all(const ScopeRelation& relation);
   pg::Oid resolve_type(const PgQuery__TypeName& name);
   bool touch_type(pg::Oid type);
   Expr resolve_constant(const PgQuery__AConst& constant);
@@ -156,28 +174,49 @@ class Resolver {
   Expr as_condition(Expr expr);
   Expr resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope);
   Expr resolve_in(const PgQuery__AExpr& expr, const Scope& scope);
+  Expr resolve_sameness(const PgQuery__AExpr& expr, const Expr& left, const Expr& right);
+  std::optional<Expr> as_list(const std::vector<Expr>& comparisons) const;
   Expr resolve_between(const PgQuery__AExpr& expr, const Scope& scope);
   Expr resolve_any_all(const PgQuery__AExpr& expr, const Scope& scope);
   Expr resolve_bool(const PgQuery__BoolExpr& expr, const Scope& scope);
   Expr resolve_null_test(const PgQuery__NullTest& test, const Scope& scope);
   Expr resolve_boolean_test(const PgQuery__BooleanTest& test, const Scope& scope);
   Expr resolve_sublink(const PgQuery__SubLink& link, const Scope& scope);
+  void compare_with_subquery(const PgQuery__SubLink& link, const Expr& test,
+                             const std::vector<ScopeColumn>& columns, bool unknown_columns,
+                             Expr& result);
   Expr resolve_case(const PgQuery__CaseExpr& expr, const Scope& scope);
   Expr resolve_indirection(const PgQuery__AIndirection& expr, const Scope& scope);
   Expr resolve_array(const PgQuery__AArrayExpr& expr, const Scope& scope);
 
   // resolver_operators.cc
+  struct OperatorChoice {
+    pg::Oid result = pg::Oid::kInvalid;    // its result type, if certain
+    const pg::Operator* chosen = nullptr;  // when it is certain which it is
+  };
   Expr apply_operator(const Nodes& name, const Expr* left, const Expr& right);
+  Expr apply_named(std::string_view name, const Expr& left, const Expr& right);  // unqualified
   Expr apply_row_operator(const Nodes& name, const Expr& left, const Expr& right);
-  // Checks that whatever the operator may resolve to is safe; its result type, if certain.
-  pg::Oid check_operator(const Nodes& name, const Expr* left, const Expr& right);
+  // Checks that whatever the operator may resolve to is safe.
+  OperatorChoice check_operator(const Nodes& name, const Expr* left, const Expr& right);
   pg::Oid accept_operator(const pg::Operator& op, const Expr* left, const Expr& right);
   void check_sort_operator(const Nodes& name);
-  bool is_builtin_comparison(std::string_view schema, std::string_view name) const;
-  Expr make_comparison(CompareOp op, const Expr& left, const Expr& right);
-  Expr compare_columns(CompareOp op, const Expr& left, const Expr& right);
-  Expr compare_operand(CompareOp op, const Expr& column, Expr operand);
-  const pg::Column& column_of(const Expr& expr) const;
+  bool is_builtin_comparison(std::string_view schema, std::string_view name, const Expr& left,
+                             const Expr& right) const;
+  // A comparison of two values here, or nothing when they have no common line.
+  std::optional<Expr> compare(CompareOp op, Expr left, Expr right);
+  // left op ANY or ALL (an array that is an operand).
+  Expr compare_with_array(const Nodes& name, const Expr& left, Expr array, bool all);
+
+  // resolver_values.cc
+  // The operand read as `type`; nothing when its text cannot be.
+  std::optional<Expr> read_as(Expr operand, pg::Oid type) const;
+  std::optional<Expr> coerce(Expr value, pg::Oid type) const;
+  std::optional<Expr> make_call(pg::Oid function, pg::Oid result, std::vector<Expr> arguments,
+                                const std::vector<pg::Oid>& declared) const;
+  std::optional<Collation> common_collation(const std::vector<Expr>& values) const;
+  // One type for all, as CASE, COALESCE and VALUES have it; the values so coerced, or nothing.
+  std::optional<std::vector<Expr>> bring_together(std::vector<Expr> values, pg::Oid type) const;
 
   // resolver_functions.cc
   Expr resolve_function(const PgQuery__FuncCall& call, const Scope& scope);
@@ -188,7 +227,10 @@ class Resolver {
                         std::string_view name);
   void check_field_function(std::string_view name);
   Expr resolve_cast(const PgQuery__TypeCast& cast, const Scope& scope);
-  Expr apply_cast(Expr expr, pg::Oid target, bool has_typmod);
+  Expr apply_cast(Expr expr, pg::Oid target, std::optional<std::int32_t> typmod);
+  Expr cast_value(Expr expr, pg::Oid target, std::optional<std::int32_t> typmod);
+  // pg_attribute.atttypmod of what is written; -1: none, nothing: not known.
+  std::optional<std::int32_t> typmod_of(const PgQuery__TypeName& name, pg::Oid type) const;
   void finish_casts();
 
   // Whether names without a schema are searched in `schema`; and a schema by its name.

@@ -1,33 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expressions. Each function resolves the parts of one parse node; whatever is only checked, and
 // not understood on rows, comes out as kOpaque with its type when that is certain.
+#include <algorithm>
+
 #include "sql/resolver.h"
 #include "sql/safety.h"
+#include "sql/tree.h"
 
 namespace pgcache::sql {
 namespace {
-
-Expr opaque(pg::Oid type = pg::Oid::kInvalid) {
-  Expr expr;
-  expr.type = type;
-  return expr;
-}
-
-Expr combine(Expr::Kind kind, std::vector<Expr> children) {
-  const bool list = kind == Expr::Kind::kAnd || kind == Expr::Kind::kOr;
-  if (list && children.size() == 1) return std::move(children[0]);
-  Expr expr;
-  expr.kind = kind;
-  expr.type = pg::type::kBool;
-  expr.children = std::move(children);
-  return expr;
-}
-
-Expr negate(Expr child) {
-  std::vector<Expr> children;
-  children.push_back(std::move(child));
-  return combine(Expr::Kind::kNot, std::move(children));
-}
 
 std::vector<const PgQuery__Node*> items_of(const PgQuery__Node* node) {
   if (node == nullptr || node->node_case != PG_QUERY__NODE__NODE_LIST) return {};
@@ -83,37 +64,48 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
       return resolve_case(*node.case_expr, scope);
     case PG_QUERY__NODE__NODE_COALESCE_EXPR: {
       const PgQuery__CoalesceExpr& e = *node.coalesce_expr;
-      return opaque(unify(resolve_all(list_of(e.n_args, e.args), scope)));
+      std::vector<Expr> values = resolve_all(list_of(e.n_args, e.args), scope);
+      const pg::Oid type = unify(values);
+      std::optional<std::vector<Expr>> together = bring_together(values, type);
+      if (!together) return make_opaque(type, std::move(values));
+      Expr coalesce = make_expr(Expr::Kind::kCoalesce, *std::move(together));
+      coalesce.type = type;
+      coalesce.collation = *common_collation(coalesce.children);
+      return coalesce;
     }
     case PG_QUERY__NODE__NODE_MIN_MAX_EXPR: {
       const PgQuery__MinMaxExpr& e = *node.min_max_expr;
-      return opaque(unify(resolve_all(list_of(e.n_args, e.args), scope)));
+      std::vector<Expr> values = resolve_all(list_of(e.n_args, e.args), scope);
+      const pg::Oid type = unify(values);
+      return make_opaque(type, std::move(values));
     }
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
       return resolve_array(*node.a_array_expr, scope);
     case PG_QUERY__NODE__NODE_ROW_EXPR: {
       const PgQuery__RowExpr& e = *node.row_expr;
-      Expr row = combine(Expr::Kind::kRow, resolve_all(list_of(e.n_args, e.args), scope));
+      Expr row = make_expr(Expr::Kind::kRow, resolve_all(list_of(e.n_args, e.args), scope));
       row.type = pg::Oid::kInvalid;
       return row;
     }
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE: {
       // The collation rules out comparing values here; only the type remains.
-      const Expr inner = resolve_expr(node.collate_clause->arg, scope);
+      Expr inner = resolve_expr(node.collate_clause->arg, scope);
       settle(inner, pg::type::kText);
-      return opaque(inner.type == pg::type::kUnknown ? pg::type::kText : inner.type);
+      const pg::Oid type = inner.type == pg::type::kUnknown ? pg::type::kText : inner.type;
+      return make_opaque(type, {std::move(inner)});
     }
     case PG_QUERY__NODE__NODE_A_INDIRECTION:
       return resolve_indirection(*node.a_indirection, scope);
     case PG_QUERY__NODE__NODE_GROUPING_FUNC:
-      resolve_all(list_of(node.grouping_func->n_args, node.grouping_func->args), scope);
-      return opaque(pg::type::kInt4);
+      return make_opaque(
+          pg::type::kInt4,
+          resolve_all(list_of(node.grouping_func->n_args, node.grouping_func->args), scope));
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
       fail(BypassReason::kVolatileFunction, "CURRENT_DATE, CURRENT_USER or the like");
       return {};
     case PG_QUERY__NODE__NODE_LIST: {
       // (a, b) in places where the grammar makes a list: GROUPING SETS.
-      Expr row = combine(Expr::Kind::kRow, resolve_all(items_of(&node), scope));
+      Expr row = make_expr(Expr::Kind::kRow, resolve_all(items_of(&node), scope));
       row.type = pg::Oid::kInvalid;
       return row;
     }
@@ -125,17 +117,16 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
 
 // ---------------------------------------------------------------- conditions
 
-// A boolean column alone means column = true.
 Expr Resolver::as_condition(Expr expr) {
   settle(expr, pg::type::kBool);
+  if (expr.kind == Expr::Kind::kOperand && expr.type == pg::type::kUnknown) {
+    if (std::optional<Expr> truth = read_as(expr, pg::type::kBool)) return *std::move(truth);
+  }
   if (expr.kind != Expr::Kind::kColumn) return expr;
-  if (expr.type != pg::type::kBool) return opaque(expr.type);
-  Expr truth;
-  truth.kind = Expr::Kind::kOperand;
-  truth.type = pg::type::kBool;
-  truth.operand.type = pg::type::kBool;
+  Expr truth = make_false();
   truth.operand.constant = "true";
-  return make_comparison(CompareOp::kEq, expr, truth);
+  if (std::optional<Expr> comparison = compare(CompareOp::kEq, expr, truth)) return *comparison;
+  return make_opaque(pg::type::kBool, {std::move(expr)});
 }
 
 Expr Resolver::resolve_condition(const Node* node, const Scope& scope) {
@@ -150,11 +141,11 @@ Expr Resolver::resolve_bool(const PgQuery__BoolExpr& expr, const Scope& scope) {
   }
   switch (expr.boolop) {
     case PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR:
-      return combine(Expr::Kind::kAnd, std::move(children));
+      return make_expr(Expr::Kind::kAnd, std::move(children));
     case PG_QUERY__BOOL_EXPR_TYPE__OR_EXPR:
-      return combine(Expr::Kind::kOr, std::move(children));
+      return make_expr(Expr::Kind::kOr, std::move(children));
     case PG_QUERY__BOOL_EXPR_TYPE__NOT_EXPR:
-      if (children.size() == 1) return negate(std::move(children[0]));
+      if (children.size() == 1) return make_not(std::move(children[0]));
       break;
     default:
       break;
@@ -163,43 +154,45 @@ Expr Resolver::resolve_bool(const PgQuery__BoolExpr& expr, const Scope& scope) {
   return {};
 }
 
-// IS NULL on a composite value looks inside it, so only columns of other types are understood.
+// IS NULL on a composite value looks inside it, so only values of other types are understood.
 Expr Resolver::resolve_null_test(const PgQuery__NullTest& test, const Scope& scope) {
-  const Expr arg = resolve_expr(test.arg, scope);
+  Expr arg = resolve_expr(test.arg, scope);
   settle_neutral(arg);
-  if (failed() || arg.kind != Expr::Kind::kColumn) return opaque(pg::type::kBool);
-  const pg::Type* const type = catalog_.find_type(base_type(catalog_, arg.type));
-  if (type == nullptr || type->kind == 'c') return opaque(pg::type::kBool);
-  Expr is_null = combine(Expr::Kind::kIsNull, {arg});
+  if (failed()) return {};
+  const pg::Oid base = base_type(catalog_, arg.type);
+  const pg::Type* const type = catalog_.find_type(base);
+  const bool plain = base == pg::type::kUnknown || (type != nullptr && type->kind != 'c');
+  if (!is_value(arg) || !plain) return make_opaque(pg::type::kBool, {std::move(arg)});
+  Expr is_null = make_expr(Expr::Kind::kIsNull, {std::move(arg)});
   const bool negated = test.nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL;
-  return negated ? negate(std::move(is_null)) : is_null;
+  return negated ? make_not(std::move(is_null)) : is_null;
 }
 
 Expr Resolver::resolve_boolean_test(const PgQuery__BooleanTest& test, const Scope& scope) {
-  const Expr arg = resolve_expr(test.arg, scope);
+  Expr arg = resolve_expr(test.arg, scope);
   settle(arg, pg::type::kBool);
-  if (failed() || arg.kind != Expr::Kind::kColumn || arg.type != pg::type::kBool) {
-    return opaque(pg::type::kBool);
+  if (failed()) return {};
+  const bool for_null = test.booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN ||
+                        test.booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_UNKNOWN;
+  if (!for_null) arg = as_condition(std::move(arg));
+  if (!is_value(arg) || base_type(catalog_, arg.type) != pg::type::kBool) {
+    return make_opaque(pg::type::kBool, {std::move(arg)});
   }
-  Expr is_null = combine(Expr::Kind::kIsNull, {arg});
-  const auto exactly = [&](Expr condition) {
-    return combine(Expr::Kind::kAnd, {std::move(condition), negate(is_null)});
-  };
   switch (test.booltesttype) {
     case PG_QUERY__BOOL_TEST_TYPE__IS_TRUE:
-      return exactly(as_condition(arg));
+      return make_expr(Expr::Kind::kIsTrue, {std::move(arg)});
     case PG_QUERY__BOOL_TEST_TYPE__IS_NOT_TRUE:
-      return negate(exactly(as_condition(arg)));
+      return make_not(make_expr(Expr::Kind::kIsTrue, {std::move(arg)}));
     case PG_QUERY__BOOL_TEST_TYPE__IS_FALSE:
-      return exactly(negate(as_condition(arg)));
+      return make_expr(Expr::Kind::kIsFalse, {std::move(arg)});
     case PG_QUERY__BOOL_TEST_TYPE__IS_NOT_FALSE:
-      return negate(exactly(negate(as_condition(arg))));
+      return make_not(make_expr(Expr::Kind::kIsFalse, {std::move(arg)}));
     case PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN:
-      return is_null;
+      return make_expr(Expr::Kind::kIsNull, {std::move(arg)});
     case PG_QUERY__BOOL_TEST_TYPE__IS_NOT_UNKNOWN:
-      return negate(is_null);
+      return make_not(make_expr(Expr::Kind::kIsNull, {std::move(arg)}));
     default:
-      return opaque(pg::type::kBool);
+      return make_opaque(pg::type::kBool, {std::move(arg)});
   }
 }
 
@@ -217,7 +210,10 @@ Expr Resolver::resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope) {
       const Expr left = resolve_expr(expr.lexpr, scope);
       const Expr right = resolve_expr(expr.rexpr, scope);
       if (failed()) return {};
-      return apply_operator(name, &left, right);
+      // With transform_null_equals, x = NULL means x IS NULL.
+      const bool null = left.kind == Expr::Kind::kNull || right.kind == Expr::Kind::kNull;
+      if (!null) return apply_operator(name, &left, right);
+      return make_opaque(check_operator(name, &left, right).result, {left, right});
     }
     case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT:
     case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
@@ -225,9 +221,7 @@ Expr Resolver::resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope) {
       const Expr left = resolve_expr(expr.lexpr, scope);
       const Expr right = resolve_expr(expr.rexpr, scope);
       if (failed()) return {};
-      apply_operator(name, &left, right);
-      return opaque(expr.kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF ? pg::Oid::kInvalid
-                                                                       : pg::type::kBool);
+      return resolve_sameness(expr, left, right);
     }
     case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
       return resolve_in(expr, scope);
@@ -245,6 +239,31 @@ Expr Resolver::resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope) {
   }
 }
 
+// IS [NOT] DISTINCT FROM and NULLIF: forms of =.
+Expr Resolver::resolve_sameness(const PgQuery__AExpr& expr, const Expr& left, const Expr& right) {
+  const bool null_if = expr.kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF;
+  const bool rows = left.kind == Expr::Kind::kRow || right.kind == Expr::Kind::kRow;
+  Expr equal = apply_operator(list_of(expr.n_name, expr.name), &left, right);
+  if (failed()) return {};
+  const bool known = !rows && equal.kind == Expr::Kind::kCompare && equal.op == CompareOp::kEq;
+  if (!known) {
+    return make_opaque(null_if ? pg::Oid::kInvalid : pg::type::kBool, {std::move(equal)});
+  }
+  if (null_if) {
+    const bool flipped = equal.children[0].kind != left.kind || !same_expr(equal.children[0], left);
+    if (flipped || left.type == pg::type::kUnknown) {
+      return make_opaque(pg::Oid::kInvalid, {std::move(equal)});
+    }
+    equal.kind = Expr::Kind::kNullIf;
+    equal.type = left.type;
+    equal.collation = left.collation;
+    return equal;
+  }
+  equal.kind = Expr::Kind::kDistinct;
+  if (expr.kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT) return equal;
+  return make_not(std::move(equal));
+}
+
 // x IN (a, b): x = a OR x = b. NOT IN has the name <> and is an AND.
 Expr Resolver::resolve_in(const PgQuery__AExpr& expr, const Scope& scope) {
   const Nodes name = list_of(expr.n_name, expr.name);
@@ -255,19 +274,33 @@ Expr Resolver::resolve_in(const PgQuery__AExpr& expr, const Scope& scope) {
     fail(BypassReason::kUnsupported, "IN");
     return {};
   }
-  Expr in = combine(Expr::Kind::kIn, {left});
   std::vector<Expr> comparisons;
-  bool simple = left.kind == Expr::Kind::kColumn;
   for (const Expr& member : members) {
-    Expr comparison = apply_operator(name, &left, member);
+    comparisons.push_back(apply_operator(name, &left, member));
     if (failed()) return {};
-    simple = simple && comparison.kind == Expr::Kind::kCompare &&
-             comparison.children[1].kind == Expr::Kind::kOperand;
-    if (simple) in.children.push_back(comparison.children[1]);
-    comparisons.push_back(std::move(comparison));
   }
-  if (simple && comparisons.size() > 1) return positive ? in : negate(std::move(in));
-  return combine(positive ? Expr::Kind::kOr : Expr::Kind::kAnd, std::move(comparisons));
+  if (std::optional<Expr> in = as_list(comparisons)) {
+    return positive ? *std::move(in) : make_not(*std::move(in));
+  }
+  return make_expr(positive ? Expr::Kind::kOr : Expr::Kind::kAnd, std::move(comparisons));
+}
+
+// Comparisons of one value with operands, as one list.
+std::optional<Expr> Resolver::as_list(const std::vector<Expr>& comparisons) const {
+  if (comparisons.size() < 2) return std::nullopt;
+  std::vector<Expr> members;
+  for (const Expr& comparison : comparisons) {
+    const bool simple = comparison.kind == Expr::Kind::kCompare &&
+                        comparison.op == comparisons[0].op &&
+                        (comparison.op == CompareOp::kEq || comparison.op == CompareOp::kNe) &&
+                        comparison.children[0].kind != Expr::Kind::kOperand &&
+                        comparison.children[1].kind == Expr::Kind::kOperand &&
+                        same_expr(comparison.children[0], comparisons[0].children[0]);
+    if (!simple) return std::nullopt;
+    if (members.empty()) members.push_back(comparison.children[0]);
+    members.push_back(comparison.children[1]);
+  }
+  return make_expr(Expr::Kind::kIn, std::move(members));
 }
 
 Expr Resolver::resolve_between(const PgQuery__AExpr& expr, const Scope& scope) {
@@ -277,58 +310,51 @@ Expr Resolver::resolve_between(const PgQuery__AExpr& expr, const Scope& scope) {
     fail(BypassReason::kUnsupported, "BETWEEN");
     return {};
   }
-  const auto compare = [&](const char* sign, const Expr& bound) {
-    PgQuery__String text = PG_QUERY__STRING__INIT;
-    std::string copy = sign;
-    text.sval = copy.data();
-    Node node = PG_QUERY__NODE__INIT;
-    node.node_case = PG_QUERY__NODE__NODE_STRING;
-    node.string = &text;
-    return apply_operator({&node}, &value, bound);
+  const auto inside = [&](const Expr& low, const Expr& high) {
+    Expr above = apply_named(">=", value, low);
+    Expr below = apply_named("<=", value, high);
+    return make_expr(Expr::Kind::kAnd, {std::move(above), std::move(below)});
   };
-  Expr inside = combine(Expr::Kind::kAnd, {compare(">=", bounds[0]), compare("<=", bounds[1])});
-  Expr outside = combine(Expr::Kind::kOr, {compare("<", bounds[0]), compare(">", bounds[1])});
+  const auto outside = [&](const Expr& low, const Expr& high) {
+    Expr below = apply_named("<", value, low);
+    Expr above = apply_named(">", value, high);
+    return make_expr(Expr::Kind::kOr, {std::move(below), std::move(above)});
+  };
   switch (expr.kind) {
     case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
-      return inside;
+      return inside(bounds[0], bounds[1]);
     case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN:
-      return outside;
-    default:
-      compare(">=", bounds[1]);
-      compare("<=", bounds[0]);
-      return opaque(pg::type::kBool);
+      return outside(bounds[0], bounds[1]);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM: {
+      Expr one = inside(bounds[0], bounds[1]);
+      return make_expr(Expr::Kind::kOr, {std::move(one), inside(bounds[1], bounds[0])});
+    }
+    default: {
+      Expr one = outside(bounds[0], bounds[1]);
+      return make_expr(Expr::Kind::kAnd, {std::move(one), outside(bounds[1], bounds[0])});
+    }
   }
 }
 
-// x = ANY (ARRAY[...]) is an IN list; any other array is opaque.
+// x = ANY (ARRAY[...]) is an IN list.
 Expr Resolver::resolve_any_all(const PgQuery__AExpr& expr, const Scope& scope) {
   const Nodes name = list_of(expr.n_name, expr.name);
   const Expr left = resolve_expr(expr.lexpr, scope);
-  const Expr right = resolve_expr(expr.rexpr, scope);
+  Expr right = resolve_expr(expr.rexpr, scope);
   if (failed()) return {};
+  const bool any = expr.kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY;
   if (right.kind != Expr::Kind::kArray || right.children.empty()) {
-    const pg::Type* const array = catalog_.find_type(base_type(catalog_, right.type));
-    const bool known = array != nullptr && array->element != pg::Oid::kInvalid;
-    check_operator(name, &left, opaque(known ? array->element : pg::Oid::kInvalid));
-    return opaque(pg::type::kBool);
+    return compare_with_array(name, left, std::move(right), !any);
   }
   std::vector<Expr> comparisons;
   for (const Expr& member : right.children) {
     comparisons.push_back(apply_operator(name, &left, member));
     if (failed()) return {};
   }
-  const bool any = expr.kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY;
-  Expr in = combine(Expr::Kind::kIn, {left});
-  for (const Expr& comparison : comparisons) {
-    const bool simple =
-        any && left.kind == Expr::Kind::kColumn && comparison.kind == Expr::Kind::kCompare &&
-        comparison.op == CompareOp::kEq && comparison.children[1].kind == Expr::Kind::kOperand;
-    if (!simple) {
-      return combine(any ? Expr::Kind::kOr : Expr::Kind::kAnd, std::move(comparisons));
-    }
-    in.children.push_back(comparison.children[1]);
+  if (any && comparisons[0].op == CompareOp::kEq) {
+    if (std::optional<Expr> in = as_list(comparisons)) return *std::move(in);
   }
-  return in;
+  return make_expr(any ? Expr::Kind::kOr : Expr::Kind::kAnd, std::move(comparisons));
 }
 
 // ---------------------------------------------------------------- the rest
@@ -338,29 +364,44 @@ Expr Resolver::resolve_sublink(const PgQuery__SubLink& link, const Scope& scope)
   if (link.testexpr != nullptr) test = resolve_expr(link.testexpr, scope);
   const SelectResult subquery = resolve_subselect(link.subselect, &scope);
   if (failed()) return {};
-  if (subquery.block && scope.facts != nullptr) {
-    query_.blocks[*subquery.block].nested = true;
-    scope.facts->sublinks.push_back(*subquery.block);
-  }
-  const bool one_column = subquery.columns.size() == 1 && !subquery.opaque;
-  pg::Oid type = one_column ? subquery.columns[0].expr.type : pg::Oid::kInvalid;
-  if (type == pg::type::kUnknown) type = pg::type::kText;
+  Expr result;
+  result.kind = Expr::Kind::kSublink;
+  result.type = pg::type::kBool;
+  result.use = add_use_of(*subquery.block);
+  const std::vector<ScopeColumn> columns = columns_of(subquery, result.use);
+  const pg::Oid type =
+      columns.size() == 1 && !subquery.opaque ? columns[0].expr.type : pg::Oid::kInvalid;
   switch (link.sub_link_type) {
     case PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK:
-      return opaque(pg::type::kBool);
+      result.link = LinkKind::kExists;
+      return result;
     case PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK:
-      return opaque(type);
+      result.link = LinkKind::kScalar;
+      result.type = type;
+      return result;
     case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK: {
+      result.link = LinkKind::kArray;
       const pg::Type* const element = catalog_.find_type(type);
-      return opaque(element == nullptr ? pg::Oid::kInvalid : element->array);
+      result.type = element == nullptr ? pg::Oid::kInvalid : element->array;
+      return result;
     }
     case PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK:
+      result.link = LinkKind::kAny;
+      break;
     case PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK:
+      result.link = LinkKind::kAll;
       break;
     default:
       fail(BypassReason::kUnsupported, "subquery");
       return {};
   }
+  compare_with_subquery(link, test, columns, subquery.opaque, result);
+  return result;
+}
+
+void Resolver::compare_with_subquery(const PgQuery__SubLink& link, const Expr& test,
+                                     const std::vector<ScopeColumn>& columns, bool unknown_columns,
+                                     Expr& result) {
   PgQuery__String text = PG_QUERY__STRING__INIT;
   std::string sign = "=";
   text.sval = sign.data();
@@ -369,23 +410,23 @@ Expr Resolver::resolve_sublink(const PgQuery__SubLink& link, const Scope& scope)
   equals.string = &text;
   Nodes name = list_of(link.n_oper_name, link.oper_name);
   if (name.empty()) name = {&equals};
-  if (test.kind == Expr::Kind::kRow) {
-    for (const Expr& part : test.children) check_operator(name, &part, opaque());
-  } else {
-    check_operator(name, &test, opaque(type));
+  std::vector<Expr> tests = {test};
+  if (test.kind == Expr::Kind::kRow) tests = test.children;
+  const bool matched = !unknown_columns && tests.size() == columns.size();
+  for (std::size_t i = 0; i < tests.size() && !failed(); ++i) {
+    const Expr other = matched ? columns[i].expr : Expr{};
+    Expr comparison = apply_operator(name, &tests[i], other);
+    // Of rows only = compares column by column.
+    const bool separate = tests.size() == 1 || split_name(name).name == "=";
+    if (!matched || !separate) comparison = make_opaque(pg::type::kBool, {std::move(comparison)});
+    result.children.push_back(std::move(comparison));
   }
-  return opaque(pg::type::kBool);
 }
 
 Expr Resolver::resolve_case(const PgQuery__CaseExpr& expr, const Scope& scope) {
   Expr value;
   if (expr.arg != nullptr) value = resolve_expr(expr.arg, scope);
-  PgQuery__String text = PG_QUERY__STRING__INIT;
-  std::string sign = "=";
-  text.sval = sign.data();
-  Node equals = PG_QUERY__NODE__INIT;
-  equals.node_case = PG_QUERY__NODE__NODE_STRING;
-  equals.string = &text;
+  std::vector<Expr> conditions;
   std::vector<Expr> results;
   for (const Node* node : list_of(expr.n_args, expr.args)) {
     if (failed() || node->node_case != PG_QUERY__NODE__NODE_CASE_WHEN) {
@@ -393,26 +434,43 @@ Expr Resolver::resolve_case(const PgQuery__CaseExpr& expr, const Scope& scope) {
       return {};
     }
     const Expr when = resolve_expr(node->case_when->expr, scope);
-    if (expr.arg != nullptr) {
-      if (!failed()) apply_operator({&equals}, &value, when);
-    } else {
-      settle(when, pg::type::kBool);
-    }
+    if (failed()) return {};
+    conditions.push_back(expr.arg != nullptr ? apply_named("=", value, when) : as_condition(when));
     results.push_back(resolve_expr(node->case_when->result, scope));
   }
-  if (expr.defresult != nullptr) results.push_back(resolve_expr(expr.defresult, scope));
-  return failed() ? Expr{} : opaque(unify(results));
+  Expr otherwise;
+  otherwise.kind = Expr::Kind::kNull;
+  otherwise.type = pg::type::kUnknown;
+  if (expr.defresult != nullptr) otherwise = resolve_expr(expr.defresult, scope);
+  if (failed()) return {};
+  results.push_back(std::move(otherwise));
+  const pg::Oid type = unify(results);
+  std::optional<std::vector<Expr>> together = bring_together(results, type);
+  const bool known = together && std::all_of(conditions.begin(), conditions.end(), is_value);
+  std::vector<Expr> parts;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (i < conditions.size()) parts.push_back(std::move(conditions[i]));
+    parts.push_back(known ? std::move((*together)[i]) : std::move(results[i]));
+  }
+  if (!known) return make_opaque(type, std::move(parts));
+  Expr result = make_expr(Expr::Kind::kCase, std::move(parts));
+  result.type = type;
+  std::vector<Expr> values;
+  for (std::size_t i = 1; i < result.children.size(); i += 2) values.push_back(result.children[i]);
+  values.push_back(result.children.back());
+  result.collation = *common_collation(values);
+  return result;
 }
 
 // expr[i], expr[i:j], (expr).field and (expr).*. A field may also be a function of the value.
 Expr Resolver::resolve_indirection(const PgQuery__AIndirection& expr, const Scope& scope) {
-  const Expr base = resolve_expr(expr.arg, scope);
-  pg::Oid type = base.type;
+  std::vector<Expr> parts = {resolve_expr(expr.arg, scope)};
+  pg::Oid type = parts[0].type;
   for (const Node* node : list_of(expr.n_indirection, expr.indirection)) {
     if (failed()) return {};
     if (node->node_case == PG_QUERY__NODE__NODE_A_INDICES) {
       for (const Node* index : {node->a_indices->lidx, node->a_indices->uidx}) {
-        if (index != nullptr) resolve_expr(index, scope);
+        if (index != nullptr) parts.push_back(resolve_expr(index, scope));
       }
       const pg::Type* const array = catalog_.find_type(type);
       const bool element = array != nullptr && array->element != pg::Oid::kInvalid &&
@@ -427,22 +485,20 @@ Expr Resolver::resolve_indirection(const PgQuery__AIndirection& expr, const Scop
       fail(BypassReason::kUnsupported, "subscript");
     }
   }
-  return opaque(type);
+  return make_opaque(type, std::move(parts));
 }
 
 Expr Resolver::resolve_array(const PgQuery__AArrayExpr& expr, const Scope& scope) {
   Expr array =
-      combine(Expr::Kind::kArray, resolve_all(list_of(expr.n_elements, expr.elements), scope));
+      make_expr(Expr::Kind::kArray, resolve_all(list_of(expr.n_elements, expr.elements), scope));
   const pg::Oid element = unify(array.children);
   const pg::Type* const type = catalog_.find_type(element);
   array.type = type == nullptr ? pg::Oid::kInvalid : type->array;
   for (Expr& child : array.children) {
-    if (child.type == pg::type::kUnknown && element != pg::Oid::kInvalid) {
-      child.type = element;
-      if (child.kind == Expr::Kind::kOperand) child.operand.type = element;
-    } else if (child.type == pg::type::kUnknown) {
-      child = opaque();
-    }
+    if (child.type != pg::type::kUnknown) continue;
+    std::optional<Expr> read;
+    if (element != pg::Oid::kInvalid) read = coerce(child, element);
+    child = read ? *std::move(read) : make_opaque(pg::Oid::kInvalid, {child});
   }
   return array;
 }

@@ -4,6 +4,7 @@
 
 #include "sql/resolver.h"
 #include "sql/safety.h"
+#include "sql/tree.h"
 
 namespace pgcache::sql {
 namespace {
@@ -11,7 +12,9 @@ namespace {
 using pg::Oid;
 
 constexpr int kViewDepthMax = 16;
-constexpr std::size_t kUsesMax = 100;
+constexpr std::size_t kUsesMax = 200;
+constexpr std::size_t kConstraintsMax = 20;  // CHECK constraints of one table
+constexpr std::size_t kPartitionsMax = 200;
 
 std::string_view alias_name(const PgQuery__Alias* alias) {
   return alias == nullptr ? std::string_view() : std::string_view(alias->aliasname);
@@ -87,7 +90,7 @@ Resolver::FromResult Resolver::make_item(FromNode node, std::vector<ScopeColumn>
       if (i < columns.size()) {
         columns[i].name = name;
       } else if (opaque) {
-        columns.push_back({name, {}});
+        columns.push_back({name, make_opaque(Oid::kInvalid, {})});
       }
     }
   }
@@ -125,14 +128,8 @@ Resolver::FromResult Resolver::resolve_range_var(const PgQuery__RangeVar& var) {
 }
 
 Resolver::FromResult Resolver::resolve_cte_reference(const PgQuery__RangeVar& var, Cte& cte) {
-  // The first reference is like a subquery in its place. Another one stands for rows of its own,
-  // and needs all of them.
-  SelectResult result{cte.columns, cte.opaque, std::nullopt};
-  if (!cte.referenced) result.block = cte.block;
-  FromResult item = from_subquery(std::move(result), var.alias, cte.name);
-  if (cte.referenced && cte.block) query_.blocks[*cte.block].nested = false;
-  cte.referenced = true;
-  return item;
+  if (!cte.ready) cte.referenced_early = true;
+  return from_subquery({cte.columns, cte.opaque, cte.block}, var.alias, cte.name);
 }
 
 const pg::Relation* Resolver::find_relation(const PgQuery__RangeVar& var) {
@@ -207,23 +204,102 @@ Resolver::FromResult Resolver::resolve_table(const PgQuery__RangeVar& var,
   FromNode node;
   node.kind = FromNode::Kind::kTable;
   node.use = static_cast<std::uint32_t>(query_.uses.size());
-  query_.uses.push_back({&relation, var.inh != 0, std::vector<bool>(relation.columns.size())});
+  query_.uses.emplace_back();
+  query_.uses.back().relation = &relation;
+  query_.uses.back().inherit = var.inh != 0;
   std::vector<ScopeColumn> columns;
   columns.reserve(relation.columns.size());
   for (std::size_t i = 0; i < relation.columns.size(); ++i) {
-    ScopeColumn& column = columns.emplace_back(ScopeColumn{relation.columns[i].name, {}});
+    const pg::Column& c = relation.columns[i];
+    ScopeColumn& column = columns.emplace_back(ScopeColumn{c.name, {}});
     column.expr.kind = Expr::Kind::kColumn;
-    column.expr.type = relation.columns[i].type;
+    column.expr.type = c.type;
     column.expr.use = node.use;
     column.expr.column = static_cast<std::uint32_t>(i);
+    column.expr.collation = {c.collation, c.collation_deterministic, c.collation_is_c,
+                             c.ascii_case};
   }
   FromResult result =
       make_item(std::move(node), std::move(columns), false, var.alias, relation.name);
+  resolve_constraints(result.node.use);
   ScopeRelation& item = result.scope.relations.front();
   if (var.alias == nullptr) item.table = &relation;
   item.has_system_columns = true;
   result.scope.has_system_columns = true;
   return result;
+}
+
+// CHECK constraints and the bounds of partitions, from the catalog. What is not understood is left
+// out: it only ever narrows.
+void Resolver::resolve_constraints(std::uint32_t use) {
+  const pg::Relation& relation = *query_.uses[use].relation;
+  if (failed()) return;
+  const auto add = [&](const std::string& text, std::vector<Expr>& list) {
+    if (std::optional<Expr> condition = resolve_constraint(text, use)) {
+      list.push_back(*std::move(condition));
+    }
+  };
+  std::vector<Expr> checks;
+  for (std::size_t i = 0; i < relation.checks.size() && i < kConstraintsMax; ++i) {
+    add(relation.checks[i], checks);
+  }
+  if (!relation.partition_constraint.empty()) add(relation.partition_constraint, checks);
+  query_.uses[use].checks = std::move(checks);
+  if (!query_.uses[use].inherit || relation.kind != 'p') return;
+  std::size_t resolved = 0;
+  for (const Oid oid : relation.descendants) {
+    const pg::Relation* const child = catalog_.find_relation(oid);
+    if (child == nullptr || child->partition_constraint.empty()) continue;
+    if (++resolved > kPartitionsMax) break;
+    std::vector<Expr> bounds;
+    add(child->partition_constraint, bounds);
+    if (!bounds.empty()) query_.uses[use].member_bounds.emplace_back(oid, std::move(bounds[0]));
+  }
+}
+
+std::optional<Expr> Resolver::resolve_constraint(const std::string& text, std::uint32_t use) {
+  const std::string select = "SELECT " + text;
+  const auto parsed = ParseTree::parse(select, select);
+  const ParseTree* const tree = std::get_if<ParseTree>(&parsed);
+  const Node* const statement =
+      tree != nullptr && tree->statement_count() == 1 ? tree->statement(0) : nullptr;
+  if (statement == nullptr || statement->node_case != PG_QUERY__NODE__NODE_SELECT_STMT ||
+      statement->select_stmt->n_target_list != 1) {
+    return std::nullopt;
+  }
+  const Node* const target = statement->select_stmt->target_list[0];
+  if (target->node_case != PG_QUERY__NODE__NODE_RES_TARGET) return std::nullopt;
+  FromScope columns;
+  const pg::Relation& relation = *query_.uses[use].relation;
+  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
+    const pg::Column& c = relation.columns[i];
+    ScopeColumn& column = columns.columns.emplace_back(ScopeColumn{c.name, {}});
+    column.expr.kind = Expr::Kind::kColumn;
+    column.expr.type = c.type;
+    column.expr.use = use;
+    column.expr.column = static_cast<std::uint32_t>(i);
+    column.expr.collation = {c.collation, c.collation_deterministic, c.collation_is_c,
+                             c.ascii_case};
+  }
+  Source source;
+  source.text = select;
+  source.search_path = {kPgCatalog};
+  source.in_view = true;
+  std::swap(source_, source);
+  const bool user_types = user_types_;
+  const std::size_t notes = notes_.size();
+  const std::size_t uses = query_.uses.size();
+  const Scope scope{&columns, nullptr, nullptr};
+  Expr condition = as_condition(resolve_expr(target->res_target->val, scope));
+  std::swap(source_, source);
+  // It is no part of the statement: what cannot be understood, or says something about it, goes.
+  const bool understood = !failed() && query_.uses.size() == uses;
+  failure_.reset();
+  user_types_ = user_types;
+  notes_.resize(notes);
+  if (!understood) return std::nullopt;
+  each_expr(condition, [](Expr& part) { part.note = -1; });
+  return condition;
 }
 
 // The definition was written out under an empty search path: what has no schema is in pg_catalog.
@@ -261,9 +337,9 @@ Resolver::FromResult Resolver::resolve_view(const PgQuery__RangeVar& var,
   for (std::size_t i = 0; i < view.columns.size(); ++i) {
     result.columns[i].name = view.columns[i].name;
     Expr& expr = result.columns[i].expr;
-    if (expr.kind == Expr::Kind::kColumn && expr.type == view.columns[i].type) continue;
-    expr = {};
-    expr.type = view.columns[i].type;
+    if (expr.type == view.columns[i].type) continue;
+    expr = make_opaque(view.columns[i].type, {std::move(expr)});
+    query_.blocks[*result.block].outputs[i] = expr;
     touch_type(expr.type);
   }
   FromResult item = from_subquery(std::move(result), var.alias, view.name);
@@ -271,22 +347,44 @@ Resolver::FromResult Resolver::resolve_view(const PgQuery__RangeVar& var,
   return item;
 }
 
-// Columns that a single SELECT passes on stay what they are; all others are computed.
+std::uint32_t Resolver::add_use_of(std::uint32_t block) {
+  if (query_.uses.size() >= kUsesMax) fail(BypassReason::kTooComplex, "relations");
+  TableUse use;
+  use.block = block;
+  query_.uses.push_back(std::move(use));
+  return static_cast<std::uint32_t>(query_.uses.size() - 1);
+}
+
+std::vector<ScopeColumn> Resolver::columns_of(const SelectResult& subquery,
+                                              std::uint32_t use) const {
+  std::vector<ScopeColumn> columns;
+  for (std::size_t i = 0; i < subquery.columns.size(); ++i) {
+    const Expr& inner = subquery.columns[i].expr;
+    ScopeColumn& column = columns.emplace_back(ScopeColumn{subquery.columns[i].name, {}});
+    column.expr.type = inner.type == pg::type::kUnknown ? pg::type::kText : inner.type;
+    if (subquery.opaque) continue;
+    column.expr.kind = Expr::Kind::kColumn;
+    column.expr.use = use;
+    column.expr.column = static_cast<std::uint32_t>(i);
+    column.expr.collation = inner.collation;
+  }
+  return columns;
+}
+
 Resolver::FromResult Resolver::from_subquery(SelectResult subquery, const PgQuery__Alias* alias,
                                              std::string_view own_name) {
   FromNode node;
-  if (subquery.block) {
-    node.kind = FromNode::Kind::kBlock;
-    node.block = *subquery.block;
-    query_.blocks[*subquery.block].nested = true;
+  if (!subquery.block) {  // recursion
+    for (ScopeColumn& column : subquery.columns) {
+      column.expr = make_opaque(column.expr.type, {});
+    }
+    return make_item(std::move(node), std::move(subquery.columns), subquery.opaque, alias,
+                     own_name);
   }
-  for (ScopeColumn& column : subquery.columns) {
-    if (subquery.block && column.expr.kind == Expr::Kind::kColumn) continue;
-    Expr computed;
-    computed.type = column.expr.type == pg::type::kUnknown ? pg::type::kText : column.expr.type;
-    column.expr = computed;
-  }
-  return make_item(std::move(node), std::move(subquery.columns), subquery.opaque, alias, own_name);
+  node.kind = FromNode::Kind::kBlock;
+  node.use = add_use_of(*subquery.block);
+  std::vector<ScopeColumn> columns = columns_of(subquery, node.use);
+  return make_item(std::move(node), std::move(columns), subquery.opaque, alias, own_name);
 }
 
 Resolver::FromResult Resolver::resolve_range_subselect(const PgQuery__RangeSubselect& item,
@@ -304,6 +402,7 @@ Resolver::FromResult Resolver::resolve_range_function(const PgQuery__RangeFuncti
   const Scope lateral{&left, outer, nullptr};
   std::vector<ScopeColumn> columns;
   std::string name;
+  FromNode from;
   const auto add_definitions = [&](const Nodes& definitions) {
     for (const Node* node : definitions) {
       if (node->node_case != PG_QUERY__NODE__NODE_COLUMN_DEF ||
@@ -321,14 +420,14 @@ Resolver::FromResult Resolver::resolve_range_function(const PgQuery__RangeFuncti
     }
     const Node* const function = node->list->items[0];
     if (name.empty()) name = output_name(function);
-    resolve_expr(function, lateral);
+    from.exprs.push_back(resolve_expr(function, lateral));
     if (node->list->n_items > 1 && node->list->items[1]->node_case == PG_QUERY__NODE__NODE_LIST) {
       const PgQuery__List& definitions = *node->list->items[1]->list;
       add_definitions(list_of(definitions.n_items, definitions.items));
     }
   }
   add_definitions(list_of(item.n_coldeflist, item.coldeflist));
-  return make_item({}, std::move(columns), true, item.alias, name);
+  return make_item(std::move(from), std::move(columns), true, item.alias, name);
 }
 
 // ---------------------------------------------------------------- joins
@@ -368,6 +467,29 @@ Resolver::FromResult Resolver::resolve_join(const PgQuery__JoinExpr& join, const
                    join.alias, {});
 }
 
+// What a column of USING shows.
+Expr Resolver::merge_columns(JoinKind join, const Expr& left, const Expr& right) const {
+  const bool same = left.type == right.type && left.type != Oid::kInvalid;
+  if (!same) return make_opaque(Oid::kInvalid, {left, right});
+  switch (join) {
+    case JoinKind::kInner:
+    case JoinKind::kLeft:
+      return left;
+    case JoinKind::kRight:
+      return right;
+    case JoinKind::kFull:
+      break;
+  }
+  const std::optional<Collation> collation = common_collation({left, right});
+  if (!is_value(left) || !is_value(right) || !collation) {
+    return make_opaque(left.type, {left, right});
+  }
+  Expr both = make_expr(Expr::Kind::kCoalesce, {left, right});
+  both.type = left.type;
+  both.collation = *collation;
+  return both;
+}
+
 // USING and NATURAL: each named pair is compared and becomes one column, in front of the others.
 void Resolver::join_columns(const PgQuery__JoinExpr& join, const FromScope& left,
                             const FromScope& right, FromResult& result) {
@@ -384,31 +506,16 @@ void Resolver::join_columns(const PgQuery__JoinExpr& join, const FromScope& left
       if (shared) names.push_back(column.name);
     }
   }
-  PgQuery__String equals_text = PG_QUERY__STRING__INIT;
-  std::string sign = "=";
-  equals_text.sval = sign.data();
-  Node equals = PG_QUERY__NODE__INIT;
-  equals.node_case = PG_QUERY__NODE__NODE_STRING;
-  equals.string = &equals_text;
-  Expr on;
-  on.kind = Expr::Kind::kAnd;
+  Expr on = make_expr(Expr::Kind::kAnd, {});
   std::vector<ScopeColumn> merged;
   for (const std::string& name : names) {
     const ScopeColumn* const l = find_unique(left.columns, name);
     const ScopeColumn* const r = find_unique(right.columns, name);
     if (l == nullptr || r == nullptr) return fail(BypassReason::kUnknownColumn, name);
-    mark(l->expr);
-    mark(r->expr);
-    on.children.push_back(apply_operator({&equals}, &l->expr, r->expr));
-    ScopeColumn column{name, {}};
-    if (l->expr.type == r->expr.type) {
-      column.expr.type = l->expr.type;
-      if (result.node.join == JoinKind::kRight) column.expr = r->expr;
-      if (result.node.join == JoinKind::kInner || result.node.join == JoinKind::kLeft) {
-        column.expr = l->expr;
-      }
-    }
-    merged.push_back(std::move(column));
+    touch(l->expr);
+    touch(r->expr);
+    on.children.push_back(apply_named("=", l->expr, r->expr));
+    merged.push_back({name, merge_columns(result.node.join, l->expr, r->expr)});
   }
   result.node.on = std::move(on);
   result.scope = left;

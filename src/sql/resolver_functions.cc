@@ -2,19 +2,15 @@
 // Functions and casts. A call is safe when every function that it may resolve to is.
 #include <algorithm>
 
+#include "pg/function.h"
 #include "sql/resolver.h"
 #include "sql/safety.h"
+#include "sql/tree.h"
 
 namespace pgcache::sql {
 namespace {
 
 using pg::Oid;
-
-Expr opaque(Oid type = Oid::kInvalid) {
-  Expr expr;
-  expr.type = type;
-  return expr;
-}
 
 bool is_integer(Oid type) {
   return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8;
@@ -61,13 +57,18 @@ Expr Resolver::accept_functions(Candidates candidates, const std::vector<Expr>& 
       }
       return false;
     });
+    // PostgreSQL has no functions of its own on varchar, but takes those on text.
+    const bool by_users = std::any_of(candidates.begin(), candidates.end(),
+                                      [](const auto* f) { return !is_builtin(f->oid); });
     Candidates exact;
     const bool typed = std::any_of(arguments.begin(), arguments.end(),
                                    [](const Expr& e) { return is_known(e.type); });
     for (const pg::Function* function : candidates) {
       bool matches = typed;
       for (std::size_t i = 0; i < arguments.size(); ++i) {
-        const Oid type = arguments[i].type;
+        Oid type = arguments[i].type;
+        if (!by_users) type = base_type(catalog_, type);
+        if (!by_users && type == pg::type::kVarchar) type = pg::type::kText;
         matches = matches && (type == pg::type::kUnknown || type == parameter_type(*function, i));
       }
       if (matches) exact.push_back(function);
@@ -78,6 +79,7 @@ Expr Resolver::accept_functions(Candidates candidates, const std::vector<Expr>& 
     fail(BypassReason::kUnknownFunction, name);
     return {};
   }
+  const pg::Function* const chosen = candidates.size() == 1 ? candidates[0] : nullptr;
   Oid result = candidates[0]->result;
   for (const pg::Function* function : candidates) {
     if (!is_safe_function(*function)) fail(BypassReason::kVolatileFunction, name);
@@ -98,8 +100,14 @@ Expr Resolver::accept_functions(Candidates candidates, const std::vector<Expr>& 
       settle_timeless(arguments[i]);
     }
   }
+  if (failed()) return {};
+  if (chosen != nullptr && positional && chosen->kind == 'f' && !chosen->returns_set &&
+      chosen->args.size() == arguments.size() && chosen->variadic == Oid::kInvalid) {
+    std::optional<Expr> call = make_call(chosen->oid, result, arguments, chosen->args);
+    if (call) return *std::move(call);
+  }
   const pg::Type* const type = catalog_.find_type(result);
-  return opaque(type == nullptr || type->kind == 'p' ? Oid::kInvalid : result);
+  return make_opaque(type == nullptr || type->kind == 'p' ? Oid::kInvalid : result, arguments);
 }
 
 Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scope) {
@@ -116,11 +124,16 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
     if (named) positional = false;
     arguments.push_back(resolve_expr(named ? node->named_arg_expr->arg : node, scope));
   }
+  std::vector<Expr> more;  // what it reads besides its arguments
   for (const Node* node : list_of(call.n_agg_order, call.agg_order)) {
-    resolve_sort(node, scope, nullptr);
+    more.push_back(resolve_sort(node, scope, nullptr));
   }
-  if (call.agg_filter != nullptr) resolve_condition(call.agg_filter, scope);
-  if (call.over != nullptr) resolve_windows(*call.over, scope);
+  if (call.agg_filter != nullptr) more.push_back(resolve_condition(call.agg_filter, scope));
+  LevelFacts::Window window;
+  if (call.over != nullptr) {
+    window.name = call.over->name[0] != '\0' ? call.over->name : call.over->refname;
+    window.partition = resolve_window(*call.over, scope, more);
+  }
   if (failed()) return {};
   Candidates candidates = find_functions(name.schema, name.name, arguments.size(), !positional);
   const bool aggregates =
@@ -128,11 +141,20 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
       call.agg_filter != nullptr || call.n_agg_order > 0 ||
       std::any_of(candidates.begin(), candidates.end(),
                   [](const pg::Function* f) { return f->kind == 'a' || f->kind == 'w'; });
-  for (const Scope* level = &scope; aggregates && level != nullptr; level = level->outer) {
+  const bool sets = std::any_of(candidates.begin(), candidates.end(),
+                                [](const pg::Function* f) { return f->returns_set; });
+  for (const Scope* level = &scope; level != nullptr; level = level->outer) {
     if (level->facts == nullptr) continue;
-    level->facts->aggregates = true;
-    level->facts->windows = level->facts->windows || call.over != nullptr;
+    level->facts->aggregates = level->facts->aggregates || (aggregates && call.over == nullptr);
+    level->facts->set_returning = level->facts->set_returning || sets;
+    if (call.over != nullptr) level->facts->windows.push_back(window);
   }
+  const auto with_more = [&](Expr result) {
+    if (!aggregates) return result;
+    more.push_back(std::move(result));
+    const Oid type = more.back().type;
+    return make_opaque(type, std::move(more));
+  };
   // f(x) may also mean a cast to a type f, which then reads x.
   if (arguments.size() == 1 && positional) {
     for (const Oid schema : source_.search_path) {
@@ -140,10 +162,10 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
       if (type == nullptr || is_builtin(type->oid)) continue;
       touch_type(type->oid);
       accept_functions(std::move(candidates), arguments, false, name.name);
-      return {};
+      return make_opaque(Oid::kInvalid, std::move(arguments));
     }
   }
-  return accept_functions(std::move(candidates), arguments, positional, name.name);
+  return with_more(accept_functions(std::move(candidates), arguments, positional, name.name));
 }
 
 void Resolver::check_field_function(std::string_view name) {
@@ -161,7 +183,7 @@ Expr Resolver::resolve_cast(const PgQuery__TypeCast& cast, const Scope& scope) {
   }
   const Oid target = resolve_type(*cast.type_name);
   if (failed()) return {};
-  const bool has_typmod = cast.type_name->n_typmods > 0;
+  const std::optional<std::int32_t> typmod = typmod_of(*cast.type_name, target);
   const pg::Type* const type = catalog_.find_type(target);
   // ARRAY[...]::t[] casts the elements.
   if (cast.arg->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && type->element != Oid::kInvalid) {
@@ -172,31 +194,62 @@ Expr Resolver::resolve_cast(const PgQuery__TypeCast& cast, const Scope& scope) {
     for (Expr& element : resolve_all(list_of(elements.n_elements, elements.elements), scope)) {
       if (failed()) return {};
       if (element.kind == Expr::Kind::kArray) array.kind = Expr::Kind::kOpaque;
-      array.children.push_back(apply_cast(std::move(element), type->element, has_typmod));
+      array.children.push_back(apply_cast(std::move(element), type->element, typmod));
     }
-    if (array.kind == Expr::Kind::kOpaque) array.children.clear();
     return array;
   }
-  return apply_cast(resolve_expr(cast.arg, scope), target, has_typmod);
+  return apply_cast(resolve_expr(cast.arg, scope), target, typmod);
+}
+
+// Only in texts of which no literal is lifted: else it is another one in another text of the shape.
+std::optional<std::int32_t> Resolver::typmod_of(const PgQuery__TypeName& name, Oid type) const {
+  if (name.n_typmods == 0) return -1;
+  if (source_.shape != nullptr && !source_.shape->literals.empty()) return std::nullopt;
+  std::vector<std::int32_t> numbers;
+  for (const Node* node : list_of(name.n_typmods, name.typmods)) {
+    if (node->node_case != PG_QUERY__NODE__NODE_A_CONST ||
+        node->a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL) {
+      return std::nullopt;
+    }
+    numbers.push_back(node->a_const->ival->ival);
+  }
+  constexpr std::int32_t kHeader = 4;
+  const bool one = numbers.size() == 1;
+  if (type == pg::type::kVarchar || type == pg::type::kBpchar) {
+    return one ? std::optional(numbers[0] + kHeader) : std::nullopt;
+  }
+  if (type == pg::type::kTimestamp || type == pg::type::kTime) {
+    return one ? std::optional(numbers[0]) : std::nullopt;
+  }
+  if (type != pg::type::kNumeric || numbers.size() > 2) return std::nullopt;
+  const std::int32_t scale = one ? 0 : numbers[1];
+  return ((numbers[0] << 16) | (scale & 0x7ff)) + kHeader;
 }
 
 // Input as a date or time reads 'now' as the current time. For literals and parameters that is
 // noted and looked at when their text is known; no other text may be read so.
-Expr Resolver::apply_cast(Expr expr, Oid target, bool has_typmod) {
+Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typmod) {
   if (failed()) return {};
   const bool timeless = reads_no_time(catalog_, target);
-  const bool readable = !has_typmod && pg::family_of(target).has_value() &&
+  const bool plain = typmod == -1;
+  const bool readable = plain && pg::value_type_of(catalog_, target) != nullptr &&
                         target != pg::type::kName && expr.kind == Expr::Kind::kOperand;
+  const auto read = [&]() {
+    std::optional<Expr> operand = read_as(expr, target);
+    if (operand) operand->type = target;
+    return operand ? *std::move(operand) : make_opaque(target, {expr});
+  };
   if (expr.type == pg::type::kUnknown) {
     if (base_type(catalog_, target) == target) {
       settle(expr, target);
     } else if (timeless) {
       settle_timeless(expr);
     }
-    if (!readable) return opaque(target);
-    expr.operand.type = target;
-    expr.type = target;
-    return expr;
+    if (expr.kind == Expr::Kind::kNull) {
+      expr.type = target;
+      return expr;
+    }
+    return readable ? read() : make_opaque(target, {std::move(expr)});
   }
   // A time without a zone gets that which the session's zone has today: it changes twice a year.
   if (base_type(catalog_, target) == pg::type::kTimetz && expr.type != pg::type::kTimetz &&
@@ -208,24 +261,38 @@ Expr Resolver::apply_cast(Expr expr, Oid target, bool has_typmod) {
                            is_text(expr.operand.type) && expr.note >= 0;
   if (direct_text) {
     if (!timeless) notes_[static_cast<std::size_t>(expr.note)].timeless = false;
-    if (!readable) return opaque(target);
-    expr.operand.type = target;
-    expr.type = target;
-    return expr;
+    return readable ? read() : make_opaque(target, {std::move(expr)});
   }
   if (!timeless && expr.type != target && !is_time_value(catalog_, expr.type)) {
     const pg::Type* const type = catalog_.find_type(target);
     fail(BypassReason::kVolatileCast, type == nullptr ? "" : type->name);
     return {};
   }
-  if (expr.type == target && !has_typmod) return expr;
+  if (expr.type == target && plain) return expr;
   const bool exact = is_integer(expr.type) ? is_integer(target) || target == pg::type::kNumeric
                                            : expr.type == target;
   if (readable && exact && is_integer(expr.operand.type)) {
     expr.type = target;
     return expr;
   }
-  return opaque(target);
+  return cast_value(std::move(expr), target, typmod);
+}
+
+Expr Resolver::cast_value(Expr expr, Oid target, std::optional<std::int32_t> typmod) {
+  const Oid from = base_type(catalog_, expr.type);
+  const pg::Cast* const cast = catalog_.find_cast(from, target);
+  const bool by_users =
+      cast != nullptr && cast->function != Oid::kInvalid && !is_builtin(cast->function);
+  if (!typmod || by_users || !is_value(expr) || !is_builtin(target) ||
+      !pg::can_cast(from, target)) {
+    return make_opaque(target, {std::move(expr)});
+  }
+  Expr out = make_expr(Expr::Kind::kCast, {});
+  out.type = target;
+  out.typmod = *typmod;
+  out.collation = expr.collation;
+  out.children.push_back(std::move(expr));
+  return out;
 }
 
 // Casts can be applied without being written. One that is not safe rules out every query that

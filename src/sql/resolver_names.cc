@@ -6,6 +6,7 @@
 
 #include "sql/resolver.h"
 #include "sql/safety.h"
+#include "sql/tree.h"
 
 namespace pgcache::sql {
 namespace {
@@ -108,16 +109,15 @@ bool Resolver::visible(Oid schema, std::string_view named) const {
 
 // ---------------------------------------------------------------- columns
 
-void Resolver::mark(const Expr& expr) {
-  if (expr.kind != Expr::Kind::kColumn) return;
-  TableUse& use = query_.uses[expr.use];
-  if (use.columns_read[expr.column]) return;
-  use.columns_read[expr.column] = true;
-  touch_type(expr.type);
+Expr Resolver::touch(Expr expr) {
+  if (expr.kind == Expr::Kind::kColumn) touch_type(expr.type);
+  return expr;
 }
 
-void Resolver::mark_all(const ScopeRelation& relation) {
-  for (const ScopeColumn& column : relation.columns) mark(column.expr);
+std::vector<Expr> Resolver::touch_all(const ScopeRelation& relation) {
+  std::vector<Expr> out;
+  for (const ScopeColumn& column : relation.columns) out.push_back(touch(column.expr));
+  return out;
 }
 
 Expr Resolver::resolve_column(const PgQuery__ColumnRef& ref, const Scope& scope) {
@@ -149,22 +149,24 @@ Expr Resolver::resolve_row(const std::vector<std::string_view>& names, const Sco
     fail(BypassReason::kUnknownColumn, "*");
     return {};
   }
-  mark_all(*relation);
   user_types_ = true;
-  return {};
+  return make_opaque(Oid::kInvalid, touch_all(*relation));
 }
 
 // The name is a column of a relation whose columns we do not all know, or else of an enclosing
 // query: whatever it might be there is read.
-void Resolver::mark_outer(std::string_view name, const Scope* scope) {
+std::vector<Expr> Resolver::outer_candidates(std::string_view name, const Scope* scope) {
+  std::vector<Expr> out;
   for (; scope != nullptr; scope = scope->outer) {
     for (const ScopeColumn& column : scope->from->columns) {
-      if (column.name == name) mark(column.expr);
+      if (column.name == name) out.push_back(touch(column.expr));
     }
     for (const ScopeRelation& relation : scope->from->relations) {
-      if (relation.alias == name) mark_all(relation);
+      if (relation.alias != name) continue;
+      for (Expr& expr : touch_all(relation)) out.push_back(std::move(expr));
     }
   }
+  return out;
 }
 
 Expr Resolver::resolve_unqualified(std::string_view name, const Scope& scope) {
@@ -183,17 +185,13 @@ Expr Resolver::resolve_unqualified(std::string_view name, const Scope& scope) {
       }
       found = &column;
     }
-    if (found != nullptr) {
-      mark(found->expr);
-      return found->expr;
-    }
+    if (found != nullptr) return touch(found->expr);
     if (level->from->has_system_columns && is_system_column(name)) {
       fail(BypassReason::kSystemColumn, name);
       return {};
     }
     if (level->from->opaque) {
-      mark_outer(name, level);
-      return {};
+      return make_opaque(Oid::kInvalid, outer_candidates(name, level));
     }
   }
   if (std::optional<Expr> row = whole_row(name, &scope)) return *std::move(row);
@@ -205,9 +203,8 @@ std::optional<Expr> Resolver::whole_row(std::string_view alias, const Scope* sco
   for (; scope != nullptr; scope = scope->outer) {
     for (const ScopeRelation& relation : scope->from->relations) {
       if (relation.alias != alias) continue;
-      mark_all(relation);
       user_types_ = true;
-      return Expr{};
+      return make_opaque(Oid::kInvalid, touch_all(relation));
     }
   }
   return std::nullopt;
@@ -247,11 +244,8 @@ Expr Resolver::resolve_qualified(std::string_view schema, std::string_view relat
     }
     match = &column;
   }
-  if (match != nullptr) {
-    mark(match->expr);
-    return match->expr;
-  }
-  if (found->opaque) return {};
+  if (match != nullptr) return touch(match->expr);
+  if (found->opaque) return make_opaque(Oid::kInvalid, touch_all(*found));
   fail(found->has_system_columns && is_system_column(name) ? BypassReason::kSystemColumn
                                                            : BypassReason::kUnknownColumn,
        name);
@@ -440,20 +434,6 @@ void Resolver::settle_timeless(const Expr& expr) {
 
 void Resolver::settle_neutral(const Expr& expr) {
   if (expr.note >= 0) notes_[static_cast<std::size_t>(expr.note)].neutral = true;
-}
-
-Oid Resolver::unify(const std::vector<Expr>& exprs) {
-  Oid type = pg::type::kUnknown;
-  for (const Expr& expr : exprs) {
-    if (expr.type == pg::type::kUnknown || expr.type == type) continue;
-    if (expr.type == Oid::kInvalid || type != pg::type::kUnknown) return Oid::kInvalid;
-    type = expr.type;
-  }
-  // PostgreSQL unifies on the base type of domains.
-  if (type != base_type(catalog_, type)) return Oid::kInvalid;
-  if (type == pg::type::kUnknown) type = pg::type::kText;
-  for (const Expr& expr : exprs) settle(expr, type);
-  return type;
 }
 
 void Resolver::finish_notes(CacheableQuery& out) {

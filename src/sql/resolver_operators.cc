@@ -5,6 +5,7 @@
 
 #include "sql/resolver.h"
 #include "sql/safety.h"
+#include "sql/tree.h"
 
 namespace pgcache::sql {
 namespace {
@@ -42,30 +43,33 @@ bool is_number(Oid type) {
   return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8 ||
          type == pg::type::kNumeric;
 }
-bool is_text(Oid type) { return type == pg::type::kText || type == pg::type::kVarchar; }
 
-Expr opaque_bool() {
-  Expr expr;
-  expr.type = pg::type::kBool;
-  return expr;
+bool is_known(Oid type) { return type != Oid::kInvalid && type != pg::type::kUnknown; }
+
+std::vector<Expr> both(const Expr* left, const Expr& right) {
+  std::vector<Expr> out;
+  if (left != nullptr) out.push_back(*left);
+  out.push_back(right);
+  return out;
 }
 
 }  // namespace
 
-const pg::Column& Resolver::column_of(const Expr& expr) const {
-  return query_.uses[expr.use].relation->columns[expr.column];
-}
-
 // ---------------------------------------------------------------- safety
 
 // The types with which PostgreSQL looks for an operator. It takes an untyped operand to have the
-// type of the other one, and has no operators of its own on varchar but those of text.
-static void effective_types(Oid& left, Oid& right) {
+// type of the other one, a domain for its base type, and has no operators of its own on varchar but
+// those of text.
+namespace {
+void effective_types(const pg::Catalog& catalog, Oid& left, Oid& right) {
+  left = base_type(catalog, left);
+  right = base_type(catalog, right);
   if (left == pg::type::kVarchar) left = pg::type::kText;
   if (right == pg::type::kVarchar) right = pg::type::kText;
   if (left == pg::type::kUnknown) left = right;
   if (right == pg::type::kUnknown) right = left;
 }
+}  // namespace
 
 Oid Resolver::accept_operator(const pg::Operator& op, const Expr* left, const Expr& right) {
   const pg::Function* const function = catalog_.find_function(op.function);
@@ -81,28 +85,39 @@ Oid Resolver::accept_operator(const pg::Operator& op, const Expr* left, const Ex
   return result == nullptr || result->kind == 'p' ? Oid::kInvalid : op.result;
 }
 
-Oid Resolver::check_operator(const Nodes& name, const Expr* left, const Expr& right) {
+Resolver::OperatorChoice Resolver::check_operator(const Nodes& name, const Expr* left,
+                                                  const Expr& right) {
   const QualifiedName qualified = split_name(name);
   std::vector<const pg::Operator*> candidates;
-  bool varchar_by_users = false;
+  bool by_users = false;  // on the very types that effective_types() looks through
+  Oid left_type = left == nullptr ? Oid::kInvalid : left->type;
+  Oid right_type = right.type;
   for (const pg::Operator& op : catalog_.operators_named(qualified.name)) {
     if (!visible(op.schema, qualified.schema)) continue;
     if ((left == nullptr) != (op.left == Oid::kInvalid)) continue;
     candidates.push_back(&op);
-    varchar_by_users =
-        varchar_by_users || (!is_builtin(op.oid) && (is_builtin(op.left) || is_builtin(op.right)));
+    by_users =
+        by_users || (!is_builtin(op.oid) && (is_builtin(op.left) || is_builtin(op.right) ||
+                                             op.left == left_type || op.right == right_type));
   }
-  Oid left_type = left == nullptr ? Oid::kInvalid : left->type;
-  Oid right_type = right.type;
-  if (left != nullptr && !varchar_by_users) effective_types(left_type, right_type);
-  const auto known = [](Oid type) { return type != Oid::kInvalid && type != pg::type::kUnknown; };
-  if (known(right_type) && (left == nullptr || known(left_type))) {
+  if (left != nullptr && !by_users) effective_types(catalog_, left_type, right_type);
+  if (is_known(right_type) && (left == nullptr || is_known(left_type))) {
     std::vector<const pg::Operator*> exact;
     for (const pg::Operator* op : candidates) {
       if (op->left == left_type && op->right == right_type) exact.push_back(op);
     }
     // More than one: in several schemas. The order of the path would tell; all must be safe then.
-    if (exact.size() == 1) return accept_operator(*exact[0], left, right);
+    if (exact.size() == 1) return {accept_operator(*exact[0], left, right), exact[0]};
+    // Of the operators that two different numbers may be coerced to, the one that takes one of them
+    // as it is (manual, 10.2, step 3c).
+    if (exact.empty() && !by_users && left != nullptr && is_number(left_type) &&
+        is_number(right_type)) {
+      const Oid wide = left_type == pg::type::kNumeric ? left_type : right_type;
+      const pg::Operator* const op = catalog_.find_operator(kPgCatalog, qualified.name, wide, wide);
+      if (op != nullptr && wide == pg::type::kNumeric && visible(kPgCatalog, qualified.schema)) {
+        return {accept_operator(*op, left, right), op};
+      }
+    }
   }
   std::erase_if(candidates, [&](const pg::Operator* op) {
     return (left != nullptr && !may_coerce(catalog_, left->type, op->left)) ||
@@ -110,22 +125,22 @@ Oid Resolver::check_operator(const Nodes& name, const Expr* left, const Expr& ri
   });
   if (candidates.empty()) {
     fail(BypassReason::kUnknownOperator, qualified.name);
-    return Oid::kInvalid;
+    return {};
   }
-  Oid result = Oid::kInvalid;
+  OperatorChoice choice;
   bool left_timeless = true;
   bool right_timeless = true;
   Expr nothing;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const pg::Operator& op = *candidates[i];
     const Oid type = accept_operator(op, left == nullptr ? nullptr : &nothing, nothing);
-    result = i == 0 || result == type ? type : Oid::kInvalid;
+    choice.result = i == 0 || choice.result == type ? type : Oid::kInvalid;
     left_timeless = left_timeless && reads_no_time(catalog_, op.left);
     right_timeless = right_timeless && reads_no_time(catalog_, op.right);
   }
   if (left != nullptr && left_timeless) settle_timeless(*left);
   if (right_timeless) settle_timeless(right);
-  return result;
+  return choice;
 }
 
 void Resolver::check_sort_operator(const Nodes& name) {
@@ -136,15 +151,29 @@ void Resolver::check_sort_operator(const Nodes& name) {
 
 // ---------------------------------------------------------------- comparisons
 
-// No other operator of this name can be meant for values of built-in types.
-bool Resolver::is_builtin_comparison(std::string_view schema, std::string_view name) const {
+// No other operator of this name can be meant for values of these types, or of built-in ones.
+bool Resolver::is_builtin_comparison(std::string_view schema, std::string_view name,
+                                     const Expr& left, const Expr& right) const {
   if (!comparison_of(name)) return false;
   if (schema.empty() ? !in_path(kPgCatalog) : schema != "pg_catalog") return false;
+  const auto concerns = [&](Oid type) {
+    return is_builtin(type) || type == left.type || type == right.type;
+  };
   const std::vector<pg::Operator>& operators = catalog_.operators_named(name);
   return std::none_of(operators.begin(), operators.end(), [&](const pg::Operator& op) {
     return op.schema != kPgCatalog && visible(op.schema, schema) &&
-           (is_builtin(op.left) || is_builtin(op.right));
+           (concerns(op.left) || concerns(op.right));
   });
+}
+
+Expr Resolver::apply_named(std::string_view name, const Expr& left, const Expr& right) {
+  PgQuery__String text = PG_QUERY__STRING__INIT;
+  std::string copy(name);
+  text.sval = copy.data();
+  Node node = PG_QUERY__NODE__INIT;
+  node.node_case = PG_QUERY__NODE__NODE_STRING;
+  node.string = &text;
+  return apply_operator({&node}, &left, right);
 }
 
 Expr Resolver::apply_operator(const Nodes& name, const Expr* left, const Expr& right) {
@@ -152,13 +181,21 @@ Expr Resolver::apply_operator(const Nodes& name, const Expr* left, const Expr& r
   if (left != nullptr && left->kind == Expr::Kind::kRow && right.kind == Expr::Kind::kRow) {
     return apply_row_operator(name, *left, right);
   }
-  Expr result;
-  result.type = check_operator(name, left, right);
+  const OperatorChoice choice = check_operator(name, left, right);
+  if (failed()) return {};
   const QualifiedName qualified = split_name(name);
-  if (failed() || left == nullptr || !is_builtin_comparison(qualified.schema, qualified.name)) {
-    return result;
+  if (left != nullptr && is_builtin_comparison(qualified.schema, qualified.name, *left, right)) {
+    if (std::optional<Expr> c = compare(*comparison_of(qualified.name), *left, right)) return *c;
   }
-  return make_comparison(*comparison_of(qualified.name), *left, right);
+  if (choice.chosen != nullptr) {
+    std::vector<Oid> declared;
+    if (left != nullptr) declared.push_back(choice.chosen->left);
+    declared.push_back(choice.chosen->right);
+    std::optional<Expr> call =
+        make_call(choice.chosen->function, choice.result, both(left, right), declared);
+    if (call) return *std::move(call);
+  }
+  return make_opaque(choice.result, both(left, right));
 }
 
 Expr Resolver::apply_row_operator(const Nodes& name, const Expr& left, const Expr& right) {
@@ -166,63 +203,86 @@ Expr Resolver::apply_row_operator(const Nodes& name, const Expr& left, const Exp
     fail(BypassReason::kUnsupported, "row comparison");
     return {};
   }
-  Expr result;
-  result.type = pg::type::kBool;
-  const std::string_view sign = split_name(name).name;
-  if (sign == "=") result.kind = Expr::Kind::kAnd;
-  if (sign == "<>") result.kind = Expr::Kind::kOr;
+  std::vector<Expr> pairs;
   for (std::size_t i = 0; i < left.children.size() && !failed(); ++i) {
-    Expr pair = apply_operator(name, &left.children[i], right.children[i]);
-    if (result.kind != Expr::Kind::kOpaque) result.children.push_back(std::move(pair));
+    pairs.push_back(apply_operator(name, &left.children[i], right.children[i]));
   }
+  const std::string_view sign = split_name(name).name;
+  if (sign == "=") return make_expr(Expr::Kind::kAnd, std::move(pairs));
+  if (sign == "<>") return make_expr(Expr::Kind::kOr, std::move(pairs));
+  return make_opaque(pg::type::kBool, std::move(pairs));
+}
+
+std::optional<Expr> Resolver::compare(CompareOp op, Expr left, Expr right) {
+  if (!is_value(left) || !is_value(right)) return std::nullopt;
+  if (left.kind == Expr::Kind::kOperand && right.kind != Expr::Kind::kOperand) {
+    std::swap(left, right);
+    op = flip(op);
+  }
+  for (Expr* side : {&left, &right}) {
+    const Oid other = base_type(catalog_, (side == &left ? right : left).type);
+    const bool literal = side->type == pg::type::kUnknown;
+    // A number beside a float is converted to one.
+    const bool widened = side->kind == Expr::Kind::kOperand && is_number(side->type) &&
+                         pg::family_of(other) == pg::ValueFamily::kFloat;
+    if (!literal && !widened) continue;
+    if (!is_known(other)) return std::nullopt;
+    std::optional<Expr> read = coerce(*side, widened ? pg::type::kFloat8 : other);
+    if (!read) return std::nullopt;
+    *side = *std::move(read);
+  }
+  const pg::ValueTypePtr l = pg::value_type_of(catalog_, left.type);
+  const pg::ValueTypePtr r = pg::value_type_of(catalog_, right.type);
+  if (!l || !r || l->family != r->family) return std::nullopt;
+  if (!pg::family_of(l->oid) && l->oid != r->oid) return std::nullopt;
+  const std::optional<Collation> collation = common_collation({left, right});
+  if (!collation || !collation->deterministic) return std::nullopt;
+  Expr result = make_expr(Expr::Kind::kCompare, {});
+  result.op = op;
+  result.ordered = pg::is_ordered(*l, collation->is_c);
+  result.children.push_back(std::move(left));
+  result.children.push_back(std::move(right));
   return result;
 }
 
-Expr Resolver::make_comparison(CompareOp op, const Expr& left, const Expr& right) {
-  const bool left_column = left.kind == Expr::Kind::kColumn;
-  const bool right_column = right.kind == Expr::Kind::kColumn;
-  if (left_column && right_column) return compare_columns(op, left, right);
-  if (left_column && right.kind == Expr::Kind::kOperand) return compare_operand(op, left, right);
-  if (right_column && left.kind == Expr::Kind::kOperand) {
-    return compare_operand(flip(op), right, left);
+Expr Resolver::compare_with_array(const Nodes& name, const Expr& left, Expr array, bool all) {
+  // An untyped array has elements of the type that the operator wants beside the left side.
+  Expr element;
+  const bool untyped = array.type == pg::type::kUnknown;
+  const pg::Type* type = catalog_.find_type(base_type(catalog_, array.type));
+  element.type = untyped ? pg::type::kUnknown : type != nullptr ? type->element : Oid::kInvalid;
+  const OperatorChoice choice = check_operator(name, &left, element);
+  if (failed()) return {};
+  const Oid result_type = pg::type::kBool;
+  if (untyped && choice.chosen != nullptr) {
+    const pg::Type* const wanted = catalog_.find_type(choice.chosen->right);
+    if (wanted != nullptr && wanted->array != Oid::kInvalid) {
+      settle(array, wanted->array);
+      element.type = wanted->oid;
+      if (std::optional<Expr> read = coerce(array, wanted->array)) array = *std::move(read);
+    }
   }
-  return opaque_bool();
-}
-
-Expr Resolver::compare_columns(CompareOp op, const Expr& left, const Expr& right) {
-  const pg::Column& l = column_of(left);
-  const pg::Column& r = column_of(right);
-  const bool numbers = is_number(l.type) && is_number(r.type);
-  const bool texts = is_text(l.type) && is_text(r.type);
-  if (!numbers && !texts && l.type != r.type) return opaque_bool();
-  if (!pg::family_of(l.type) || !pg::family_of(r.type)) return opaque_bool();
-  if (l.collation != r.collation || !l.collation_deterministic || !r.collation_deterministic) {
-    return opaque_bool();
+  const Expr opaque = make_opaque(result_type, both(&left, array));
+  const QualifiedName qualified = split_name(name);
+  if (choice.chosen == nullptr || array.kind != Expr::Kind::kOperand || !is_known(array.type) ||
+      !is_builtin_comparison(qualified.schema, qualified.name, left, element)) {
+    return opaque;
   }
-  Expr result = opaque_bool();
-  result.kind = Expr::Kind::kCompare;
-  result.op = op;
-  result.children = {left, right};
-  return result;
-}
-
-Expr Resolver::compare_operand(CompareOp op, const Expr& column, Expr operand) {
-  const pg::Column& c = column_of(column);
-  if (!pg::family_of(c.type) || !c.collation_deterministic) return opaque_bool();
-  if (operand.type == pg::type::kUnknown) {
-    operand.operand.type = c.type == pg::type::kVarchar ? pg::type::kText : c.type;
-    operand.type = operand.operand.type;
-  } else {
-    const bool numbers = is_number(c.type) && is_number(operand.type);
-    const bool texts = is_text(c.type) && is_text(operand.type);
-    if (!numbers && !texts && operand.type != c.type) return opaque_bool();
+  const pg::ValueTypePtr values = pg::value_type_of(catalog_, array.type);
+  if (!values || !values->element) return opaque;
+  array.operand.value_type = values;
+  Expr one;
+  one.kind = Expr::Kind::kOperand;
+  one.type = element.type;
+  const std::optional<Expr> comparison = compare(*comparison_of(qualified.name), left, one);
+  if (!comparison || comparison->children[0].kind == Expr::Kind::kOperand ||
+      comparison->children[1].type != element.type) {
+    return opaque;
   }
-  if (pg::family_of(operand.operand.type) != pg::family_of(c.type)) return opaque_bool();
-  Expr result = opaque_bool();
-  result.kind = Expr::Kind::kCompare;
-  result.op = op;
-  result.children.push_back(column);
-  result.children.push_back(std::move(operand));
+  Expr result = *comparison;
+  result.kind = Expr::Kind::kAnyOf;
+  result.all = all;
+  result.children[1] = std::move(array);
   return result;
 }
 

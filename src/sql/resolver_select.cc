@@ -4,6 +4,7 @@
 
 #include "sql/resolver.h"
 #include "sql/safety.h"
+#include "sql/tree.h"
 
 namespace pgcache::sql {
 namespace {
@@ -21,11 +22,6 @@ bool is_integer_constant(const PgQuery__Node* node) {
          node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
 }
 
-bool is_same_column(const Expr& a, const Expr& b) {
-  return a.kind == Expr::Kind::kColumn && b.kind == Expr::Kind::kColumn && a.use == b.use &&
-         a.column == b.column;
-}
-
 }  // namespace
 
 Resolver::Resolver(const AnalysisContext& context, std::string_view text,
@@ -37,7 +33,8 @@ Resolver::Resolver(const AnalysisContext& context, std::string_view text,
 }
 
 bool Resolver::run(const PgQuery__SelectStmt& select, CacheableQuery& out) {
-  resolve_select(select, nullptr);
+  const SelectResult result = resolve_select(select, nullptr);
+  if (!failed()) query_.top = *result.block;
   if (!failed()) finish_casts();
   if (!failed()) finish_notes(out);
   return !failed();
@@ -121,8 +118,8 @@ void Resolver::resolve_cte(const PgQuery__CommonTableExpr& cte, CteFrame& frame,
     return fail(BypassReason::kUnsupported, "SEARCH or CYCLE");
   }
   SelectResult result = resolve_select(*select, outer);
-  Cte done{cte.ctename, true, std::move(result.columns), result.opaque, std::nullopt, false};
-  if (!recursive) done.block = result.block;
+  if (failed()) return;
+  Cte done{cte.ctename, true, std::move(result.columns), result.opaque, result.block, false};
   for (std::size_t i = 0; i < cte.n_aliascolnames && i < done.columns.size(); ++i) {
     done.columns[i].name = std::string(string_of(cte.aliascolnames[i]));
   }
@@ -130,13 +127,24 @@ void Resolver::resolve_cte(const PgQuery__CommonTableExpr& cte, CteFrame& frame,
     frame.ctes.push_back(std::move(done));
     return;
   }
-  // The type of a recursive column comes from its first branch, which may be unlike what we saw.
   const auto it = std::find_if(frame.ctes.begin(), frame.ctes.end(),
                                [&](const Cte& other) { return other.name == cte.ctename; });
-  if (it != frame.ctes.end()) *it = std::move(done);
+  if (it == frame.ctes.end()) return;
+  // A reference that stood before this stands for nothing: what it reads is read once, here. The
+  // type of a recursive column comes from its first branch, which may be unlike what we saw.
+  if (it->referenced_early) {
+    query_.also.push_back(*done.block);
+    done.block.reset();
+  }
+  *it = std::move(done);
 }
 
 // ---------------------------------------------------------------- bodies
+
+std::uint32_t Resolver::add_block(Block block) {
+  query_.blocks.push_back(std::move(block));
+  return static_cast<std::uint32_t>(query_.blocks.size() - 1);
+}
 
 Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt& select,
                                                        const Scope* outer) {
@@ -146,14 +154,26 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
   }
   const SelectResult left = resolve_select(*select.larg, outer);
   const SelectResult right = resolve_select(*select.rarg, outer);
+  if (failed()) return {};
+  Block block;
+  block.kind = select.op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? Block::Kind::kUnion
+               : select.op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? Block::Kind::kIntersect
+                                                                       : Block::Kind::kExcept;
+  block.all = select.all != 0;
+  block.branches = {add_use_of(*left.block), add_use_of(*right.block)};
   SelectResult result;
   result.opaque = left.opaque || right.opaque;
   for (std::size_t i = 0; i < left.columns.size(); ++i) {
     ScopeColumn& column = result.columns.emplace_back(ScopeColumn{left.columns[i].name, {}});
-    const bool same = i < right.columns.size() &&
-                      left.columns[i].expr.type == right.columns[i].expr.type &&
-                      left.columns[i].expr.type != pg::type::kUnknown;
-    if (same && !result.opaque) column.expr.type = left.columns[i].expr.type;
+    const Expr& l = left.columns[i].expr;
+    if (i >= right.columns.size() || result.opaque) continue;
+    const Expr& r = right.columns[i].expr;
+    if (l.type == r.type && l.type != pg::type::kUnknown) column.expr.type = l.type;
+    if (const auto collation = common_collation({l, r})) {
+      column.expr.collation = *collation;
+    } else {
+      column.expr.type = pg::Oid::kInvalid;
+    }
   }
   const FromScope none;
   const Scope scope{&none, outer, nullptr};
@@ -170,13 +190,20 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
       fail(BypassReason::kUnsupported, "ORDER BY of a set operation");
     }
   }
-  resolve_limits(select, scope);
+  block.others = resolve_limits(select, scope);
+  block.limited = !block.others.empty();
+  block.skips = select.limit_offset != nullptr;
+  for (const ScopeColumn& column : result.columns) block.outputs.push_back(column.expr);
+  block.unknown_outputs = result.opaque;
+  result.block = add_block(std::move(block));
   return result;
 }
 
 Resolver::SelectResult Resolver::resolve_values(const PgQuery__SelectStmt& select,
                                                 const Scope* outer) {
   SelectResult result;
+  Block block;
+  block.kind = Block::Kind::kOpaque;
   const FromScope none;
   const Scope scope{&none, outer, nullptr};
   std::vector<std::vector<Expr>> columns;
@@ -192,12 +219,15 @@ Resolver::SelectResult Resolver::resolve_values(const PgQuery__SelectStmt& selec
   for (std::size_t i = 0; i < columns.size(); ++i) {
     ScopeColumn column{"column" + std::to_string(i + 1), {}};
     column.expr.type = columns[i].size() == select.n_values_lists ? unify(columns[i]) : pg::Oid{};
+    for (Expr& expr : columns[i]) block.others.push_back(std::move(expr));
+    block.outputs.push_back(column.expr);
     result.columns.push_back(std::move(column));
   }
   for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
-    resolve_sort(node, scope, &result);
+    block.others.push_back(resolve_sort(node, scope, &result));
   }
-  resolve_limits(select, scope);
+  for (Expr& expr : resolve_limits(select, scope)) block.others.push_back(std::move(expr));
+  result.block = add_block(std::move(block));
   return result;
 }
 
@@ -223,49 +253,73 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
     resolve_target(*node->res_target, scope, result);
   }
   if (select.where_clause != nullptr) block.where = resolve_condition(select.where_clause, scope);
-  if (select.having_clause != nullptr) resolve_condition(select.having_clause, scope);
-  const std::optional<std::vector<Expr>> keys =
-      resolve_grouping(list_of(select.n_group_clause, select.group_clause), scope, result);
-  Nodes distinct = list_of(select.n_distinct_clause, select.distinct_clause);
-  // A plain DISTINCT is a list with one empty node.
-  std::erase_if(distinct, [](const Node* node) {
-    return node == nullptr || node->node_case == PG_QUERY__NODE__NODE__NOT_SET;
-  });
-  resolve_grouping(distinct, scope, result);
-  resolve_order_and_windows(select, scope, result);
-  if (failed()) return {};
-  const bool grouped =
-      facts.aggregates || select.n_group_clause > 0 || select.having_clause != nullptr;
-  const bool chosen = facts.windows || !distinct.empty() || select.limit_count != nullptr ||
-                      select.limit_offset != nullptr;
-  for (ScopeColumn& column : result.columns) {
-    const bool is_key = keys && std::any_of(keys->begin(), keys->end(), [&](const Expr& key) {
-                          return is_same_column(key, column.expr);
-                        });
-    if (column.expr.kind != Expr::Kind::kColumn || (!chosen && (!grouped || is_key))) continue;
-    Expr computed;
-    computed.type = column.expr.type;
-    column.expr = std::move(computed);
+  if (select.having_clause != nullptr) {
+    block.having = resolve_condition(select.having_clause, scope);
   }
-  block.sublinks = std::move(facts.sublinks);
-  result.block = static_cast<std::uint32_t>(query_.blocks.size());
-  query_.blocks.push_back(std::move(block));
+  std::optional<std::vector<Expr>> keys = resolve_grouping(
+      list_of(select.n_group_clause, select.group_clause), scope, result, false, block.others);
+  block.grouping_sets = !keys;
+  if (keys) block.keys = *std::move(keys);
+  resolve_distinct(select, scope, result, block);
+  for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
+    block.others.push_back(resolve_sort(node, scope, &result));
+  }
+  finish_windows(select, scope, std::move(facts.windows), block);
+  for (Expr& expr : resolve_limits(select, scope)) block.others.push_back(std::move(expr));
+  if (failed()) return {};
+  block.limited = select.limit_count != nullptr || select.limit_offset != nullptr;
+  block.skips = select.limit_offset != nullptr;
+  block.grouped = facts.aggregates || select.n_group_clause > 0 || select.having_clause != nullptr;
+  block.set_returning = facts.set_returning;
+  for (ScopeColumn& column : result.columns) {
+    // What has no type by now is text, for whoever looks at it from outside.
+    if (column.expr.type == pg::type::kUnknown) {
+      if (auto text = coerce(column.expr, pg::type::kText)) column.expr = *std::move(text);
+    }
+    block.outputs.push_back(column.expr);
+  }
+  block.unknown_outputs = result.opaque;
+  result.block = add_block(std::move(block));
   return result;
 }
 
-void Resolver::resolve_order_and_windows(const PgQuery__SelectStmt& select, const Scope& scope,
-                                         const SelectResult& result) {
-  for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
-    resolve_sort(node, scope, &result);
-  }
-  for (const Node* node : list_of(select.n_window_clause, select.window_clause)) {
-    if (node->node_case == PG_QUERY__NODE__NODE_WINDOW_DEF) {
-      resolve_windows(*node->window_def, scope);
-    } else {
-      fail(BypassReason::kUnsupported, "WINDOW");
+void Resolver::resolve_distinct(const PgQuery__SelectStmt& select, const Scope& scope,
+                                const SelectResult& result, Block& block) {
+  Nodes nodes = list_of(select.n_distinct_clause, select.distinct_clause);
+  block.distinct = !nodes.empty();
+  // A plain DISTINCT is a list with one empty node.
+  std::erase_if(nodes, [](const Node* node) {
+    return node == nullptr || node->node_case == PG_QUERY__NODE__NODE__NOT_SET;
+  });
+  if (nodes.empty()) return;
+  std::optional<std::vector<Expr>> keys =
+      resolve_grouping(nodes, scope, result, true, block.others);
+  if (keys) block.distinct_on = *std::move(keys);
+  // Not empty even if nothing is known of the keys.
+  if (block.distinct_on.empty()) block.distinct_on.emplace_back();
+}
+
+// The partitions of all window functions, of which some refer to the WINDOW clause.
+void Resolver::finish_windows(const PgQuery__SelectStmt& select, const Scope& scope,
+                              std::vector<LevelFacts::Window> windows, Block& block) {
+  std::vector<LevelFacts::Window> named;
+  const auto partition_of = [&](const LevelFacts::Window& window) {
+    for (const LevelFacts::Window& base : named) {
+      if (window.name == base.name && window.partition.empty()) return base.partition;
     }
+    return window.partition;
+  };
+  for (const Node* node : list_of(select.n_window_clause, select.window_clause)) {
+    if (node->node_case != PG_QUERY__NODE__NODE_WINDOW_DEF) {
+      return fail(BypassReason::kUnsupported, "WINDOW");
+    }
+    LevelFacts::Window window{node->window_def->refname,
+                              resolve_window(*node->window_def, scope, block.others)};
+    named.push_back({node->window_def->name, partition_of(window)});
   }
-  resolve_limits(select, scope);
+  for (const LevelFacts::Window& window : windows) {
+    block.partitions.push_back(partition_of(window));
+  }
 }
 
 // ---------------------------------------------------------------- clauses
@@ -274,7 +328,7 @@ void Resolver::expand_star(const PgQuery__ColumnRef& ref, const Scope& scope,
                            SelectResult& result) {
   if (ref.n_fields == 1) {
     for (const ScopeColumn& column : scope.from->columns) {
-      mark(column.expr);
+      touch(column.expr);
       result.columns.push_back(column);
     }
     result.opaque = result.opaque || scope.from->opaque;
@@ -285,7 +339,7 @@ void Resolver::expand_star(const PgQuery__ColumnRef& ref, const Scope& scope,
   const ScopeRelation* const found =
       ref.n_fields <= 3 ? find_scope_relation(schema, relation, scope) : nullptr;
   if (found == nullptr) return fail(BypassReason::kUnknownColumn, std::string(relation) + ".*");
-  mark_all(*found);
+  touch_all(*found);
   result.columns.insert(result.columns.end(), found->columns.begin(), found->columns.end());
   result.opaque = result.opaque || found->opaque;
 }
@@ -320,7 +374,9 @@ bool Resolver::names_output(const Node* node, const SelectResult& result) const 
 }
 
 std::optional<std::vector<Expr>> Resolver::resolve_grouping(const Nodes& nodes, const Scope& scope,
-                                                            const SelectResult& result) {
+                                                            const SelectResult& result,
+                                                            bool outputs_first,
+                                                            std::vector<Expr>& all) {
   std::vector<Expr> keys;
   bool sets = false;
   for (const Node* node : nodes) {
@@ -329,61 +385,77 @@ std::optional<std::vector<Expr>> Resolver::resolve_grouping(const Nodes& nodes, 
       sets = true;
       if (enter()) {
         const PgQuery__GroupingSet& set = *node->grouping_set;
-        resolve_grouping(list_of(set.n_content, set.content), scope, result);
+        resolve_grouping(list_of(set.n_content, set.content), scope, result, outputs_first, all);
       }
       leave();
       continue;
     }
-    Expr element = resolve_grouping_element(node, scope, result);
-    if (element.kind == Expr::Kind::kColumn) keys.push_back(std::move(element));
+    Expr element = resolve_grouping_element(node, scope, result, outputs_first);
+    all.push_back(element);
+    keys.push_back(std::move(element));
   }
   if (sets) return std::nullopt;
   return keys;
 }
 
 // An output column by place or name, or an expression. What a place stands for changes with the
-// text of one shape; a name that could be an input or an output column is the input column.
+// text of one shape. A name that could be an input or an output column is the input column in GROUP
+// BY, and the output column in DISTINCT ON.
 Expr Resolver::resolve_grouping_element(const Node* node, const Scope& scope,
-                                        const SelectResult& result) {
+                                        const SelectResult& result, bool outputs_first) {
   if (is_integer_constant(node)) return {};
   if (!names_output(node, result)) return resolve_expr(node, scope);
   const std::string_view name = string_of(node->column_ref->fields[0]);
-  mark_outer(name, &scope);
-  const std::vector<ScopeColumn>& columns = scope.from->columns;
-  const auto it = std::find_if(columns.begin(), columns.end(),
-                               [&](const ScopeColumn& column) { return column.name == name; });
-  return it == columns.end() ? Expr{} : it->expr;
+  const auto named = [&](const ScopeColumn& column) { return column.name == name; };
+  const std::vector<ScopeColumn>& inputs = scope.from->columns;
+  const std::vector<ScopeColumn>& outputs = result.columns;
+  const auto input = std::find_if(inputs.begin(), inputs.end(), named);
+  if (!outputs_first && input != inputs.end()) return touch(input->expr);
+  const bool unknown_inputs = !outputs_first && scope.from->opaque;
+  if (unknown_inputs || std::count_if(outputs.begin(), outputs.end(), named) != 1) {
+    return make_opaque(pg::Oid::kInvalid, outer_candidates(name, &scope));
+  }
+  return std::find_if(outputs.begin(), outputs.end(), named)->expr;
 }
 
-void Resolver::resolve_sort(const Node* node, const Scope& scope, const SelectResult* result) {
-  if (failed()) return;
+Expr Resolver::resolve_sort(const Node* node, const Scope& scope, const SelectResult* result) {
+  if (failed()) return {};
   if (node->node_case != PG_QUERY__NODE__NODE_SORT_BY) {
-    return fail(BypassReason::kUnsupported, "ORDER BY");
+    fail(BypassReason::kUnsupported, "ORDER BY");
+    return {};
   }
   const PgQuery__SortBy& sort = *node->sort_by;
   check_sort_operator(list_of(sort.n_use_op, sort.use_op));
   if (result != nullptr && (is_integer_constant(sort.node) || names_output(sort.node, *result))) {
-    return;
+    return {};
   }
-  resolve_expr(sort.node, scope);
+  return resolve_expr(sort.node, scope);
 }
 
-void Resolver::resolve_windows(const PgQuery__WindowDef& window, const Scope& scope) {
+std::vector<Expr> Resolver::resolve_window(const PgQuery__WindowDef& window, const Scope& scope,
+                                           std::vector<Expr>& all) {
+  std::vector<Expr> partition;
   for (const Node* node : list_of(window.n_partition_clause, window.partition_clause)) {
-    resolve_expr(node, scope);
+    partition.push_back(resolve_expr(node, scope));
+    all.push_back(partition.back());
   }
   for (const Node* node : list_of(window.n_order_clause, window.order_clause)) {
-    resolve_sort(node, scope, nullptr);
+    all.push_back(resolve_sort(node, scope, nullptr));
   }
   for (const Node* offset : {window.start_offset, window.end_offset}) {
-    if (offset != nullptr) resolve_expr(offset, scope);
+    if (offset != nullptr) all.push_back(resolve_expr(offset, scope));
   }
+  return partition;
 }
 
-void Resolver::resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope) {
+std::vector<Expr> Resolver::resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope) {
+  std::vector<Expr> out;
   for (const Node* node : {select.limit_count, select.limit_offset}) {
-    if (node != nullptr && !failed()) settle(resolve_expr(node, scope), pg::type::kInt8);
+    if (node == nullptr || failed()) continue;
+    out.push_back(resolve_expr(node, scope));
+    settle(out.back(), pg::type::kInt8);
   }
+  return out;
 }
 
 }  // namespace pgcache::sql

@@ -41,9 +41,13 @@ struct FromScope {
 
 // What the walk finds out about a query level from its expressions.
 struct LevelFacts {
+  struct Window {
+    std::string name;  // of the window in the WINDOW clause that it refers to or builds upon
+    std::vector<Expr> partition;
+  };
   bool aggregates = false;
-  bool windows = false;
-  std::vector<std::uint32_t> sublinks;  // blocks of the subqueries in its expressions
+  bool set_returning = false;  // may call functions that return sets
+  std::vector<Window> windows;
 };
 
 // One query level; the chain goes to the enclosing ones. Lives on the stack.
@@ -58,8 +62,8 @@ struct Cte {
   bool ready = false;  // false: a reference from inside a recursive list
   std::vector<ScopeColumn> columns;
   bool opaque = false;
-  std::optional<std::uint32_t> block;  // of a plain SELECT, not recursive
-  bool referenced = false;
+  std::optional<std::uint32_t> block;  // unless it is recursive
+  bool referenced_early = false;       // before it was ready
 };
 
 // The WITH list of one query; the chain goes to the enclosing ones.

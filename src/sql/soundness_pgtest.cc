@@ -54,9 +54,15 @@ bool may_relate(const Operand& column, const Operand& operand, Holds holds) {
 }
 
 bool row_matters(const Dependency& d, const TextRow& row, const std::vector<Operand>& operands) {
-  if (!may_match(d.residual, row, operands)) return false;
+  if (!may_hold(d.guard, operands) || !may_match(d.residual, row, operands)) return false;
   for (const EqualityBinding& binding : d.equalities) {
     const Operand column = row.column(binding.column);
+    if (binding.array) continue;  // as if the array were not known
+    const Operand& first = operands[binding.operands.front()];
+    if (binding.or_null && (column.state == Operand::State::kNull ||
+                            first.state == Operand::State::kNull)) {
+      continue;
+    }
     const bool any =
         std::any_of(binding.operands.begin(), binding.operands.end(), [&](OperandIndex i) {
           return may_relate(column, operands[i], [](auto order) { return order == 0; });

@@ -166,22 +166,36 @@ Change with_changes(const Schema& schema, const Relation& relation, Random& rand
           "", false};
 }
 
-// A condition that one row meets: the one at some place in the order of the key.
-std::string one_row(const Relation& relation, Random& random) {
+// A condition that so many rows meet: those from some place on in the order of the key.
+std::string some_rows(const Relation& relation, int rows, Random& random) {
   const std::vector<std::string> names =
       relation.key.empty() ? std::vector<std::string>{"grp", "v"} : relation.key;
   const std::string list = joined(names);
-  return " WHERE (" + list + ") = (SELECT " + list + " FROM " + relation.qualified() +
-         " ORDER BY " + list + " LIMIT 1 OFFSET " + std::to_string(random.below(20)) + ")";
+  return "(" + list + ") IN (SELECT " + list + " FROM " + relation.qualified() + " ORDER BY " +
+         list + " LIMIT " + std::to_string(rows) + " OFFSET " + std::to_string(random.below(20)) +
+         ")";
 }
 
 std::string value_near(const Column& column, const std::vector<std::string>& near, Random& random) {
   if (near.empty() || random.chance(40)) return value_for(column, random);
   const std::string& text = random.pick(near);
   const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
-  if (!is_integer(column.kind)) return quote(text);
+  if (!is_integer(column.kind) && column.kind != Kind::kDomain) return quote(text);
   if (!digits || text.empty() || text.size() > 4) return value_for(column, random);
   return std::to_string(std::atoi(text.c_str()) + random.below(3) - 1);
+}
+
+// Usually under a key that no row has.
+std::string row_near(const Relation& relation, const std::vector<std::string>& near,
+                     Random& random) {
+  std::vector<std::string> values;
+  for (const Column& column : relation.columns) {
+    const bool fresh = relation.in_key(column.name) && is_integer(column.kind) &&
+                       column.name != "grp" && column.name != "par_id";
+    values.push_back(fresh && random.chance(70) ? std::to_string(random.between(15, 900))
+                                                : value_near(column, near, random));
+  }
+  return "(" + joined(values) + ")";
 }
 
 }  // namespace
@@ -189,24 +203,24 @@ std::string value_near(const Column& column, const std::vector<std::string>& nea
 Change make_small_change(const Relation& relation, const std::vector<std::string>& near,
                          Random& random) {
   const int choice = random.below(100);
-  if (choice < 20)
-    return {"DELETE FROM " + relation.qualified() + one_row(relation, random), "", false};
+  const int rows = random.chance(15) ? random.between(2, 3) : 1;
+  if (choice < 20) {
+    return {"DELETE FROM " + relation.qualified() + " WHERE " + some_rows(relation, rows, random),
+            "", false};
+  }
   if (choice < 55) {
-    std::vector<std::string> values;
-    for (const Column& column : relation.columns) {
-      const bool fresh =
-          relation.in_key(column.name) && is_integer(column.kind) && column.name != "grp";
-      values.push_back(fresh && random.chance(70) ? std::to_string(random.between(15, 900))
-                                                  : value_near(column, near, random));
-    }
+    std::vector<std::string> lines;
+    for (int i = 0; i < rows; ++i) lines.push_back(row_near(relation, near, random));
     return {"INSERT INTO " + relation.qualified() + " (" + joined(column_names(relation)) +
-                ") VALUES (" + joined(values) + ") ON CONFLICT DO NOTHING",
+                ") VALUES " + joined(lines) + " ON CONFLICT DO NOTHING",
             "", false};
   }
   const Column* column = &random.pick(relation.columns);
   if (relation.in_key(column->name) && random.chance(60)) column = &random.pick(relation.columns);
-  return {"UPDATE " + relation.qualified() + " SET " + column->name + " = " +
-              value_near(*column, near, random) + one_row(relation, random),
+  const std::string value = value_near(*column, near, random);
+  return {"UPDATE " + relation.qualified() + " SET " + column->name + " = " + value + " WHERE " +
+              some_rows(relation, rows, random) + " AND " + column->name + " IS DISTINCT FROM " +
+              value,
           "", false};
 }
 
@@ -222,7 +236,7 @@ Change make_move(const Relation& relation, const std::vector<std::string>& near,
     if (digits && !text.empty() && text.size() <= 4) value = text;
   }
   return {"UPDATE " + relation.qualified() + " SET " + random.pick(numbers) + " = " + value +
-              one_row(relation, random),
+              " WHERE " + some_rows(relation, 1, random),
           "", false};
 }
 

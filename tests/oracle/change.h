@@ -19,8 +19,8 @@ struct Change {
 
 Change make_change(const Schema& schema, Random& random);
 Change make_change_of(const Schema& schema, const Relation& relation, Random& random);
-// Of one row, in one column or whole: a change that few queries notice. New values are often among
-// the given ones (texts), or beside them.
+// Of one row or two, in one column or whole: a change that few queries notice. New values are often
+// among the given ones (texts), or beside them.
 Change make_small_change(const Relation& relation, const std::vector<std::string>& near,
                          Random& random);
 // One row gets another number, by which it may come under a condition that holds one of `near`; all

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // oracle --seconds N [--seed S] [--epoch E] [--only PHASE] [--pgcache PATH] [--fault NAME]
-//        [--verbose]
+//        [--json FILE] [--max-needless-full PERCENT] [--max-needless-default PERCENT]
+//        [--examples N] [--verbose]
 //
 // Proves pgcache's answers right against the PostgreSQL that it fronts: a random schema, random
 // queries and changes, first settled (each answer compared with the origin's), then with readers
 // and writers at the same time (each answer held against invariants). Every failure is replayed by
-// its seed. With --fault, pgcache runs with that part of it broken on purpose, and the program
+// its seed. The settled phase also counts needless invalidations: with --json as a file too, with
+// --max-needless-... a larger share of them is a failure, with --examples some are printed.
+// With --fault, pgcache runs with that part of it broken on purpose, and the program
 // succeeds when it finds that out.
 //
-// Exit status: 0 as it should be, 1 a wrong answer (or none found with --fault), 2 anything else.
+// Exit status: 0 as it should be, 1 a wrong answer (or none found with --fault) or a missed goal,
+// 2 anything else.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -26,6 +30,7 @@ namespace {
 
 constexpr std::size_t kTraceLinesShown = 80;
 constexpr double kHitShareMin = 0.8;
+constexpr std::uint64_t kInvalidationsMin = 200;  // for a share to mean something
 
 struct Arguments {
   int seconds = 60;
@@ -35,6 +40,10 @@ struct Arguments {
   std::string fault;
   std::string only;  // one phase: settled, concurrent or races
   bool verbose = false;
+  std::string json;
+  std::size_t examples = 0;
+  double needless_full_max = 100;     // percent
+  double needless_default_max = 100;  // percent
 
   bool plays(const std::string& phase) const { return only.empty() || only == phase; }
 };
@@ -56,6 +65,14 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.first_epoch = std::strtoull(value, nullptr, 10);
     } else if (name == "--pgcache") {
       arguments.pgcache = value;
+    } else if (name == "--json") {
+      arguments.json = value;
+    } else if (name == "--examples") {
+      arguments.examples = std::strtoul(value, nullptr, 10);
+    } else if (name == "--max-needless-full") {
+      arguments.needless_full_max = std::strtod(value, nullptr);
+    } else if (name == "--max-needless-default") {
+      arguments.needless_default_max = std::strtod(value, nullptr);
     } else if (name == "--only") {
       arguments.only = value;
     } else if (name == "--fault") {
@@ -112,6 +129,27 @@ bool run_phases(const Arguments& arguments, Stage& stage, Counts& counts) {
   return false;
 }
 
+// Prints what was counted; true when a goal is missed, or too little was counted to tell.
+bool judge_needless(const Arguments& arguments, const Needless& needless) {
+  std::printf("%s%s", needless.examples(arguments.examples).c_str(), needless.table().c_str());
+  if (!arguments.json.empty()) std::ofstream(arguments.json) << needless.json();
+  bool missed = false;
+  for (const bool full : {true, false}) {
+    const double most = full ? arguments.needless_full_max : arguments.needless_default_max;
+    const Tally& tally = needless.total(full);
+    if (most >= 100) continue;
+    if (tally.invalidations >= kInvalidationsMin && tally.share_percent() <= most) continue;
+    std::fprintf(
+        stderr,
+        "%s: %.1f %% of %llu invalidations are needless, the goal is %.1f %% of %llu or more\n",
+        full ? "FULL" : "DEFAULT", tally.share_percent(),
+        static_cast<unsigned long long>(tally.invalidations), most,
+        static_cast<unsigned long long>(kInvalidationsMin));
+    missed = true;
+  }
+  return missed;
+}
+
 int run(const Arguments& arguments) {
   std::printf("seed %llu\n", static_cast<unsigned long long>(arguments.seed));
   std::fflush(stdout);
@@ -133,6 +171,7 @@ int run(const Arguments& arguments) {
     return wrong ? 0 : 1;
   }
   if (wrong) return 1;
+  const bool missed = judge_needless(arguments, counts.needless);
   const Share share = counts.total();
   std::printf("repeats answered from the cache: %llu of %llu\n",
               static_cast<unsigned long long>(share.hits),
@@ -141,7 +180,7 @@ int run(const Arguments& arguments) {
     std::fprintf(stderr, "too few hits: this run proves nothing\n");
     return 1;
   }
-  return 0;
+  return missed ? 1 : 0;
 }
 
 }  // namespace
@@ -152,7 +191,8 @@ int main(int argc, char** argv) {
   if (!pgcache::oracle::parse(argc, argv, arguments)) {
     std::fprintf(stderr,
                  "usage: oracle --seconds N [--seed S] [--epoch E] [--pgcache PATH] [--fault NAME] "
-                 "[--only settled|concurrent|races] [--verbose]\n");
+                 "[--only settled|concurrent|races] [--json FILE] [--max-needless-full PERCENT] "
+                 "[--max-needless-default PERCENT] [--examples N] [--verbose]\n");
     return 2;
   }
   try {

@@ -28,6 +28,7 @@ struct Query {
   std::string feature;                     // what it is made of, for the statistics
   Caching caching = Caching::kYes;
   bool ordered = false;  // the order of the rows is determined
+  bool usual = false;    // what applications ask for, not a random combination
   enum class Protocol { kSimple, kExtended, kPrepared } protocol = Protocol::kSimple;
   bool binary_results = false;
 

@@ -37,10 +37,14 @@ class QueryBuilder {
   }
   // How it stands in FROM. What the relation says about caching is noted for the query.
   std::string from_item(const Source& source);
+  // The same without an alias.
+  std::string named(const std::string& relation);
 
   // A literal, or a parameter where this query has them (the type must follow from the context).
   std::string value(Kind kind);
   std::string parameter(Kind kind);
+  // One whose type follows from the context: an array.
+  std::string array_parameter(const std::string& text);
   std::string predicate(const Scope& scope, int depth);
   std::string maybe_where(const Scope& scope);  // "" or " WHERE ..."
 
@@ -64,6 +68,9 @@ class QueryBuilder {
   std::string row_test(const Source& source);
   std::string column_pair_test(const Scope& scope);
   std::string expression_test(const Source& source);
+  std::string number_test(const std::string& column);
+  std::string time_test(const Column& column, const std::string& name);
+  std::string contradiction(const std::string& column);
   std::string subquery_test(const Scope& scope);
 
   const Schema& schema_;

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "oracle/needless.h"
+
 namespace pgcache::oracle {
 
 // pgcache answered what it must not, or by a route that it must not take.
@@ -51,6 +53,7 @@ struct Counts {
   std::map<std::string, Share> shares;        // by feature
   std::map<std::string, std::string> missed;  // by reason, one query that should have been a hit
   std::map<std::string, std::uint64_t> missed_reasons;
+  Needless needless;
 
   Share total() const;
   std::string text() const;

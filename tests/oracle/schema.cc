@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "oracle/schema_parts.h"
+
 namespace pgcache::oracle {
 namespace {
 
@@ -51,18 +53,30 @@ KindInfo info(Kind kind) {
       return {"int[]", "arr"};
     case Kind::kBig:
       return {"text", "big"};
+    case Kind::kReal:
+      return {"float4", "r"};
+    case Kind::kOid:
+      return {"oid", "o"};
+    case Kind::kName:
+      return {"name", "nm"};
+    case Kind::kTime:
+      return {"time", "t"};
+    case Kind::kTimetz:
+      return {"timetz", "ttz"};
+    case Kind::kInterval:
+      return {"interval", "iv"};
+    case Kind::kInet:
+      return {"inet", "ip"};
+    case Kind::kCidr:
+      return {"cidr", "net"};
+    case Kind::kMacaddr:
+      return {"macaddr", "mac"};
+    case Kind::kDomain:
+      return {"oracle.small", "dom"};
+    case Kind::kTextArray:
+      return {"text[]", "tarr"};
   }
   return {"text", "x"};
-}
-
-std::string columns_sql(const Relation& relation) {
-  std::string sql;
-  for (const Column& column : relation.columns) {
-    if (!sql.empty()) sql += ", ";
-    sql += column.name + " " + type_name(column.kind);
-    if (!column.nullable) sql += " NOT NULL";
-  }
-  return sql;
 }
 
 std::string key_sql(const Relation& relation) {
@@ -73,11 +87,13 @@ std::string key_sql(const Relation& relation) {
 
 void add_random_columns(Relation& relation, int count, Random& random) {
   static const std::vector<Kind> kinds = {
-      Kind::kSmallint, Kind::kInt,  Kind::kBigint,    Kind::kNumeric,     Kind::kDecimal,
-      Kind::kDouble,   Kind::kText, Kind::kText,      Kind::kVarchar,     Kind::kChar,
-      Kind::kBool,     Kind::kDate, Kind::kTimestamp, Kind::kTimestamptz, Kind::kUuid,
-      Kind::kEnum,     Kind::kText, Kind::kBytea,     Kind::kJsonb,       Kind::kIntArray,
-      Kind::kBig};
+      Kind::kSmallint, Kind::kInt,       Kind::kBigint,    Kind::kNumeric,     Kind::kDecimal,
+      Kind::kDouble,   Kind::kText,      Kind::kText,      Kind::kVarchar,     Kind::kChar,
+      Kind::kBool,     Kind::kDate,      Kind::kTimestamp, Kind::kTimestamptz, Kind::kUuid,
+      Kind::kEnum,     Kind::kText,      Kind::kBytea,     Kind::kJsonb,       Kind::kIntArray,
+      Kind::kBig,      Kind::kReal,      Kind::kOid,       Kind::kName,        Kind::kTime,
+      Kind::kTimetz,   Kind::kInterval,  Kind::kInet,      Kind::kCidr,        Kind::kMacaddr,
+      Kind::kDomain,   Kind::kTextArray, Kind::kEnum,      Kind::kIntArray,    Kind::kDecimal};
   for (int i = 0; i < count; ++i) {
     const Kind kind = random.pick(kinds);
     const std::string name = info(kind).prefix + std::to_string(i);
@@ -112,6 +128,28 @@ Relation plain_table(const std::string& name, Random& random) {
   return table;
 }
 
+}  // namespace
+
+std::string columns_sql(const Relation& relation) {
+  std::string sql;
+  for (const Column& column : relation.columns) {
+    if (!sql.empty()) sql += ", ";
+    sql += column.name + " " + type_name(column.kind);
+    if (!column.nullable) sql += " NOT NULL";
+  }
+  return sql;
+}
+
+bool chooses_full(const Schema& schema, Random& random) {
+  const bool chosen = random.chance(45);
+  return schema.identities == Identities::kFull ||
+         (schema.identities == Identities::kMixed && chosen);
+}
+
+std::string full_identity(const std::string& table) {
+  return "ALTER TABLE " + table + " REPLICA IDENTITY FULL";
+}
+
 void create_table(Schema& schema, const Relation& table, Random& random) {
   schema.statements.push_back("CREATE TABLE " + table.qualified() + " (" + columns_sql(table) +
                               (table.key.empty() ? "" : ", PRIMARY KEY (" + key_sql(table) + ")") +
@@ -125,13 +163,13 @@ void create_table(Schema& schema, const Relation& table, Random& random) {
   if (random.chance(30)) {
     schema.statements.push_back("CREATE INDEX ON " + table.qualified() + " (grp, v)");
   }
-  if (random.chance(45)) {
-    schema.statements.push_back("ALTER TABLE " + table.qualified() + " REPLICA IDENTITY FULL");
-  }
+  if (chooses_full(schema, random)) schema.statements.push_back(full_identity(table.qualified()));
   if (!table.key.empty()) {
     const std::string alter = "ALTER TABLE " + table.qualified() + " ";
-    schema.alterations.push_back(alter + "REPLICA IDENTITY FULL");
-    schema.alterations.push_back(alter + "REPLICA IDENTITY DEFAULT");
+    if (schema.identities == Identities::kMixed) {
+      schema.alterations.push_back(full_identity(table.qualified()));
+      schema.alterations.push_back(alter + "REPLICA IDENTITY DEFAULT");
+    }
     schema.alterations.push_back(alter + "ADD COLUMN IF NOT EXISTS extra int DEFAULT 7");
     schema.alterations.push_back(alter + "ADD COLUMN IF NOT EXISTS extra text");
     schema.alterations.push_back(alter + "DROP COLUMN IF EXISTS extra");
@@ -143,6 +181,8 @@ void create_table(Schema& schema, const Relation& table, Random& random) {
   schema.relations.push_back(table);
 }
 
+namespace {
+
 void add_plain_tables(Schema& schema, Random& random) {
   const int count = random.between(2, 4);
   for (int i = 0; i < count; ++i) {
@@ -152,171 +192,6 @@ void add_plain_tables(Schema& schema, Random& random) {
   Relation second = schema.relations.front();
   second.schema = "alt";
   create_table(schema, second, random);
-}
-
-void add_family(Schema& schema, Random& random) {
-  Relation parent;
-  parent.name = "par";
-  parent.columns = {{"id", Kind::kInt, false},
-                    {"grp", Kind::kInt, true},
-                    {"v", Kind::kInt, true},
-                    {"txt", Kind::kText, true}};
-  parent.key = {"id"};
-  create_table(schema, parent, random);
-  Relation child;
-  child.name = "chi";
-  child.columns = {{"id", Kind::kInt, false},
-                   {"par_id", Kind::kInt, true},
-                   {"grp", Kind::kInt, true},
-                   {"v", Kind::kInt, true}};
-  child.key = {"id"};
-  create_table(schema, child, random);
-  const std::string action = random.pick({"CASCADE", "CASCADE", "SET NULL"});
-  schema.statements.push_back(
-      "ALTER TABLE oracle.chi ADD FOREIGN KEY (par_id) REFERENCES oracle.par ON DELETE " + action +
-      " ON UPDATE CASCADE");
-}
-
-// Rows whose large value is stored apart, so that the stream leaves it out where an UPDATE does not
-// touch it. The key has a column that many rows share and that changes.
-void add_wide(Schema& schema, Random& random) {
-  Relation wide;
-  wide.name = "wide";
-  wide.columns = {{"id", Kind::kInt, false},
-                  {"grp", Kind::kInt, false},
-                  {"v", Kind::kInt, true},
-                  {"big", Kind::kBig, true}};
-  wide.key = {"id", "grp"};
-  create_table(schema, wide, random);
-}
-
-void add_partitioned(Schema& schema, Random& random) {
-  Relation root;
-  root.name = "part";
-  root.columns = {{"id", Kind::kInt, false},
-                  {"grp", Kind::kInt, false},
-                  {"v", Kind::kInt, true},
-                  {"txt", Kind::kText, true}};
-  root.key = {"id", "grp"};
-  const std::string full = random.chance(30) ? " REPLICA IDENTITY FULL" : "";
-  schema.statements.push_back("CREATE TABLE oracle.part (" + columns_sql(root) +
-                              ", PRIMARY KEY (id, grp)) PARTITION BY RANGE (grp)");
-  schema.relations.push_back(root);
-  const char* bounds[] = {"FROM (MINVALUE) TO (2)", "FROM (2) TO (4)", "FROM (4) TO (MAXVALUE)"};
-  for (int i = 0; i < 3; ++i) {
-    Relation leaf = root;
-    leaf.name = "part_" + std::to_string(i);
-    schema.statements.push_back("CREATE TABLE oracle." + leaf.name +
-                                " PARTITION OF oracle.part FOR VALUES " + bounds[i]);
-    if (!full.empty()) schema.statements.push_back("ALTER TABLE oracle." + leaf.name + full);
-    schema.relations.push_back(leaf);
-  }
-  schema.alterations.push_back("ALTER TABLE oracle.part DETACH PARTITION oracle.part_1");
-  schema.alterations.push_back(
-      "ALTER TABLE oracle.part ATTACH PARTITION oracle.part_1 FOR VALUES FROM (2) TO (4)");
-}
-
-void add_inherited(Schema& schema) {
-  Relation parent;
-  parent.name = "inh";
-  parent.columns = {{"id", Kind::kInt, false}, {"grp", Kind::kInt, true}, {"v", Kind::kInt, true}};
-  parent.key = {"id"};
-  parent.caching = Caching::kMaybe;
-  schema.statements.push_back("CREATE TABLE oracle.inh (" + columns_sql(parent) +
-                              ", PRIMARY KEY (id))");
-  schema.statements.push_back(
-      "CREATE TABLE oracle.inh_child (extra text, PRIMARY KEY (id)) INHERITS (oracle.inh)");
-  schema.relations.push_back(parent);
-  Relation child = parent;
-  child.name = "inh_child";
-  child.columns.push_back({"extra", Kind::kText, true});
-  schema.relations.push_back(child);
-}
-
-void add_trigger(Schema& schema) {
-  Relation log;
-  log.name = "tlog";
-  log.columns = {{"grp", Kind::kInt, false}, {"v", Kind::kInt, true}};
-  log.key = {"grp"};
-  schema.statements.push_back("CREATE TABLE oracle.tlog (grp int PRIMARY KEY, v int)");
-  schema.relations.push_back(log);
-  schema.statements.push_back(
-      "CREATE FUNCTION oracle.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-      "INSERT INTO oracle.tlog AS l VALUES (coalesce(CASE TG_OP WHEN 'DELETE' THEN OLD.grp ELSE "
-      "NEW.grp END, -1), 1) ON CONFLICT (grp) DO UPDATE SET v = l.v + 1; RETURN NULL; END $$");
-  schema.statements.push_back(
-      "CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON oracle.t0 FOR EACH ROW "
-      "EXECUTE FUNCTION oracle.note()");
-}
-
-Relation view_like(const std::string& name, std::vector<Column> columns, Caching caching) {
-  Relation view;
-  view.name = name;
-  view.columns = std::move(columns);
-  view.writable = false;
-  view.caching = caching;
-  return view;
-}
-
-void add_views(Schema& schema, Random& random) {
-  const std::vector<Column> grp_v = {{"grp", Kind::kInt, true}, {"v", Kind::kInt, true}};
-  const std::vector<Column> grp_n = {{"grp", Kind::kInt, true}, {"n", Kind::kBigint, false}};
-  const std::string limit = std::to_string(random.between(3, 12));
-  schema.statements.push_back("CREATE VIEW oracle.vw AS SELECT grp, v FROM oracle.t0 WHERE v < " +
-                              limit);
-  schema.relations.push_back(view_like("vw", grp_v, Caching::kYes));
-  schema.statements.push_back(
-      "CREATE VIEW oracle.vj AS SELECT p.grp, c.v FROM oracle.par p LEFT JOIN oracle.chi c ON "
-      "c.par_id = p.id");
-  schema.relations.push_back(view_like("vj", grp_v, Caching::kYes));
-  schema.statements.push_back(
-      "CREATE VIEW oracle.vv AS SELECT grp, count(*) AS n FROM oracle.vw GROUP BY grp");
-  schema.relations.push_back(view_like("vv", grp_n, Caching::kYes));
-  schema.statements.push_back("CREATE MATERIALIZED VIEW oracle.mv AS SELECT grp, v FROM oracle.t1");
-  schema.relations.push_back(view_like("mv", grp_v, Caching::kNo));
-  schema.alterations.push_back(
-      "CREATE OR REPLACE VIEW oracle.vw AS SELECT grp, v FROM oracle.t0 WHERE v >= " + limit);
-  schema.alterations.push_back(
-      "CREATE OR REPLACE VIEW oracle.vw AS SELECT grp, v FROM oracle.t0 WHERE v < " + limit);
-  schema.alterations.push_back("REFRESH MATERIALIZED VIEW oracle.mv");
-}
-
-void add_oddities(Schema& schema) {
-  Relation keyless;
-  keyless.name = "nokey";
-  keyless.columns = {
-      {"grp", Kind::kInt, true}, {"v", Kind::kInt, true}, {"txt", Kind::kText, true}};
-  keyless.caching = Caching::kNo;
-  schema.statements.push_back("CREATE TABLE oracle.nokey (" + columns_sql(keyless) + ")");
-  schema.relations.push_back(keyless);
-  Relation full = keyless;
-  full.name = "nokey_full";
-  full.caching = Caching::kYes;
-  schema.statements.push_back("CREATE TABLE oracle.nokey_full (" + columns_sql(full) + ")");
-  schema.statements.push_back("ALTER TABLE oracle.nokey_full REPLICA IDENTITY FULL");
-  schema.relations.push_back(full);
-  Relation unlogged = keyless;
-  unlogged.name = "unlog";
-  schema.statements.push_back("CREATE UNLOGGED TABLE oracle.unlog (" + columns_sql(unlogged) + ")");
-  schema.relations.push_back(unlogged);
-}
-
-void add_functions(Schema& schema) {
-  schema.statements.push_back(
-      "CREATE FUNCTION oracle.f_imm(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 5'");
-  schema.statements.push_back(
-      "CREATE FUNCTION oracle.f_vol(int) RETURNS int LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN "
-      "$1 + (SELECT count(*) FROM oracle.t1); END $$");
-  schema.statements.push_back(
-      "CREATE FUNCTION oracle.f_stb(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT count(*)::int "
-      "+ "
-      "$1 FROM oracle.t1'");
-  schema.alterations.push_back(
-      "CREATE OR REPLACE FUNCTION oracle.f_imm(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT "
-      "$1 % 3'");
-  schema.alterations.push_back(
-      "CREATE OR REPLACE FUNCTION oracle.f_imm(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT "
-      "$1 % 5'");
 }
 
 }  // namespace
@@ -332,12 +207,14 @@ bool is_textual(Kind kind) {
 }
 
 bool is_exact(Kind kind) {
-  return kind != Kind::kNumeric && kind != Kind::kDouble && kind != Kind::kJsonb;
+  return kind != Kind::kNumeric && kind != Kind::kDouble && kind != Kind::kReal &&
+         kind != Kind::kJsonb && kind != Kind::kInterval;
 }
 
 bool is_ordered(Kind kind) {
   return kind != Kind::kBool && kind != Kind::kUuid && kind != Kind::kBytea &&
-         kind != Kind::kJsonb && kind != Kind::kIntArray;
+         kind != Kind::kJsonb && kind != Kind::kIntArray && kind != Kind::kTextArray &&
+         kind != Kind::kMacaddr;
 }
 
 bool Relation::in_key(const std::string& column) const {
@@ -351,24 +228,28 @@ const Relation* Schema::find(const std::string& name) const {
   return nullptr;
 }
 
-const Relation& Schema::table_of(const Relation& relation) const {
-  if (relation.writable) return relation;
-  return *find(relation.name == "vj" ? "chi" : relation.name == "mv" ? "t1" : "t0");
+const Relation& Schema::table_of(const Relation& relation, Random& random) const {
+  return relation.writable ? relation : *find(random.pick(relation.beneath));
 }
 
-Schema make_schema(Random& random) {
+bool Relation::has_column(const std::string& column) const {
+  return std::any_of(columns.begin(), columns.end(),
+                     [&](const Column& one) { return one.name == column; });
+}
+
+Schema make_schema(Identities identities, Random& random) {
   Schema schema;
-  schema.statements = {"DROP SCHEMA IF EXISTS oracle CASCADE", "DROP SCHEMA IF EXISTS alt CASCADE",
-                       "CREATE SCHEMA oracle", "CREATE SCHEMA alt",
-                       "CREATE TYPE oracle.mood AS ENUM ('sad', 'ok', 'happy')"};
+  schema.identities = identities;
+  schema.statements = {"DROP SCHEMA IF EXISTS oracle CASCADE",
+                       "DROP SCHEMA IF EXISTS alt CASCADE",
+                       "CREATE SCHEMA oracle",
+                       "CREATE SCHEMA alt",
+                       "CREATE TYPE oracle.mood AS ENUM ('sad', 'ok', 'happy')",
+                       "CREATE DOMAIN oracle.small AS int CHECK (VALUE > -1000)"};
   add_plain_tables(schema, random);
-  add_family(schema, random);
-  add_wide(schema, random);
-  add_partitioned(schema, random);
-  add_inherited(schema);
-  add_trigger(schema);
+  add_fixed_tables(schema, random);
+  add_hierarchies(schema, random);
   add_views(schema, random);
-  add_oddities(schema);
   add_functions(schema);
   schema.statements.push_back("GRANT USAGE ON SCHEMA oracle, alt TO oracle_reader");
   schema.statements.push_back("GRANT SELECT ON ALL TABLES IN SCHEMA oracle, alt TO oracle_reader");

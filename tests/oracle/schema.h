@@ -30,6 +30,17 @@ enum class Kind {
   kJsonb,
   kIntArray,
   kBig,  // text that is stored out of line
+  kReal,
+  kOid,
+  kName,
+  kTime,
+  kTimetz,
+  kInterval,
+  kInet,
+  kCidr,
+  kMacaddr,
+  kDomain,  // oracle.small: a domain over int
+  kTextArray,
 };
 
 const char* type_name(Kind kind);
@@ -53,23 +64,29 @@ struct Relation {
   std::vector<Column> columns;
   std::vector<std::string> key;  // names of the primary key's columns
   bool writable = true;
-  bool changes_key = true;  // an UPDATE of the key is allowed
+  bool leaf = false;  // one of several partitions: read less often than others
   Caching caching = Caching::kYes;
+  std::vector<std::string> beneath;  // of a view: the tables it reads
 
   std::string qualified() const { return schema + "." + name; }
   bool in_key(const std::string& column) const;
+  bool has_column(const std::string& column) const;
 };
 
+// Which tables have REPLICA IDENTITY FULL. With kMixed it also changes in the course of an epoch.
+enum class Identities { kFull, kDefault, kMixed };
+
 struct Schema {
+  Identities identities = Identities::kMixed;
   std::vector<Relation> relations;
   std::vector<std::string> statements;   // make everything, in order
   std::vector<std::string> alterations;  // DDL for later, each of them harmless to repeat
 
   const Relation* find(const std::string& name) const;
   // The relation itself, or a table beneath the view.
-  const Relation& table_of(const Relation& relation) const;
+  const Relation& table_of(const Relation& relation, Random& random) const;
 };
 
-Schema make_schema(Random& random);
+Schema make_schema(Identities identities, Random& random);
 
 }  // namespace pgcache::oracle

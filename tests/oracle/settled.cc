@@ -4,15 +4,13 @@
 #include <algorithm>
 #include <thread>
 
-#include "oracle/change.h"
-
 namespace pgcache::oracle {
 namespace {
 
-constexpr int kRounds = 60;
+constexpr int kRounds = 30;
 constexpr int kQueriesInRound = 12;
 constexpr int kFocusQueries = 10;
-constexpr int kFocusChanges = 8;
+constexpr int kFocusChanges = 16;
 constexpr int kFocusChangesOfOne = 5;
 constexpr std::size_t kPool = 90;
 constexpr int kInitialRows = 24;
@@ -40,8 +38,8 @@ Query off(Query query) {
 Settled::Settled(Stage& stage, std::uint64_t seed, Trace& trace, Counts& counts)
     : stage_(stage), seed_(seed), trace_(trace), counts_(counts) {}
 
-void Settled::make_tables(Random& random) {
-  schema_ = make_schema(random);
+void Settled::make_tables(Identities identities, Random& random) {
+  schema_ = make_schema(identities, random);
   for (const std::string& sql : schema_.statements) {
     stage_.admin().must(sql);
     trace_.add("origin", sql, "set up");
@@ -109,7 +107,10 @@ void Settled::epoch(std::uint64_t number, Clock::time_point deadline) {
   writers_.reset();
   own_.reset();
   small_.reset();
-  make_tables(random);
+  make_tables(number % 3 == 0   ? Identities::kFull
+              : number % 3 == 1 ? Identities::kDefault
+                                : Identities::kMixed,
+              random);
   warm_up();
   make_readers();
   writers_ = std::make_unique<Writers>(stage_.proxy_dsn(), stage_.origin_dsn(), trace_, counts_);
@@ -174,6 +175,9 @@ void Settled::change_settings(Random& random) {
       "SET DateStyle = 'ISO, MDY'",
       "SET extra_float_digits = 0",
       "SET extra_float_digits = 1",
+      "SET IntervalStyle = 'iso_8601'",
+      "SET IntervalStyle = 'sql_standard'",
+      "SET IntervalStyle = 'postgres'",
       "SET bytea_output = 'escape'",
       "SET bytea_output = 'hex'",
       "SET client_encoding = 'LATIN1'",
@@ -260,26 +264,61 @@ void Settled::count_repeat(const Query& query, const testing::Routes& routes) {
   counts_.missed[routes.text()] = query.sql.substr(0, 400);
 }
 
+Answer Settled::ask(Reader& reader, const Query& query, testing::Routes& routes) {
+  const testing::Routes before = stage_.pgcache().routes();
+  Answer answer = reader.proxy.run(query);
+  routes = stage_.pgcache().routes() - before;
+  return answer;
+}
+
 // A few queries that the cache answers, and changes of single rows beneath them: what is forgotten
 // to be dropped is not dropped for another reason.
 void Settled::focus(Random& random) {
   Reader& reader = *readers_.front();
-  std::vector<Query> queries;
+  std::vector<Watched> watched;
   for (int i = 0; i < kFocusQueries; ++i) {
-    queries.push_back(i % 2 == 0 ? choose_cacheable(random)
-                                 : make_plain_query(schema_, random.next(), random.next()));
+    Watched one;
+    one.query = i % 4 != 0 ? choose_cacheable(random)
+                           : make_plain_query(schema_, random.next(), random.next());
+    watched.push_back(std::move(one));
   }
   stage_.settle();
-  for (const Query& query : queries) check(reader, query);
+  for (Watched& one : watched) {
+    check(reader, one.query);
+    testing::Routes routes;
+    one.answer = ask(reader, one.query, routes);
+    one.cached = routes.hit == 1;
+  }
   for (int i = 0; i < kFocusChanges; ++i) {
-    const Query& beneath = random.pick(queries);
+    const Query& beneath = random.pick(watched).query;
     if (beneath.relations.empty()) continue;
-    const Relation& relation = schema_.table_of(*random.pick(beneath.relations));
-    writers_->apply(*small_, make_small_change(relation, beneath.constants(), random));
-    stage_.settle();
-    for (const Query& query : queries) {
-      compare(query, reader.proxy.run(query), reader.origin.run(query), "after a small change");
+    const Relation& relation = schema_.table_of(*random.pick(beneath.relations), random);
+    watch_over(make_small_change(relation, beneath.constants(), random), relation, watched);
+  }
+}
+
+void Settled::watch_over(const Change& change, const Relation& relation,
+                         std::vector<Watched>& watched) {
+  Reader& reader = *readers_.front();
+  const bool full = schema_.identities == Identities::kFull || relation.key.empty();
+  writers_->apply(*small_, change);
+  stage_.settle();
+  for (Watched& one : watched) {
+    testing::Routes routes;
+    const Answer answer = ask(reader, one.query, routes);
+    Answer origin = reader.origin.run(one.query);
+    compare(one.query, answer, origin, "after a small change, " + routes.text());
+    const bool counts = one.cached && schema_.identities != Identities::kMixed &&
+                        one.answer.sqlstate.empty() && origin.sqlstate.empty();
+    if (counts && routes.hit == 1) counts_.needless.count_kept();
+    if (counts && routes.miss == 1) {
+      const bool same = difference(one.answer, origin, one.query.ordered).empty();
+      counts_.needless.count(one.query, change.sql, full, same);
     }
+    one.answer = std::move(origin);
+    if (routes.hit == 1) continue;
+    compare(one.query, ask(reader, one.query, routes), one.answer, "again, " + routes.text());
+    one.cached = routes.hit == 1;
   }
 }
 
@@ -288,7 +327,7 @@ void Settled::focus_on(const Query& query, Random& random) {
   Reader& reader = *readers_.front();
   check(reader, query);
   for (int i = 0; i < kFocusChangesOfOne; ++i) {
-    const Relation& relation = schema_.table_of(*random.pick(query.relations));
+    const Relation& relation = schema_.table_of(*random.pick(query.relations), random);
     writers_->apply(*small_, random.chance(50)
                                  ? make_move(relation, query.constants(), random)
                                  : make_small_change(relation, query.constants(), random));
@@ -320,7 +359,7 @@ Query Settled::choose_cacheable(Random& random) {
 // A change, by the session of its own writes, of something that the query reads.
 void Settled::change_beneath(const Query& query, Random& random) {
   const Relation* relation = schema_.find("par");
-  if (!query.relations.empty()) relation = &schema_.table_of(*random.pick(query.relations));
+  if (!query.relations.empty()) relation = &schema_.table_of(*random.pick(query.relations), random);
   Change change = make_change_of(schema_, *relation, random);
   while (change.exclusive) change = make_change_of(schema_, *relation, random);
   writers_->apply(*own_, change);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "oracle/answer.h"
+#include "oracle/change.h"
 #include "oracle/report.h"
 #include "oracle/stage.h"
 #include "oracle/writers.h"
@@ -33,7 +34,14 @@ class Settled {
     std::uint64_t values;
   };
 
-  void make_tables(Random& random);
+  // A query whose answer is in the cache, or was until now.
+  struct Watched {
+    Query query;
+    Answer answer;  // the origin's, after the last change
+    bool cached = false;
+  };
+
+  void make_tables(Identities identities, Random& random);
   void warm_up();
   void make_readers();
   void round(Random& random);
@@ -45,6 +53,8 @@ class Settled {
   void compare(const Query& query, const Answer& pgcache, const Answer& origin,
                const std::string& when);
   void focus(Random& random);
+  void watch_over(const Change& change, const Relation& relation, std::vector<Watched>& watched);
+  Answer ask(Reader& reader, const Query& query, testing::Routes& routes);
   void focus_on(const Query& query, Random& random);
   void check_own_write(Random& random);
   void check_block(Random& random);

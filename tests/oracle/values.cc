@@ -135,6 +135,34 @@ std::string value_text(Kind kind, Random& random) {
                           "{\"b\": [1, 2], \"a\": 1}"});
     case Kind::kIntArray:
       return random.pick({"{}", "{1,2}", "{1, 2}", "{2,1}", "{NULL,1}", "{07}"});
+    case Kind::kReal:
+      return random.pick({"0", "-0", "0.5", "5e-1", "1.5", "0.1", "NaN", "1"});
+    case Kind::kOid:
+      return random.pick({"0", "1", "7", "07", "4294967295"});
+    case Kind::kName:
+      return short_text(random);
+    case Kind::kTime:
+      return random.pick(
+          {"10:00", "10:00:00", "10:00:00.0", "10 AM", "00:00", "24:00:00", "10:00:00.5"});
+    case Kind::kTimetz:
+      return random.pick(
+          {"10:00:00+02", "10:00+02:00", "09:00:00+01", "08:00:00Z", "10:00:00", "23:59:59-05"});
+    case Kind::kInterval:
+      return random.pick({"1 day", "24:00:00", "1 mon", "30 days", "P1D", "P1M", "-1 days",
+                          "1 day 02:00:00", "26 hours", "0"});
+    case Kind::kInet:
+      return random.pick(
+          {"10.0.0.1", "10.0.0.1/32", "10.0.0.1/24", "10.0.0.0/24", "10.0.0.2", "::1", "::0001"});
+    case Kind::kCidr:
+      return random.pick({"10.0.0.0/24", "10.0.0/24", "10.0.1.0/24", "10/8", "::1/128", "::1"});
+    case Kind::kMacaddr:
+      return random.pick(
+          {"08:00:2b:01:02:03", "08-00-2B-01-02-03", "08002b010203", "08:00:2b:01:02:04"});
+    case Kind::kDomain:
+      return integer_text(random);
+    case Kind::kTextArray:
+      return random.pick({"{}", "{a,b}", "{\"a\",b}", "{NULL,a}", "{\"NULL\",a}", "{a}",
+                          "[2:3]={a,b}", "{{a},{b}}"});
     case Kind::kBig:
       return random.pick({"alpha", "beta", "gamma"}) +
              (random.chance(70) ? std::string(kBigLength, 'y') : "");

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/value_group.h"
+
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+
+namespace pgcache::cache {
+
+std::string group_signature(const std::vector<pg::Oid>& members,
+                            const std::vector<sql::ColumnRef>& columns) {
+  std::string signature;
+  append_be32(signature, static_cast<std::uint32_t>(members.size()));
+  for (const pg::Oid oid : members) append_be32(signature, pg::to_u32(oid));
+  for (const sql::ColumnRef& column : columns) {
+    append_be32(signature, static_cast<std::uint32_t>(column.name.size()));
+    signature += column.name;
+    append_be32(signature, pg::to_u32(column.type));
+    if (!column.value_type) {
+      signature += 'b';
+      continue;
+    }
+    signature += 'v';
+    append_be32(signature, pg::to_u32(column.value_type->oid));
+    signature += static_cast<char>(column.value_type->family);
+  }
+  return signature;
+}
+
+void append_value(std::string& tuple, const pg::Value& value) {
+  append_be32(tuple, static_cast<std::uint32_t>(value.bytes().size()));
+  tuple += value.bytes();
+}
+
+ValueGroup::Look ValueGroup::look(const RowImage& image, std::string& tuple) const {
+  tuple.clear();
+  bool is_null = false;
+  for (const sql::ColumnRef& column : columns_) {
+    const sql::Operand& value = image.look(column);
+    switch (value.state) {
+      case sql::Operand::State::kUnknown:
+        return Look::kUnknown;
+      case sql::Operand::State::kNull:
+        is_null = true;
+        break;
+      case sql::Operand::State::kValue:
+        append_value(tuple, *value.value);
+        break;
+    }
+  }
+  return is_null ? Look::kNull : Look::kValues;
+}
+
+Bucket& ValueGroup::at(std::string tuple) {
+  const auto [it, made] = buckets_.try_emplace(std::move(tuple));
+  if (made) {
+    it->second.place = Bucket::Place::kValue;
+    it->second.value = &it->first;
+  }
+  return it->second;
+}
+
+Bucket* ValueGroup::find(std::string_view tuple) {
+  const auto it = buckets_.find(tuple);
+  return it == buckets_.end() ? nullptr : &it->second;
+}
+
+void ValueGroup::erase(const Bucket& bucket) {
+  const auto it = buckets_.find(*bucket.value);
+  CHECK(it != buckets_.end());
+  buckets_.erase(it);
+}
+
+Bucket& KeyGroup::at(std::uint64_t key) {
+  Bucket& bucket = buckets_[key];
+  bucket.place = Bucket::Place::kKey;
+  bucket.key = key;
+  return bucket;
+}
+
+Bucket* KeyGroup::find(std::uint64_t key) {
+  const auto it = buckets_.find(key);
+  return it == buckets_.end() ? nullptr : &it->second;
+}
+
+}  // namespace pgcache::cache

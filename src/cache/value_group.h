@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hash tables of the dependency index that nodes share: buckets by the values of bound columns, and
+// by the keys of rows that results show. One table serves all shapes that bind the same columns of
+// the same relations, so that a change asks once and not once for each shape.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/hash.h"
+#include "cache/bucket.h"
+#include "cache/row_image.h"
+
+namespace pgcache::cache {
+
+// What nodes must have in common to share a table: the relations, and the columns with the way in
+// which their values are read.
+std::string group_signature(const std::vector<pg::Oid>& members,
+                            const std::vector<sql::ColumnRef>& columns);
+
+// Appends a value so that no two different sequences of values look alike.
+void append_value(std::string& tuple, const pg::Value& value);
+
+class ValueGroup {
+ public:
+  enum class Look { kValues, kNull, kUnknown };
+
+  ValueGroup(std::string signature, std::vector<sql::ColumnRef> columns)
+      : signature_(std::move(signature)), columns_(std::move(columns)) {}
+
+  const std::string& signature() const { return signature_; }
+  // The bound columns' values in the row, if they are known and none is NULL.
+  Look look(const RowImage& image, std::string& tuple) const;
+  Bucket& at(std::string tuple);
+  Bucket* find(std::string_view tuple);
+  void erase(const Bucket& bucket);
+
+  std::vector<DependencyNode*> nodes;          // that place entries here
+  std::vector<DependencyNode*> or_null_nodes;  // those of them that rows with NULL concern
+
+ private:
+  std::string signature_;
+  std::vector<sql::ColumnRef> columns_;
+  std::unordered_map<std::string, Bucket, StringHash, std::equal_to<>> buckets_;
+};
+
+class KeyGroup {
+ public:
+  KeyGroup(std::string signature, std::vector<sql::ColumnRef> columns)
+      : signature_(std::move(signature)), columns_(std::move(columns)) {}
+
+  const std::string& signature() const { return signature_; }
+  const std::vector<sql::ColumnRef>& columns() const { return columns_; }
+  Bucket& at(std::uint64_t key);
+  Bucket* find(std::uint64_t key);
+  void erase(const Bucket& bucket) { buckets_.erase(bucket.key); }
+
+  std::size_t node_count = 0;
+  std::optional<std::uint64_t> key_at_hand;  // of the former row that is being looked for
+
+ private:
+  std::string signature_;
+  std::vector<sql::ColumnRef> columns_;
+  std::unordered_map<std::uint64_t, Bucket> buckets_;
+};
+
+}  // namespace pgcache::cache

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// Passes that leave out joins which change nothing.
+#include <algorithm>
+#include <functional>
+
+#include "sql/passes.h"
+#include "sql/tree.h"
+
+namespace pgcache::sql {
+namespace {
+
+using Kind = Expr::Kind;
+
+std::size_t count_mentions(const Expr& expr, std::uint32_t use) {
+  std::size_t count = expr.kind == Kind::kColumn && expr.use == use ? 1 : 0;
+  for (const Expr& child : expr.children) count += count_mentions(child, use);
+  return count;
+}
+
+// Columns of one use that some conjuncts set equal to something outside of it.
+class KeyedBy {
+ public:
+  KeyedBy(std::uint32_t use, const std::vector<const Expr*>& conjuncts) {
+    for (const Expr* conjunct : conjuncts) {
+      if (conjunct->kind != Kind::kCompare || conjunct->op != CompareOp::kEq) continue;
+      for (const std::size_t side : {0u, 1u}) {
+        const Expr& column = conjunct->children[side];
+        const Expr& other = conjunct->children[1 - side];
+        if (column.kind == Kind::kColumn && column.use == use && !mentions(other, {use})) {
+          columns_.insert(column.column);
+        }
+      }
+    }
+  }
+
+  bool covers(const pg::Relation& relation) const {
+    return std::any_of(
+        relation.unique_keys.begin(), relation.unique_keys.end(), [&](const pg::UniqueKey& key) {
+          return !key.columns.empty() &&
+                 std::all_of(key.columns.begin(), key.columns.end(),
+                             [&](const std::string& name) { return has(relation, name); });
+        });
+  }
+
+ private:
+  bool has(const pg::Relation& relation, const std::string& name) const {
+    const pg::Column* const column = relation.find_column(name);
+    return column != nullptr &&
+           columns_.contains(static_cast<std::uint32_t>(column - relation.columns.data()));
+  }
+
+  std::set<std::uint32_t> columns_;
+};
+
+class OuterJoinDropper {
+ public:
+  explicit OuterJoinDropper(ResolvedQuery& query) : query_(query) {}
+
+  bool run() {
+    bool any = false;
+    do {
+      changed_ = false;
+      visit_all();
+      any = any || changed_;
+    } while (changed_);
+    return any;
+  }
+
+ private:
+  void visit_all() {
+    for (std::uint32_t i = 0; i < query_.blocks.size(); ++i) {
+      std::vector<FromNode> from = query_.blocks[i].from;
+      for (FromNode& node : from) visit(i, node);
+      query_.blocks[i].from = std::move(from);
+    }
+  }
+
+  void visit(std::uint32_t block, FromNode& node) {
+    for (FromNode& child : node.children) visit(block, child);
+    if (node.kind != FromNode::Kind::kJoin) return;
+    if (node.join != JoinKind::kLeft && node.join != JoinKind::kRight) return;
+    const std::size_t extended = node.join == JoinKind::kLeft ? 1 : 0;
+    if (!is_needless(block, node, node.children[extended])) return;
+    // The block itself still has the node until its FROM is done.
+    dropped_.insert(table_of(node.children[extended])->use);
+    FromNode kept = std::move(node.children[1 - extended]);
+    node = std::move(kept);
+    changed_ = true;
+  }
+
+  static const FromNode* table_of(const FromNode& side) {
+    if (side.kind == FromNode::Kind::kTable) return &side;
+    const bool wrapped = side.kind == FromNode::Kind::kJoin && side.join == JoinKind::kInner &&
+                         side.children.size() == 1;
+    return wrapped ? table_of(side.children[0]) : nullptr;
+  }
+
+  bool is_needless(std::uint32_t block, const FromNode& join, const FromNode& side) {
+    const FromNode* const table = table_of(side);
+    if (table == nullptr || !join.on || dropped_.contains(table->use)) return false;
+    const TableUse& use = query_.uses[table->use];
+    if (!is_one_table(use)) return false;
+    std::vector<const Expr*> conjuncts;
+    flatten(*join.on, conjuncts);
+    std::size_t within = count_mentions(*join.on, table->use);
+    bool opaque = has_opaque(*join.on);
+    each_node_expr(side, [&](const Expr& expr) {
+      within += count_mentions(expr, table->use);
+      opaque = opaque || has_opaque(expr);
+    });
+    if (opaque || !KeyedBy(table->use, conjuncts).covers(*use.relation)) return false;
+    std::size_t all = 0;
+    each_block_below(query_, block, [&](Block& b) {
+      each_block_expr(b, [&](Expr& expr) { all += count_mentions(expr, table->use); });
+    });
+    return all == within;
+  }
+
+  ResolvedQuery& query_;
+  std::set<std::uint32_t> dropped_;
+  bool changed_ = false;
+};
+
+// ---------------------------------------------------------------- parents
+
+// The conditions that hold for every row of a block's inner joins, and the tables among them.
+struct InnerPart {
+  std::vector<Expr*> conjuncts;
+  std::vector<std::uint32_t> tables;
+};
+
+void take_apart(Expr& expr, std::vector<Expr*>& out) {
+  if (expr.kind != Kind::kAnd) {
+    out.push_back(&expr);
+    return;
+  }
+  for (Expr& child : expr.children) take_apart(child, out);
+}
+
+void collect_inner(FromNode& node, InnerPart& part) {
+  if (node.kind == FromNode::Kind::kTable) part.tables.push_back(node.use);
+  if (node.kind != FromNode::Kind::kJoin || node.join != JoinKind::kInner) return;
+  if (node.on) take_apart(*node.on, part.conjuncts);
+  for (FromNode& child : node.children) collect_inner(child, part);
+}
+
+InnerPart inner_part(Block& block) {
+  InnerPart part;
+  if (block.where) take_apart(*block.where, part.conjuncts);
+  for (FromNode& node : block.from) collect_inner(node, part);
+  return part;
+}
+
+bool remove_table(std::vector<FromNode>& nodes, std::uint32_t use) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].kind == FromNode::Kind::kTable && nodes[i].use == use) {
+      nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(i));
+      return true;
+    }
+    if (nodes[i].kind == FromNode::Kind::kJoin && nodes[i].join == JoinKind::kInner &&
+        remove_table(nodes[i].children, use)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+class ParentDropper {
+ public:
+  explicit ParentDropper(ResolvedQuery& query) : query_(query) {}
+
+  bool run() {
+    bool any = false;
+    for (std::uint32_t i = 0; i < query_.blocks.size(); ++i) {
+      while (drop_one(i)) any = true;
+    }
+    return any;
+  }
+
+ private:
+  bool drop_one(std::uint32_t block) {
+    const InnerPart part = inner_part(query_.blocks[block]);
+    for (const std::uint32_t child : part.tables) {
+      const TableUse& use = query_.uses[child];
+      if (!is_one_table(use)) continue;
+      for (const pg::ForeignKey& key : use.relation->foreign_keys) {
+        for (const std::uint32_t parent : part.tables) {
+          if (parent != child && try_drop(block, part, child, parent, key)) return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  // Every child row has exactly one parent row: the join neither removes nor adds any.
+  bool try_drop(std::uint32_t block, const InnerPart& part, std::uint32_t child,
+                std::uint32_t parent, const pg::ForeignKey& key) {
+    const TableUse& from = query_.uses[child];
+    const TableUse& to = query_.uses[parent];
+    if (to.relation->oid != key.referenced || !is_one_table(to) ||
+        key.columns.size() != key.referenced_columns.size() || key.columns.empty()) {
+      return false;
+    }
+    std::set<Expr*> links;
+    std::vector<ColumnKey> replacements(to.relation->columns.size(), {child, kNone});
+    for (std::size_t i = 0; i < key.columns.size(); ++i) {
+      const pg::Column* const c = from.relation->find_column(key.columns[i]);
+      const pg::Column* const p = to.relation->find_column(key.referenced_columns[i]);
+      if (c == nullptr || p == nullptr || !c->not_null) return false;
+      const auto c_at = static_cast<std::uint32_t>(c - from.relation->columns.data());
+      const auto p_at = static_cast<std::uint32_t>(p - to.relation->columns.data());
+      Expr* const link = find_link(part, {child, c_at}, {parent, p_at});
+      if (link == nullptr) return false;
+      links.insert(link);
+      if (c->type == p->type && c->collation == p->collation) {
+        replacements[p_at].second = c_at;
+      }
+    }
+    if (!only_key_is_looked_at(block, parent, replacements, links)) return false;
+    for (Expr* link : links) {
+      *link = make_false();
+      link->operand.constant = "true";
+    }
+    each_block_below(query_, block, [&](Block& b) {
+      each_block_expr(b, [&](Expr& expr) { replace(expr, parent, replacements); });
+    });
+    remove_table(query_.blocks[block].from, parent);
+    return true;
+  }
+
+  static Expr* find_link(const InnerPart& part, ColumnKey a, ColumnKey b) {
+    for (Expr* conjunct : part.conjuncts) {
+      if (conjunct->kind != Kind::kCompare || conjunct->op != CompareOp::kEq) continue;
+      const Expr& left = conjunct->children[0];
+      const Expr& right = conjunct->children[1];
+      if (left.kind != Kind::kColumn || right.kind != Kind::kColumn) continue;
+      const bool same =
+          (key_of(left) == a && key_of(right) == b) || (key_of(left) == b && key_of(right) == a);
+      if (same) return conjunct;
+    }
+    return nullptr;
+  }
+
+  bool only_key_is_looked_at(std::uint32_t block, std::uint32_t parent,
+                             const std::vector<ColumnKey>& replacements,
+                             const std::set<Expr*>& links) {
+    bool only = true;
+    const std::function<void(Expr&)> look = [&](Expr& expr) {
+      if (links.contains(&expr)) return;
+      if (expr.kind == Kind::kColumn && expr.use == parent) {
+        only = only && replacements[expr.column].second != kNone;
+      }
+      for (Expr& child : expr.children) look(child);
+    };
+    each_block_below(query_, block, [&](Block& b) { each_block_expr(b, look); });
+    return only;
+  }
+
+  static void replace(Expr& expr, std::uint32_t parent,
+                      const std::vector<ColumnKey>& replacements) {
+    if (expr.kind == Kind::kColumn && expr.use == parent) {
+      const ColumnKey to = replacements[expr.column];
+      expr.use = to.first;
+      expr.column = to.second;
+    }
+    for (Expr& child : expr.children) replace(child, parent, replacements);
+  }
+
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  ResolvedQuery& query_;
+};
+
+}  // namespace
+
+bool drop_outer_joins(ResolvedQuery& query) { return OuterJoinDropper(query).run(); }
+
+bool drop_parent_joins(ResolvedQuery& query) { return ParentDropper(query).run(); }
+
+}  // namespace pgcache::sql

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values that can be computed on a row: how operands are read, which coercions keep a value what it
+// is, and calls of built-in functions.
+#include <algorithm>
+
+#include "pg/function.h"
+#include "sql/resolver.h"
+#include "sql/safety.h"
+#include "sql/tree.h"
+
+namespace pgcache::sql {
+namespace {
+
+using pg::Oid;
+
+bool is_text(Oid type) { return type == pg::type::kText || type == pg::type::kVarchar; }
+bool is_integer(Oid type) {
+  return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8;
+}
+bool is_number(Oid type) { return is_integer(type) || type == pg::type::kNumeric; }
+
+// Where each type stands in the order in which numbers are implicitly widened.
+int width(Oid type) {
+  if (type == pg::type::kInt2) return 1;
+  if (type == pg::type::kInt4) return 2;
+  if (type == pg::type::kInt8) return 3;
+  return type == pg::type::kNumeric ? 4 : 0;
+}
+
+}  // namespace
+
+std::optional<Expr> Resolver::read_as(Expr operand, Oid type) const {
+  const pg::ValueTypePtr values = pg::value_type_of(catalog_, type);
+  if (!values) return std::nullopt;
+  // The canonical text is the same; and comparisons know text only.
+  const Oid base = values->oid == pg::type::kVarchar ? pg::type::kText : values->oid;
+  operand.type = base;
+  operand.operand.type = base;
+  operand.operand.value_type = pg::family_of(base) ? nullptr : values;
+  return operand;
+}
+
+std::optional<Expr> Resolver::coerce(Expr value, Oid type) const {
+  if (!is_value(value)) return std::nullopt;
+  if (value.kind == Expr::Kind::kNull) {
+    value.type = type;
+    return value;
+  }
+  if (value.type == pg::type::kUnknown) {
+    if (value.kind != Expr::Kind::kOperand) return std::nullopt;
+    return read_as(std::move(value), type);
+  }
+  const Oid from = base_type(catalog_, value.type);
+  if (from == type || (is_text(from) && is_text(type))) return value;
+  // One line of numbers; and a wider integer has no other value.
+  if (is_number(from) && is_number(type) && width(from) <= width(type)) {
+    value.type = type;
+    return value;
+  }
+  if (is_number(from) && type == pg::type::kFloat8 && value.kind == Expr::Kind::kOperand) {
+    return read_as(std::move(value), type);
+  }
+  if (from == pg::type::kFloat4 && type == pg::type::kFloat8) {
+    value.type = type;
+    return value;
+  }
+  const pg::Cast* const cast = catalog_.find_cast(from, type);
+  if (cast == nullptr || cast->context != 'i' || !pg::can_cast(from, type)) return std::nullopt;
+  Expr out = make_expr(Expr::Kind::kCast, {});
+  out.collation = value.collation;
+  out.type = type;
+  out.children.push_back(std::move(value));
+  return out;
+}
+
+std::optional<Collation> Resolver::common_collation(const std::vector<Expr>& values) const {
+  Collation out;
+  for (const Expr& value : values) {
+    if (value.collation.oid == Oid::kInvalid) continue;
+    if (out.oid != Oid::kInvalid && out.oid != value.collation.oid) return std::nullopt;
+    out = value.collation;
+  }
+  return out;
+}
+
+std::optional<Expr> Resolver::make_call(Oid function, Oid result, std::vector<Expr> arguments,
+                                        const std::vector<Oid>& declared) const {
+  if (!is_builtin(function) || !pg::can_call(function) || arguments.size() != declared.size()) {
+    return std::nullopt;
+  }
+  const std::optional<Collation> collation = common_collation(arguments);
+  if (!collation || !collation->deterministic) return std::nullopt;
+  Expr call = make_expr(Expr::Kind::kCall, {});
+  call.function = function;
+  call.type = result;
+  call.collation = *collation;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    std::optional<Expr> argument = coerce(std::move(arguments[i]), declared[i]);
+    if (!argument) return std::nullopt;
+    call.children.push_back(*std::move(argument));
+  }
+  return call;
+}
+
+std::optional<std::vector<Expr>> Resolver::bring_together(std::vector<Expr> values,
+                                                          Oid type) const {
+  if (type == Oid::kInvalid || !common_collation(values)) return std::nullopt;
+  std::vector<Expr> out;
+  for (Expr& value : values) {
+    std::optional<Expr> coerced = coerce(std::move(value), type);
+    if (!coerced) return std::nullopt;
+    out.push_back(*std::move(coerced));
+  }
+  return out;
+}
+
+// CASE, COALESCE and the like: the one type of those that have one, or the widest number.
+// PostgreSQL unifies on the base type of domains.
+Oid Resolver::unify(const std::vector<Expr>& exprs) {
+  Oid type = pg::type::kUnknown;
+  for (const Expr& expr : exprs) {
+    if (expr.type == pg::type::kUnknown || expr.type == type) continue;
+    if (expr.type == Oid::kInvalid) return Oid::kInvalid;
+    if (type == pg::type::kUnknown) {
+      type = expr.type;
+    } else if (width(type) > 0 && width(expr.type) > 0) {
+      if (width(expr.type) > width(type)) type = expr.type;
+    } else {
+      return Oid::kInvalid;
+    }
+  }
+  if (type != base_type(catalog_, type)) return Oid::kInvalid;
+  if (type == pg::type::kUnknown) type = pg::type::kText;
+  for (const Expr& expr : exprs) settle(expr, type);
+  return type;
+}
+
+}  // namespace pgcache::sql

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sql/tree.h"
+
+#include <algorithm>
+
+namespace pgcache::sql {
+
+using Kind = Expr::Kind;
+
+bool is_truth(const Expr& expr) {
+  switch (expr.kind) {
+    case Kind::kAnd:
+    case Kind::kOr:
+    case Kind::kNot:
+    case Kind::kCompare:
+    case Kind::kIn:
+    case Kind::kAnyOf:
+    case Kind::kIsNull:
+    case Kind::kDistinct:
+    case Kind::kIsTrue:
+    case Kind::kIsFalse:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_value(const Expr& expr) {
+  switch (expr.kind) {
+    case Kind::kOpaque:
+    case Kind::kRow:
+    case Kind::kArray:
+    case Kind::kSublink:
+      return false;
+    default:
+      return true;
+  }
+}
+
+bool same_expr(const Expr& a, const Expr& b) {
+  if (a.kind != b.kind || a.children.size() != b.children.size()) return false;
+  switch (a.kind) {
+    case Kind::kOpaque:
+    case Kind::kSublink:
+      return false;
+    case Kind::kColumn:
+      return key_of(a) == key_of(b);
+    case Kind::kOperand:
+      return a.operand.source == b.operand.source && a.operand.index == b.operand.index &&
+             a.operand.negated == b.operand.negated && a.operand.type == b.operand.type &&
+             a.operand.constant == b.operand.constant;
+    default:
+      break;
+  }
+  if (a.op != b.op || a.all != b.all || a.function != b.function || a.type != b.type ||
+      a.typmod != b.typmod || a.collation.oid != b.collation.oid) {
+    return false;
+  }
+  return std::equal(a.children.begin(), a.children.end(), b.children.begin(), same_expr);
+}
+
+Expr make_opaque(pg::Oid type, std::vector<Expr> children) {
+  Expr expr;
+  expr.type = type;
+  expr.children = std::move(children);
+  return expr;
+}
+
+Expr make_expr(Kind kind, std::vector<Expr> children) {
+  const bool list = kind == Kind::kAnd || kind == Kind::kOr;
+  if (list && children.size() == 1) return std::move(children[0]);
+  Expr expr;
+  expr.kind = kind;
+  expr.type = pg::type::kBool;
+  expr.children = std::move(children);
+  return expr;
+}
+
+Expr make_not(Expr child) {
+  std::vector<Expr> children;
+  children.push_back(std::move(child));
+  return make_expr(Kind::kNot, std::move(children));
+}
+
+Expr make_false() {
+  Expr expr;
+  expr.kind = Kind::kOperand;
+  expr.type = pg::type::kBool;
+  expr.operand.type = pg::type::kBool;
+  expr.operand.constant = "false";
+  return expr;
+}
+
+void flatten(const Expr& expr, std::vector<const Expr*>& out) {
+  if (expr.kind != Kind::kAnd) {
+    out.push_back(&expr);
+    return;
+  }
+  for (const Expr& child : expr.children) flatten(child, out);
+}
+
+void each_expr(const Expr& expr, const std::function<void(const Expr&)>& visit) {
+  visit(expr);
+  for (const Expr& child : expr.children) each_expr(child, visit);
+}
+
+void each_expr(Expr& expr, const std::function<void(Expr&)>& visit) {
+  visit(expr);
+  for (Expr& child : expr.children) each_expr(child, visit);
+}
+
+namespace {
+
+template <typename Node, typename Visit>
+void visit_node(Node& node, const Visit& visit) {
+  if (node.on) visit(*node.on);
+  for (auto& expr : node.exprs) visit(expr);
+  for (auto& child : node.children) visit_node(child, visit);
+}
+
+template <typename B, typename Visit>
+void visit_block(B& block, const Visit& visit) {
+  for (auto& node : block.from) visit_node(node, visit);
+  if (block.where) visit(*block.where);
+  if (block.having) visit(*block.having);
+  for (auto& expr : block.outputs) visit(expr);
+  for (auto& expr : block.keys) visit(expr);
+  for (auto& expr : block.distinct_on) visit(expr);
+  for (auto& partition : block.partitions) {
+    for (auto& expr : partition) visit(expr);
+  }
+  for (auto& expr : block.others) visit(expr);
+}
+
+}  // namespace
+
+void each_block_expr(const Block& block, const std::function<void(const Expr&)>& visit) {
+  visit_block(block, visit);
+}
+void each_block_expr(Block& block, const std::function<void(Expr&)>& visit) {
+  visit_block(block, visit);
+}
+void each_node_expr(const FromNode& node, const std::function<void(const Expr&)>& visit) {
+  visit_node(node, visit);
+}
+void each_node_expr(FromNode& node, const std::function<void(Expr&)>& visit) {
+  visit_node(node, visit);
+}
+
+void collect_uses(const FromNode& node, std::set<std::uint32_t>& uses) {
+  if (node.kind == FromNode::Kind::kTable || node.kind == FromNode::Kind::kBlock) {
+    uses.insert(node.use);
+  }
+  for (const FromNode& child : node.children) collect_uses(child, uses);
+}
+
+void collect_sublinks(const Expr& expr, std::vector<const Expr*>& out) {
+  each_expr(expr, [&](const Expr& part) {
+    if (part.kind == Kind::kSublink) out.push_back(&part);
+  });
+}
+
+std::vector<std::uint32_t> named_blocks(const ResolvedQuery& query, const Block& block) {
+  std::set<std::uint32_t> uses(block.branches.begin(), block.branches.end());
+  for (const FromNode& node : block.from) collect_uses(node, uses);
+  each_block_expr(block, [&](const Expr& expr) {
+    std::vector<const Expr*> sublinks;
+    collect_sublinks(expr, sublinks);
+    for (const Expr* sublink : sublinks) uses.insert(sublink->use);
+  });
+  std::vector<std::uint32_t> out;
+  for (const std::uint32_t use : uses) {
+    if (query.uses[use].relation == nullptr) out.push_back(use);
+  }
+  return out;
+}
+
+void each_block_below(ResolvedQuery& query, std::uint32_t block,
+                      const std::function<void(Block&)>& visit) {
+  visit(query.blocks[block]);
+  for (const std::uint32_t use : named_blocks(query, query.blocks[block])) {
+    each_block_below(query, query.uses[use].block, visit);
+  }
+}
+
+bool mentions(const Expr& expr, const std::set<std::uint32_t>& uses) {
+  if (expr.kind == Kind::kColumn) return uses.contains(expr.use);
+  return std::any_of(expr.children.begin(), expr.children.end(),
+                     [&](const Expr& child) { return mentions(child, uses); });
+}
+
+bool has_columns(const Expr& expr) {
+  return expr.kind == Kind::kColumn ||
+         std::any_of(expr.children.begin(), expr.children.end(), has_columns);
+}
+
+bool has_opaque(const Expr& expr) {
+  return expr.kind == Kind::kOpaque || expr.kind == Kind::kSublink || expr.kind == Kind::kRow ||
+         expr.kind == Kind::kArray ||
+         std::any_of(expr.children.begin(), expr.children.end(), has_opaque);
+}
+
+// kCall: every function that pg::call() knows is strict.
+bool is_strict(const Expr& expr, const std::set<std::uint32_t>& uses) {
+  const auto strict = [&](const Expr& child) { return is_strict(child, uses); };
+  switch (expr.kind) {
+    case Kind::kColumn:
+      return uses.contains(expr.use);
+    case Kind::kNull:
+      return true;
+    case Kind::kCall:
+    case Kind::kCompare:
+      return std::any_of(expr.children.begin(), expr.children.end(), strict);
+    case Kind::kCast:
+    case Kind::kNot:
+    case Kind::kIn:
+      return strict(expr.children[0]);
+    case Kind::kAnd:
+    case Kind::kOr:
+    case Kind::kCoalesce:
+      return !expr.children.empty() &&
+             std::all_of(expr.children.begin(), expr.children.end(), strict);
+    case Kind::kNullIf:
+      return strict(expr.children[0]);
+    default:
+      return false;
+  }
+}
+
+bool rejects_nulls(const Expr& condition, const std::set<std::uint32_t>& uses) {
+  const auto rejects = [&](const Expr& child) { return rejects_nulls(child, uses); };
+  switch (condition.kind) {
+    case Kind::kAnd:
+      return std::any_of(condition.children.begin(), condition.children.end(), rejects);
+    case Kind::kOr:
+      return !condition.children.empty() &&
+             std::all_of(condition.children.begin(), condition.children.end(), rejects);
+    case Kind::kNot: {
+      const Expr& child = condition.children[0];
+      if (child.kind == Kind::kIsNull) return is_strict(child.children[0], uses);
+      return is_strict(condition, uses);
+    }
+    case Kind::kAnyOf:  // NULL, or false for an empty ANY; an empty ALL is true
+      return !condition.all && is_strict(condition.children[0], uses);
+    case Kind::kIsTrue:
+      return rejects(condition.children[0]);
+    case Kind::kIsFalse:
+      return is_strict(condition.children[0], uses);
+    default:
+      return is_strict(condition, uses);
+  }
+}
+
+bool is_one_table(const TableUse& use) {
+  if (use.relation == nullptr) return false;
+  if (use.relation->kind == 'p') return use.inherit;
+  return use.relation->descendants.empty() || !use.inherit;
+}
+
+bool passes_conditions(const Block& block, std::uint32_t column) {
+  if (block.kind != Block::Kind::kSelect || column >= block.outputs.size()) return false;
+  const Expr& output = block.outputs[column];
+  if (block.limited || block.grouping_sets || !is_value(output) || has_opaque(output)) return false;
+  const auto is_one_of = [&](const std::vector<Expr>& list) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const Expr& expr) { return same_expr(expr, output); });
+  };
+  if (block.grouped && !is_one_of(block.keys)) return false;
+  if (!block.distinct_on.empty() && !is_one_of(block.distinct_on)) return false;
+  return std::all_of(block.partitions.begin(), block.partitions.end(), is_one_of);
+}
+
+void substitute(Expr& expr, std::uint32_t use,
+                const std::function<Expr(const Expr& column)>& replace) {
+  if (expr.kind == Kind::kColumn) {
+    if (expr.use == use) expr = replace(expr);
+    return;
+  }
+  for (Expr& child : expr.children) substitute(child, use, replace);
+}
+
+}  // namespace pgcache::sql

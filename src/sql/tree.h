@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walking and rewriting resolved queries: what passes and the derivation of dependencies share.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "sql/resolved_query.h"
+
+namespace pgcache::sql {
+
+using ColumnKey = std::pair<std::uint32_t, std::uint32_t>;  // use, column
+inline ColumnKey key_of(const Expr& column) { return {column.use, column.column}; }
+
+// Something that has a value or a truth which can be computed here, parts of it aside.
+bool is_value(const Expr& expr);
+bool is_truth(const Expr& expr);
+
+bool same_expr(const Expr& a, const Expr& b);
+
+Expr make_opaque(pg::Oid type, std::vector<Expr> children);
+Expr make_expr(Expr::Kind kind, std::vector<Expr> children);  // a truth
+Expr make_not(Expr child);
+Expr make_false();
+// The conjuncts of a condition, nested ANDs taken apart.
+void flatten(const Expr& expr, std::vector<const Expr*>& out);
+
+// `visit` gets the expression and everything in it.
+void each_expr(const Expr& expr, const std::function<void(const Expr&)>& visit);
+void each_expr(Expr& expr, const std::function<void(Expr&)>& visit);
+
+// Every expression that stands directly in the block: of its FROM items too, but not of the blocks
+// that it names.
+void each_block_expr(const Block& block, const std::function<void(const Expr&)>& visit);
+void each_block_expr(Block& block, const std::function<void(Expr&)>& visit);
+void each_node_expr(const FromNode& node, const std::function<void(const Expr&)>& visit);
+void each_node_expr(FromNode& node, const std::function<void(Expr&)>& visit);
+
+// The uses whose rows a node brings.
+void collect_uses(const FromNode& node, std::set<std::uint32_t>& uses);
+// The uses of blocks that the block names: FROM items, branches, subqueries in expressions.
+std::vector<std::uint32_t> named_blocks(const ResolvedQuery& query, const Block& block);
+// The same, for one expression: its subqueries.
+void collect_sublinks(const Expr& expr, std::vector<const Expr*>& out);
+
+// The block, and all that stand in it, in any depth.
+void each_block_below(ResolvedQuery& query, std::uint32_t block,
+                      const std::function<void(Block&)>& visit);
+
+bool mentions(const Expr& expr, const std::set<std::uint32_t>& uses);
+bool has_columns(const Expr& expr);
+bool has_opaque(const Expr& expr);
+
+// Certainly not true whenever all columns of the uses are NULL.
+bool rejects_nulls(const Expr& condition, const std::set<std::uint32_t>& uses);
+// Certainly NULL (not true, not false) then.
+bool is_strict(const Expr& expr, const std::set<std::uint32_t>& uses);
+
+// Whether a unique key of the table holds for all rows of the use: it does not reach across tables
+// that inherit from each other; that of a partitioned table reaches across its partitions.
+bool is_one_table(const TableUse& use);
+
+// Whether conditions on output `column` of the block are conditions on the rows that it selects
+// from, whatever it computes of them afterwards. Not for set operations.
+bool passes_conditions(const Block& block, std::uint32_t column);
+
+// Replaces columns of `use` by what `replace` gives for their number.
+void substitute(Expr& expr, std::uint32_t use,
+                const std::function<Expr(const Expr& column)>& replace);
+
+}  // namespace pgcache::sql

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// One equality with a value of each type, as a parameter and as a literal.
+#include <iterator>
+
+#include "precision/pair.h"
+
+namespace pgcache::precision {
+
+using enum Outcome;
+
+namespace {
+
+struct TypedValues {
+  const char* column;  // without the prefix t_
+  const char* row1;    // of the row with id 1; rows 2 to 4 hold `others`
+  const char* others;
+  const char* again;  // row1's value in another spelling that is equal
+  const char* third;  // a value of no row
+  const char* type;   // of the literal
+};
+
+const TypedValues kTyped[] = {
+    {"bool", "true", "false", "yes", nullptr, "bool"},
+    {"int2", "7", "8", "07", "9", "int2"},
+    {"int4", "7", "8", "+7", "9", "int4"},
+    {"int8", "70000000000", "8", "070000000000", "9", "int8"},
+    {"oid", "7", "8", "07", "4000000000", "oid"},
+    {"numeric", "1.50", "2.5", "1.5", "NaN", "numeric"},
+    {"float4", "0.5", "1.5", "5e-1", "NaN", "float4"},
+    {"float8", "0", "1.5", "-0", "NaN", "float8"},
+    {"text", "Ab", "b", "Ab", "ab", "text"},
+    {"varchar", "ab", "b", "ab", "AB", "varchar"},
+    {"char", "ab", "b", "ab   ", "abc", "char(5)"},
+    {"name", "ab", "b", "ab", "c", "name"},
+    {"bytea", "\\x00ff", "\\x01", "\\x00FF", "\\x02", "bytea"},
+    {"uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+     "{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "c0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "uuid"},
+    {"date", "2024-01-05", "2024-01-06", "2024-01-05", "2024-01-07", "date"},
+    {"time", "10:00:00", "11:00", "10:00", "12:00", "time"},
+    {"timetz", "10:00:00+02", "11:00:00+02", "10:00:00+02:00", "09:00:00+01", "timetz"},
+    {"timestamp", "2024-01-05 10:00:00", "2024-01-06", "2024-01-05T10:00:00", "2024-01-07",
+     "timestamp"},
+    {"timestamptz", "2024-01-05 10:00:00+00", "2024-01-06 00:00:00+00", "2024-01-05 12:00:00+02",
+     "2024-01-07 00:00:00+00", "timestamptz"},
+    {"interval", "1 day", "2 days", "24:00:00", "3 days", "interval"},
+    {"jsonb", "{\"a\": 1}", "{\"a\": 2}", "{\"a\":1.0}", "[]", "jsonb"},
+    {"inet", "10.0.0.1", "10.0.0.2", "10.0.0.1/32", "10.0.0.3", "inet"},
+    {"cidr", "10.0.0.0/24", "10.0.1.0/24", "10.0.0.0/24", "10.0.2.0/24", "cidr"},
+    {"macaddr", "08:00:2b:01:02:03", "08:00:2b:01:02:04", "08-00-2B-01-02-03", "08:00:2b:01:02:05",
+     "macaddr"},
+    {"enum", "sad", "ok", "sad", "happy", "mood"},
+    {"array", "{1,2}", "{2,1}", "{1, 2}", "{1,2,3}", "int[]"},
+    {"text_array", "{a,b}", "{b,a}", "{\"a\",b}", "{a,NULL}", "text[]"},
+    {"domain", "7", "8", "07", "9", "small_int"},
+};
+
+std::string quoted(const std::string& text) { return "'" + text + "'"; }
+
+std::vector<Change> changes_of(const TypedValues& values) {
+  const std::string set = std::string("UPDATE typed SET t_") + values.column + " = ";
+  std::vector<Change> changes = {
+      {"another row gets it", kInvalidated, set + quoted(values.again) + " WHERE id = 3"},
+      {"its row loses it", kInvalidated, set + quoted(values.others) + " WHERE id = 1"},
+      {"another row becomes NULL", kKept, set + "NULL WHERE id = 3"}};
+  if (values.third != nullptr) {
+    changes.push_back({"another row changes", kKept, set + quoted(values.third) + " WHERE id = 3"});
+  }
+  return changes;
+}
+
+// Column and value of different types. Row 25 of item does not meet the condition.
+struct Across {
+  const char* condition;
+  const char* meets;
+  const char* fails;
+};
+
+const Across kAcross[] = {
+    {"v = 7.0", "v = 7", "v = 8"},
+    {"v = 7::bigint", "v = 7", "v = 8"},
+    {"v = 7::smallint", "v = 7", "v = 8"},
+    {"v = 7::float8", "v = 7", "v = 8"},
+    {"small = 300", "small = 300", "small = 301"},
+    {"big = 7::smallint", "big = 7", "big = 8"},
+    {"price = 7", "price = 7.00", "price = 7.01"},
+    {"price = 0.75::float8", "price = 0.75", "price = 0.76"},
+    {"ratio = 77", "ratio = 77", "ratio = 77.5"},
+    {"day = timestamp '2025-05-05'", "day = '2025-05-05'", "day = '2025-05-06'"},
+    {"made = date '2025-05-05'", "made = '2025-05-05'", "made = '2025-05-05 00:00:01'"},
+    {"name = 'x'::varchar", "name = 'x'", "name = 'y'"},
+    {"name = 'x'::name", "name = 'x'", "name = 'y'"},
+    {"name::varchar = 'x'", "name = 'x'", "name = 'y'"},
+    {"v::bigint = 7", "v = 7", "v = 8"},
+};
+
+void add_across(Pairs& pairs) {
+  for (const Across& across : kAcross) {
+    const std::string update = "UPDATE item SET ";
+    add(pairs, std::string("across types: ") + across.condition,
+        std::string("SELECT id FROM item WHERE ") + across.condition,
+        {{"becomes true", kInvalidated, update + across.meets + " WHERE id = 25"},
+         {"stays untrue", kKept, update + across.fails + " WHERE id = 25"}});
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> typed_values() {
+  std::vector<std::string> statements;
+  for (const TypedValues& values : kTyped) {
+    statements.push_back(std::string("UPDATE typed SET t_") + values.column +
+                         " = CASE id WHEN 1 THEN " + quoted(values.row1) + "::" + values.type +
+                         " ELSE " + quoted(values.others) + "::" + values.type + " END");
+  }
+  return statements;
+}
+
+void add_types(Pairs& pairs) {
+  for (const TypedValues& values : kTyped) {
+    const std::string where = std::string("SELECT id FROM typed WHERE t_") + values.column + " = ";
+    const std::string construct = std::string("value of ") + values.type;
+    add(pairs, construct, where + "$1", changes_of(values), {values.again});
+    add(pairs, construct + ", literal",
+        where + quoted(values.row1) + "::" + values.type + " AND id < 9", changes_of(values));
+  }
+  add_across(pairs);
+}
+
+}  // namespace pgcache::precision

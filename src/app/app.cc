@@ -297,6 +297,13 @@ admin::AdminSources App::admin_sources() {
   sources.problems = [this] { return problem_lines(); };
   sources.clients = [this] { return static_cast<std::uint64_t>(server_->clients()); };
   sources.catalog = [this] { return shapes_.catalog(); };
+  sources.precision = [this] {
+    std::vector<admin::RelationCounts> counts;
+    for (const cache::RelationPrecision& one : cache_->precision()) {
+      counts.push_back({one.relation, one.invalidations, one.coarse});
+    }
+    return counts;
+  };
   sources.identity_refusals = [this] { return identity_refusals_.load(std::memory_order_relaxed); };
   sources.explain = explain_context(*config_);
   sources.origin = origin_name(endpoint_);

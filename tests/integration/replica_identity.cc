@@ -258,5 +258,46 @@ TEST(ReplicaIdentity, CheckNamesTheTablesForWhichItWouldHelp) {
   EXPECT_LT(first, second);
 }
 
+TEST(ReplicaIdentity, CheckAsksTheRunningPgcache) {
+  Stack stack(
+      with("CREATE TABLE whole (id int PRIMARY KEY, v text); INSERT INTO whole VALUES (1);"
+           "ALTER TABLE whole REPLICA IDENTITY FULL;",
+           {}));
+  const std::string check = "check --origin '" + stack.origin().dsn() +
+                            "' --admin 127.0.0.1:" + std::to_string(stack.proxy().admin_port());
+  EXPECT_FALSE(contains(output_of(check), "advice:"));
+  Connection session = stack.client();
+  stack.query_until(session, "SELECT v FROM whole", "hit");
+  stack.query_until(session, kRead, "hit");
+  stack.settle();
+  // Of the row that is deleted only the key is known, which says nothing of its kind.
+  stack.direct().must("DELETE FROM t WHERE id = 3; UPDATE whole SET v = 'x'");
+  stack.settle();
+  EXPECT_EQ(stack.proxy().metric("pgcache_coarse_invalidations_total", {{"table", "public.t"}}), 1);
+  EXPECT_EQ(stack.proxy().metric("pgcache_coarse_invalidations_total", {{"table", "public.whole"}}),
+            0);
+  const std::string report = stack.proxy().http("/precision").body;
+  EXPECT_TRUE(contains(report, "\"table\": \"public.t\"")) << report;
+  const std::string output = output_of(check);
+  EXPECT_TRUE(contains(output, "(measured by the pgcache at 127.0.0.1:")) << output;
+  EXPECT_TRUE(contains(output,
+                       "  public.t: 1 of 1 invalidations for want of the old row (100 %)\n"
+                       "    ALTER TABLE \"public\".\"t\" REPLICA IDENTITY FULL\n"))
+      << output;
+  EXPECT_FALSE(contains(output, "whole\"")) << output;
+  // One that fronts another origin is not asked.
+  Cluster other;
+  Connection there(other.dsn());
+  there.must(
+      "CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1);"
+      "CREATE PUBLICATION pgcache FOR TABLE u; UPDATE u SET id = 2");
+  there.must("SELECT pg_stat_force_next_flush()");
+  const std::string elsewhere =
+      output_of("check --origin '" + other.dsn() +
+                "' --admin 127.0.0.1:" + std::to_string(stack.proxy().admin_port()));
+  EXPECT_TRUE(contains(elsewhere, "fronts another origin")) << elsewhere;
+  EXPECT_TRUE(contains(elsewhere, "  public.u: 1 rows updated or deleted\n")) << elsewhere;
+}
+
 }  // namespace
 }  // namespace pgcache::testing

@@ -3,9 +3,8 @@
 
 #include <fmt/format.h>
 
-#include <optional>
+#include <utility>
 
-#include "admin/client.h"
 #include "app/app.h"
 #include "config/values.h"
 #include "origin/link.h"
@@ -61,22 +60,28 @@ std::vector<std::string> guessed_lines(const std::vector<origin::RowWrites>& tab
 
 }  // namespace
 
-std::vector<std::string> precision_advice(const config::Config& config) {
+RunningPgcache find_running(const config::Config& config) {
   const std::string address = config::format_host_port(config.admin);
-  const Result<origin::Endpoint> endpoint = origin::resolve_endpoint(config.origin);
   const Result<std::string> body = admin::fetch(config.admin, "/precision", kAdminTimeout);
-  std::string why = "no pgcache answers at " + address;
-  if (body.ok()) {
-    const Result<admin::PrecisionReport> report = admin::parse_precision(*body);
-    if (report.ok() && endpoint.ok() && report->origin == origin_name(*endpoint)) {
-      return measured_lines(*report, address);
-    }
-    why = report.ok() ? "the pgcache at " + address + " fronts another origin, " + report->origin
-                      : "what answers at " + address + " is no pgcache with such a report";
+  if (!body.ok()) return {std::nullopt, "no pgcache answers at " + address};
+  Result<admin::PrecisionReport> report = admin::parse_precision(*body);
+  if (!report.ok()) return {std::nullopt, "what answers at " + address + " has no such report"};
+  const Result<origin::Endpoint> endpoint = origin::resolve_endpoint(config.origin);
+  if (!endpoint.ok() || report->origin != origin_name(*endpoint)) {
+    return {std::nullopt,
+            "the pgcache at " + address + " fronts another origin, " + report->origin};
+  }
+  return {*std::move(report), {}};
+}
+
+std::vector<std::string> precision_advice(const config::Config& config,
+                                          const RunningPgcache& running) {
+  if (running.report) {
+    return measured_lines(*running.report, config::format_host_port(config.admin));
   }
   const Result<std::vector<origin::RowWrites>> writes = origin::read_row_writes(config);
   if (!writes.ok()) return {};  // the check itself has said so
-  return guessed_lines(*writes, why);
+  return guessed_lines(*writes, running.why_not);
 }
 
 }  // namespace pgcache::app

@@ -73,8 +73,10 @@ TEST(Dependencies, Lists) {
       {"SELECT * FROM users WHERE name = ANY (ARRAY['a', 'b'])", "users KEY name IN (?1, ?2)"},
       {"SELECT * FROM users WHERE code = ANY (ARRAY['a', 'b'])", "users"},
       {"SELECT * FROM users WHERE id <> ALL (ARRAY[1, 2])", "users WHERE id <> ?1 AND id <> ?2"},
-      {"SELECT * FROM users WHERE id = ANY ($1)", "users KEY id = ANY ($1)"},
-      {"SELECT * FROM users WHERE id = ANY ('{1,2}')", "users KEY id = ANY (?1)"},
+      {"SELECT * FROM users WHERE id = ANY ($1)",
+       "users KEY id = ANY ($1) IF NOT ((NULL = ANY ($1)) IS FALSE)"},
+      {"SELECT * FROM users WHERE id = ANY ('{1,2}')",
+       "users KEY id = ANY (?1) IF NOT ((NULL = ANY (?1)) IS FALSE)"},
       {"SELECT * FROM users WHERE id IN (1, 2) AND active IS TRUE",
        "users KEY active = 'true', id IN (?1, ?2)"},
   });
@@ -98,7 +100,7 @@ TEST(Dependencies, Connectives) {
       {"SELECT * FROM users WHERE active IS UNKNOWN", "users WHERE active IS NULL"},
       {"SELECT * FROM users WHERE id = team_id", "users WHERE id = team_id"},
       {"SELECT * FROM users WHERE false", ""},
-      {"SELECT * FROM users WHERE name = NULL", "users"},
+      {"SELECT * FROM users WHERE name = NULL", "users WHERE name IS NULL"},
       {"SELECT * FROM users WHERE ($1 IS NULL OR name = $1) AND id = $2",
        "users KEY id = $2 WHERE $1 IS NULL OR name = $1"},
   });
@@ -155,7 +157,7 @@ TEST(Dependencies, InnerJoins) {
        "users KEY id = ?1; orders KEY user_id = ?1; products KEY id = ?1"},
       // Different types are not chained, other operators neither.
       {"SELECT * FROM users u JOIN products p ON p.weight = u.id WHERE u.id = 9",
-       "users KEY id = ?1; products"},
+       "users KEY id = ?1; products WHERE float8eq(weight, cast(?1))"},
       {"SELECT * FROM users u JOIN orders o ON o.user_id >= u.id WHERE u.id = 9",
        "users KEY id = ?1; orders RANGE user_id >= ?1"},
       {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id OR o.id = 4 WHERE u.id = 9",
@@ -253,7 +255,8 @@ TEST(Dependencies, WhatStandsAboveTheRowsDoesNotMatter) {
       {"SELECT count(*) FROM users WHERE team_id = 7", "users KEY team_id = ?1"},
       {"SELECT team_id, max(score) FROM users WHERE active GROUP BY team_id HAVING max(score) > 3",
        "users KEY active = 'true'"},
-      {"SELECT DISTINCT name FROM users WHERE id > 3 ORDER BY name LIMIT 5", "users RANGE id > ?1"},
+      {"SELECT DISTINCT name FROM users WHERE id > 3 ORDER BY name LIMIT 5",
+       "users RANGE id > ?1 IF NOT ((?2 > '0') IS FALSE)"},
       {"SELECT id, rank() OVER (ORDER BY score) FROM users WHERE team_id = 1",
        "users KEY team_id = ?1"},
       {"SELECT id FROM users WHERE id = 1 UNION SELECT user_id FROM orders WHERE id = 2 ORDER BY "
@@ -294,7 +297,7 @@ TEST(Dependencies, Subqueries) {
        "users KEY id = ?1; orders KEY user_id = ?1"},
       {"SELECT * FROM users u, LATERAL (SELECT * FROM orders o WHERE o.user_id = u.id LIMIT 1) x "
        "WHERE u.id = 4",
-       "users KEY id = ?2; orders KEY user_id = ?2"},
+       "users KEY id = ?2; orders KEY user_id = ?2 IF NOT ((?1 > '0') IS FALSE)"},
       {"SELECT * FROM users u LEFT JOIN LATERAL (SELECT count(*) FROM orders o WHERE o.user_id = "
        "u.id) "
        "x ON true WHERE u.id = 4",
@@ -309,7 +312,8 @@ TEST(Dependencies, ColumnsThatASubqueryPassesOn) {
   check({
       {"SELECT * FROM (SELECT id AS x FROM users) s WHERE s.x = 3", "users KEY id = ?1"},
       {"SELECT * FROM (SELECT DISTINCT id FROM users) s WHERE s.id = 3", "users KEY id = ?1"},
-      {"SELECT * FROM (SELECT id AS x FROM users LIMIT 5) s WHERE s.x = 3", "users"},
+      {"SELECT * FROM (SELECT id AS x FROM users LIMIT 5) s WHERE s.x = 3",
+       "users IF NOT ((?1 > '0') IS FALSE)"},
       {"SELECT * FROM (SELECT id AS x FROM users OFFSET 5) s WHERE s.x = 3", "users"},
       {"SELECT * FROM (SELECT DISTINCT ON (name) id FROM users) s WHERE s.id = 3", "users"},
       {"SELECT * FROM (SELECT id AS x, rank() OVER (ORDER BY id) FROM users) s WHERE s.x = 3",
@@ -443,14 +447,15 @@ TEST(Dependencies, DeclaredParameterTypes) {
   const char* by_id = "SELECT * FROM users WHERE id = $1";
   EXPECT_EQ(dependencies(by_id, {kInt8}), "users KEY id = $1");
   EXPECT_EQ(dependencies(by_id, {kNumeric}), "users KEY id = $1");
-  EXPECT_EQ(dependencies(by_id, {kFloat8}), "users");
+  EXPECT_EQ(dependencies(by_id, {kFloat8}), "users WHERE float8eq(cast(id), $1)");
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE email = $1", {kText}), "users KEY email = $1");
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE name = $1", {kVarchar}), "users KEY name = $1");
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE code = $1", {kText}), "users");
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE code = $1", {kBpchar}), "users KEY code = $1");
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE created_at = $1", {kDate}), "users");
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE id = $1::int", {kText}), "users KEY id = $1");
-  EXPECT_EQ(dependencies("SELECT * FROM users WHERE id = $1::int", {kFloat8}), "users");
+  EXPECT_EQ(dependencies("SELECT * FROM users WHERE id = $1::int", {kFloat8}),
+            "users WHERE id = cast($1)");
 }
 
 TEST(Dependencies, InferredParameterTypes) {

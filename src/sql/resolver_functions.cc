@@ -34,6 +34,28 @@ Oid parameter_type(const pg::Function& function, std::size_t i) {
   return in_variadic ? function.variadic : function.args[i];
 }
 
+// Whether an aggregate of these arguments is one of this query level. One of columns of an outer
+// level alone is computed there (manual, 4.2.7).
+bool belongs_here(const std::vector<Expr>& arguments, const Scope& scope) {
+  std::set<std::uint32_t> own;
+  const auto add = [&](const std::vector<ScopeColumn>& columns) {
+    for (const ScopeColumn& column : columns) {
+      each_expr(column.expr, [&](const Expr& part) {
+        if (part.kind == Expr::Kind::kColumn) own.insert(part.use);
+      });
+    }
+  };
+  add(scope.from->columns);
+  for (const ScopeRelation& relation : scope.from->relations) add(relation.columns);
+  bool anywhere = false;  // may be of another level
+  bool here = false;
+  for (const Expr& argument : arguments) {
+    here = here || mentions(argument, own);
+    anywhere = anywhere || has_columns(argument) || has_opaque(argument);
+  }
+  return here || !anywhere;
+}
+
 }  // namespace
 
 Resolver::Candidates Resolver::find_functions(std::string_view schema, std::string_view name,
@@ -143,11 +165,16 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
                   [](const pg::Function* f) { return f->kind == 'a' || f->kind == 'w'; });
   const bool sets = std::any_of(candidates.begin(), candidates.end(),
                                 [](const pg::Function* f) { return f->returns_set; });
+  const bool here = belongs_here(arguments, scope);
   for (const Scope* level = &scope; level != nullptr; level = level->outer) {
     if (level->facts == nullptr) continue;
-    level->facts->aggregates = level->facts->aggregates || (aggregates && call.over == nullptr);
-    level->facts->set_returning = level->facts->set_returning || sets;
-    if (call.over != nullptr) level->facts->windows.push_back(window);
+    LevelFacts& facts = *level->facts;
+    if (level == &scope || !here) {
+      facts.aggregates = facts.aggregates || (aggregates && call.over == nullptr);
+    }
+    if (level != &scope) continue;
+    facts.set_returning = facts.set_returning || sets;
+    if (call.over != nullptr) facts.windows.push_back(window);
   }
   const auto with_more = [&](Expr result) {
     if (!aggregates) return result;

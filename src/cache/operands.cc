@@ -10,17 +10,6 @@ namespace {
 
 using State = sql::Operand::State;
 
-// Found by its arguments' namespace, if it is there.
-template <typename Value>
-std::optional<std::vector<pg::MaybeValue>> elements_if_known(const pg::ValueType& array,
-                                                             const Value& value) {
-  if constexpr (requires { array_elements(array, value); }) {
-    return array_elements(array, value);
-  } else {
-    return std::nullopt;
-  }
-}
-
 bool less_by_bytes(const pg::Value& a, const pg::Value& b) { return a.bytes() < b.bytes(); }
 
 ArrayOperand take_array_apart(const sql::CacheableQuery& query,
@@ -49,11 +38,6 @@ ArrayOperand take_array_apart(const sql::CacheableQuery& query,
 }
 
 }  // namespace
-
-std::optional<std::vector<pg::MaybeValue>> elements_of(const pg::ValueType& array,
-                                                       const pg::Value& value) {
-  return elements_if_known(array, value);
-}
 
 const std::vector<pg::Value>* BoundOperands::elements_of(sql::OperandIndex index) const {
   for (const ArrayOperand& array : arrays) {

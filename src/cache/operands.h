@@ -30,11 +30,9 @@ struct BoundOperands {
 // How an array is taken apart: pg::array_elements, but for tests.
 using ElementsOf = std::optional<std::vector<pg::MaybeValue>> (*)(const pg::ValueType& array,
                                                                   const pg::Value& value);
-std::optional<std::vector<pg::MaybeValue>> elements_of(const pg::ValueType& array,
-                                                       const pg::Value& value);
 
 // `values` is filled up with unknown ones to the number that the query has.
 BoundOperands bind_arrays(const sql::CacheableQuery& query, std::vector<sql::Operand> values,
-                          ElementsOf take_apart = elements_of);
+                          ElementsOf take_apart = pg::array_elements);
 
 }  // namespace pgcache::cache

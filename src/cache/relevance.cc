@@ -57,7 +57,15 @@ bool may_equal_element(const sql::Operand& column, const sql::Operand& operand,
 bool may_fulfil(const sql::EqualityBinding& equality, const RowImage& image,
                 const BoundOperands& operands) {
   const sql::Operand& column = image.look(equality.column);
-  if (equality.or_null && column.state != State::kValue) return true;
+  // NULL on either side makes a comparison that is not false.
+  const auto is_null = [&](sql::OperandIndex i) {
+    return operands.values[i].state == State::kNull;
+  };
+  if (equality.or_null &&
+      (column.state != State::kValue ||
+       std::any_of(equality.operands.begin(), equality.operands.end(), is_null))) {
+    return true;
+  }
   if (equality.array) {
     const sql::OperandIndex index = equality.operands.front();
     return may_equal_element(column, operands.values[index], operands.elements_of(index));

@@ -299,10 +299,6 @@ ValueTypePtr value_type_of(const Catalog& catalog, Oid type) {
   return value_type_at(catalog, type, 0);
 }
 
-std::optional<std::vector<MaybeValue>> array_elements(const ValueType&, const Value&) {
-  return std::nullopt;
-}
-
 bool is_ordered(const ValueType& type, bool collation_is_c) {
   switch (type.family) {
     case ValueFamily::kText:

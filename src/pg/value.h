@@ -100,9 +100,6 @@ struct MaybeValue {
   bool known() const { return state == State::kValue; }
 };
 
-// The elements of an array, in order, all dimensions flattened.
-std::optional<std::vector<MaybeValue>> array_elements(const ValueType& array, const Value& value);
-
 // PostgreSQL's order between two values of one family (NaN is the greatest number, as in
 // PostgreSQL). Nothing when the families differ, those of an array's elements included. Text
 // families are compared bytewise, which is PostgreSQL's order under the C collation only: the
@@ -114,7 +111,8 @@ std::optional<std::strong_ordering> compare(const Value& a, const Value& b);
 // setting or on the current time are understood: "2024-01-31", "2024-01-31 10:00:00.5", with "T"
 // too, timestamptz and timetz with a numeric offset or Z. Spaces around numbers and booleans are
 // allowed as PostgreSQL's input functions allow them. A value that the type would reject or that is
-// out of its range yields nothing.
+// out of its range yields nothing; nor does an array with an unquoted NULL whose elements can
+// be of the text NULL, which is what a session with array_nulls off reads.
 std::optional<Value> parse_text(Oid type, std::string_view text);
 
 std::optional<Value> parse_text(const ValueType& type, std::string_view text);

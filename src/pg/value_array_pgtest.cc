@@ -9,7 +9,7 @@
 
 #include "pg/value.h"
 #include "pg/value_more_spellings.h"
-#include "pg/value_server.h"
+#include "pg/value_pgtest_support.h"
 
 namespace pgcache::pg {
 namespace {

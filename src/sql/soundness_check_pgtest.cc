@@ -55,7 +55,10 @@ bool meets_array(const CacheableQuery& query, const EqualityBinding& binding, co
 bool meets(const CacheableQuery& query, const EqualityBinding& binding, const TextRow& row,
            const std::vector<Operand>& operands) {
   const Operand column = row.column(binding.column);
-  if (binding.or_null && column.state == State::kNull) return true;
+  const bool null_operand =
+      std::any_of(binding.operands.begin(), binding.operands.end(),
+                  [&](OperandIndex i) { return operands[i].state == State::kNull; });
+  if (binding.or_null && (column.state == State::kNull || null_operand)) return true;
   if (binding.array) {
     return meets_array(query, binding, column, operands[binding.operands.front()]);
   }

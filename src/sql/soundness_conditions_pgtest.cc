@@ -23,11 +23,11 @@ std::string QueryGenerator::parameter(std::optional<std::string> value) {
 }
 
 std::string QueryGenerator::literal(ValueClass type) {
-  if (chance(4)) return chance(50) ? "NULL" : "NULL::" + std::string(type_name(type));
+  if (chance(3)) return chance(50) ? "NULL" : "NULL::" + std::string(type_name(type));
   std::string value = values_.plain(type);
   if (type == ValueClass::kNumber && chance(10)) value = "1.5";
   if (value != "1.5" && chance(15)) {
-    return parameter(chance(20) ? std::nullopt : std::optional(value));
+    return parameter(chance(10) ? std::nullopt : std::optional(value));
   }
   if (type == ValueClass::kNumber || type == ValueClass::kBool) {
     if (chance(70)) return value;
@@ -256,6 +256,7 @@ std::string QueryGenerator::condition(const Columns& columns, int depth) {
       return "NOT (" + left + ")";
     case 1:
     case 2:
+    case 3:
       return "(" + left + " OR " + condition(columns, depth - 1) + ")";
     default:
       return "(" + left + " AND " + condition(columns, depth - 1) + ")";

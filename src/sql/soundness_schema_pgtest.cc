@@ -110,12 +110,12 @@ std::string Values::plain(ValueClass type) {
   const auto among = [&](std::vector<std::string> values) { return pick(values); };
   switch (type) {
     case ValueClass::kNumber:
-      return chance(80) ? among({"1", "2"}) : among({"0", "3", "-1"});
+      return chance(88) ? among({"1", "2"}) : among({"0", "3", "-1"});
     case ValueClass::kFloat:
       return among({"1", "2", "1.5", "0.1", "-0", "NaN"});
     case ValueClass::kText:
     case ValueClass::kCText:
-      return chance(75) ? among({"a", "b"}) : among({"A", "ab", "c", "a "});
+      return chance(85) ? among({"a", "b"}) : among({"A", "ab", "c", "a "});
     case ValueClass::kAnyCase:
       return among({"a", "b", "A"});
     case ValueClass::kBpchar:
@@ -140,7 +140,7 @@ std::string Values::plain(ValueClass type) {
 }
 
 std::string Values::of_row(const TableColumn& column) {
-  if (chance(column.not_null ? 0 : 25)) return "NULL";
+  if (chance(column.not_null ? 0 : 20)) return "NULL";
   if (column.type == ValueClass::kNumber && !column.whole_numbers && chance(25)) {
     return pick<std::string>({"1.5", "1.50", "1.0"});
   }

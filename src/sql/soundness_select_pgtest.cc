@@ -151,9 +151,9 @@ QueryGenerator::Select QueryGenerator::simple_select(const Columns& outer, int d
   Columns visible = item.columns;
   visible.insert(visible.end(), outer.begin(), outer.end());
   parts.outputs = choose_outputs(item.columns, classes);
-  if (chance(85)) {
-    parts.where = condition(visible, depth);
-    if (!outer.empty() && chance(60)) {
+  if (chance(60)) {
+    parts.where = condition(visible, depth > 1 ? 1 : depth);
+    if (!outer.empty() && chance(50)) {
       parts.where = equality(item.columns, outer) + " AND " + parts.where;
     }
   }
@@ -234,7 +234,7 @@ GeneratedQuery QueryGenerator::query() {
   } else if (form < 7) {
     const Item item = from_item({}, 2);
     text = "SELECT * FROM " + item.text;
-    if (chance(85)) text += " WHERE " + condition(item.columns, 2);
+    if (chance(80)) text += " WHERE " + condition(item.columns, 1 + below(2));
   } else {
     text = select({}, 2).text;
   }

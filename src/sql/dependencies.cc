@@ -101,9 +101,27 @@ class Deriver {
       for (const std::uint32_t branch : block.branches) visit_use(branch, context);
       return visit_sublinks_of(block, context);
     }
+    const bool lonely = gives_row_of_none(block);
+    if (lonely) visit_sublinks_of(without_rows(block), context);
     if (block.where) flatten(*block.where, context);
     if (block.having) add_having(block, context);
-    visit_inner(block.from, std::move(context), &block);
+    if (!lonely) return visit_inner(block.from, std::move(context), &block);
+    Block rows;
+    rows.where = block.where;
+    visit_inner(block.from, std::move(context), &rows);
+  }
+
+  // Without keys there is a group even where no row fulfils WHERE: what is computed of groups does
+  // not depend on that.
+  static bool gives_row_of_none(const Block& block) {
+    return block.grouped && (block.grouping_sets || block.keys.empty());
+  }
+
+  static Block without_rows(const Block& block) {
+    Block groups = block;
+    groups.from.clear();
+    groups.where.reset();
+    return groups;
   }
 
   // Conditions on groups that are conditions on each row of theirs.
@@ -150,7 +168,7 @@ class Deriver {
     Conjuncts known;
     if (block.where) flatten(*block.where, known);
     for (const FromNode& node : block.from) gather(node, known, depth + 1);
-    if (block.grouped && block.grouping_sets) return {};
+    if (gives_row_of_none(block)) return {};
     std::vector<Expr> out;
     for (const Expr* conjunct : known) {
       if (has_opaque(*conjunct) || !has_columns(*conjunct)) continue;
@@ -456,7 +474,7 @@ class Deriver {
   void show_keys() {
     const Block& top = query_.blocks[query_.top];
     if (top.kind != Block::Kind::kSelect || top.grouped || top.skips || top.unknown_outputs ||
-        (top.limited && !top.partitions.empty())) {
+        ((top.limited || !top.distinct_on.empty()) && !top.partitions.empty())) {
       return;
     }
     std::set<std::uint32_t> uses;

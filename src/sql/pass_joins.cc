@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "pg/value.h"
 #include "sql/passes.h"
 #include "sql/tree.h"
 
@@ -151,6 +152,19 @@ InnerPart inner_part(Block& block) {
   return part;
 }
 
+// Whether values of the column that are equal are the same, so that none can be told from another.
+// Not so where there is 1.0 and 1.00, 0 and -0, 'a' and 'a '.
+bool is_identity(const pg::Column& column) {
+  using Family = pg::ValueFamily;
+  const std::optional<Family> family = pg::family_of(column.type);
+  if (!family || !column.collation_deterministic) return false;
+  constexpr Family kExact[] = {Family::kBool, Family::kOid,       Family::kText,
+                               Family::kName, Family::kBytea,     Family::kUuid,
+                               Family::kDate, Family::kTimestamp, Family::kTimestamptz};
+  if (*family == Family::kNumber) return column.type != pg::type::kNumeric;
+  return std::find(std::begin(kExact), std::end(kExact), *family) != std::end(kExact);
+}
+
 bool remove_table(std::vector<FromNode>& nodes, std::uint32_t use) {
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (nodes[i].kind == FromNode::Kind::kTable && nodes[i].use == use) {
@@ -212,7 +226,7 @@ class ParentDropper {
       Expr* const link = find_link(part, {child, c_at}, {parent, p_at});
       if (link == nullptr) return false;
       links.insert(link);
-      if (c->type == p->type && c->collation == p->collation) {
+      if (c->type == p->type && c->collation == p->collation && is_identity(*c)) {
         replacements[p_at].second = c_at;
       }
     }

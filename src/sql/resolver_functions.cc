@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions and casts. A call is safe when every function that it may resolve to is.
 #include <algorithm>
+#include <set>
 
 #include "pg/function.h"
 #include "sql/resolver.h"
@@ -32,6 +33,20 @@ bool takes(const pg::Function& function, std::size_t arguments) {
 Oid parameter_type(const pg::Function& function, std::size_t i) {
   const bool in_variadic = function.variadic != Oid::kInvalid && i + 1 >= function.args.size();
   return in_variadic ? function.variadic : function.args[i];
+}
+
+// An aggregate belongs to the innermost query whose columns its arguments read, or to its own if
+// they read none. False when that is not certain.
+bool is_of_level(const Expr& argument, const Scope& scope) {
+  if (argument.kind == Expr::Kind::kOperand || argument.kind == Expr::Kind::kNull) return true;
+  const std::vector<ScopeColumn>& columns = scope.from->columns;
+  std::set<std::uint32_t> uses;
+  for (const ScopeColumn& column : columns) {
+    each_expr(column.expr, [&](const Expr& part) {
+      if (part.kind == Expr::Kind::kColumn) uses.insert(part.use);
+    });
+  }
+  return mentions(argument, uses);
 }
 
 }  // namespace
@@ -143,9 +158,13 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
                   [](const pg::Function* f) { return f->kind == 'a' || f->kind == 'w'; });
   const bool sets = std::any_of(candidates.begin(), candidates.end(),
                                 [](const pg::Function* f) { return f->returns_set; });
+  const bool own = std::all_of(arguments.begin(), arguments.end(),
+                               [&](const Expr& argument) { return is_of_level(argument, scope); });
   for (const Scope* level = &scope; level != nullptr; level = level->outer) {
     if (level->facts == nullptr) continue;
-    level->facts->aggregates = level->facts->aggregates || (aggregates && call.over == nullptr);
+    if (aggregates && call.over == nullptr && (level == &scope || !own)) {
+      level->facts->aggregates = true;
+    }
     level->facts->set_returning = level->facts->set_returning || sets;
     if (call.over != nullptr) level->facts->windows.push_back(window);
   }

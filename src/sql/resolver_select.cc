@@ -373,6 +373,17 @@ bool Resolver::names_output(const Node* node, const SelectResult& result) const 
                      [&](const ScopeColumn& column) { return column.name == name; });
 }
 
+Expr Resolver::named_outputs(const Node* node, const SelectResult& result) {
+  const bool by_place = is_integer_constant(node);
+  std::vector<Expr> outputs;
+  for (const ScopeColumn& column : result.columns) {
+    if (by_place || column.name == string_of(node->column_ref->fields[0])) {
+      outputs.push_back(column.expr);
+    }
+  }
+  return make_opaque(pg::Oid::kInvalid, std::move(outputs));
+}
+
 std::optional<std::vector<Expr>> Resolver::resolve_grouping(const Nodes& nodes, const Scope& scope,
                                                             const SelectResult& result,
                                                             bool outputs_first,
@@ -403,7 +414,7 @@ std::optional<std::vector<Expr>> Resolver::resolve_grouping(const Nodes& nodes, 
 // BY, and the output column in DISTINCT ON.
 Expr Resolver::resolve_grouping_element(const Node* node, const Scope& scope,
                                         const SelectResult& result, bool outputs_first) {
-  if (is_integer_constant(node)) return {};
+  if (is_integer_constant(node)) return named_outputs(node, result);
   if (!names_output(node, result)) return resolve_expr(node, scope);
   const std::string_view name = string_of(node->column_ref->fields[0]);
   const auto named = [&](const ScopeColumn& column) { return column.name == name; };
@@ -427,7 +438,7 @@ Expr Resolver::resolve_sort(const Node* node, const Scope& scope, const SelectRe
   const PgQuery__SortBy& sort = *node->sort_by;
   check_sort_operator(list_of(sort.n_use_op, sort.use_op));
   if (result != nullptr && (is_integer_constant(sort.node) || names_output(sort.node, *result))) {
-    return {};
+    return named_outputs(sort.node, *result);
   }
   return resolve_expr(sort.node, scope);
 }

@@ -473,10 +473,10 @@ class Deriver {
 
   void show_keys() {
     const Block& top = query_.blocks[query_.top];
-    if (top.kind != Block::Kind::kSelect || top.grouped || top.skips || top.unknown_outputs ||
-        ((top.limited || !top.distinct_on.empty()) && !top.partitions.empty())) {
-      return;
-    }
+    if (top.kind != Block::Kind::kSelect || top.grouped || top.skips || top.unknown_outputs) return;
+    // A row that is shown no more may still count for a window function.
+    const bool loses_rows = top.limited || !top.distinct_on.empty() || top.set_returning;
+    if (loses_rows && !top.partitions.empty()) return;
     std::set<std::uint32_t> uses;
     for (const FromNode& node : top.from) collect_showable(node, uses);
     std::map<std::uint32_t, int> times;

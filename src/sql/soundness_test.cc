@@ -67,7 +67,7 @@ const Dependency& only_dependency(const Analysis& analysis) {
   return analysis.cacheable()->dependencies.at(0);
 }
 
-// A row that DISTINCT ON or LIMIT leaves out still counts for a window function.
+// A row that DISTINCT ON, LIMIT or a set of no rows leaves out still counts for a window function.
 TEST(Soundness, ShownKeysBesideWindows) {
   const auto shows = [](const char* text) {
     return !only_dependency(analyze_with(shop(), text)).shown_key.empty();
@@ -77,6 +77,7 @@ TEST(Soundness, ShownKeysBesideWindows) {
   EXPECT_TRUE(shows("SELECT id FROM users LIMIT 1"));
   EXPECT_FALSE(shows("SELECT DISTINCT ON (team_id) id, count(*) OVER () FROM users"));
   EXPECT_FALSE(shows("SELECT id, count(*) OVER () FROM users LIMIT 1"));
+  EXPECT_FALSE(shows("SELECT id, generate_series(1, id), count(*) OVER () FROM users"));
 }
 
 // A child of `column`, the key of its parent.

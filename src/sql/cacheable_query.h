@@ -114,7 +114,8 @@ struct EqualityBinding {
   // The one operand is an array, and the column equals one of its elements. An array that is not
   // known, NULL elements included among others, is as any operand that is not known.
   bool array = false;
-  bool or_null = false;  // rows in which the column is NULL matter too
+  // Rows in which the column is NULL matter too; and every row, if an operand is NULL.
+  bool or_null = false;
 };
 
 // lower <(=) column <(=) upper; at least one bound.

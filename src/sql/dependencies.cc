@@ -103,16 +103,28 @@ class Deriver {
       for (const std::uint32_t branch : block.branches) visit_use(branch, context);
       return visit_sublinks_of(block, context);
     }
-    const Conjuncts outside = context;
+    const bool lonely = gives_row_of_none(block);
+    if (lonely) visit_sublinks_of(without_rows(block), context);
     if (block.some) context.push_back(&*block.some);
     if (block.where) flatten(*block.where, context);
     if (block.having) add_having(block, context);
-    visit_inner(block.from, std::move(context), block, outside);
+    if (!lonely) return visit_inner(block.from, std::move(context), &block);
+    Block rows;
+    rows.where = block.where;
+    visit_inner(block.from, std::move(context), &rows);
   }
 
-  // Of no rows too an aggregate makes one, unless there are keys.
-  static bool yields_without_rows(const Block& block) {
-    return block.grouped && (block.keys.empty() || block.grouping_sets);
+  // Without keys there is a group even where no row fulfils WHERE: what is computed of groups does
+  // not depend on that.
+  static bool gives_row_of_none(const Block& block) {
+    return block.grouped && (block.grouping_sets || block.keys.empty());
+  }
+
+  static Block without_rows(const Block& block) {
+    Block groups = block;
+    groups.from.clear();
+    groups.where.reset();
+    return groups;
   }
 
   // Conditions on groups that are conditions on each row of theirs.
@@ -159,7 +171,7 @@ class Deriver {
     Conjuncts known;
     if (block.where) flatten(*block.where, known);
     for (const FromNode& node : block.from) gather(node, known, depth + 1);
-    if (yields_without_rows(block)) return {};
+    if (gives_row_of_none(block)) return {};
     std::vector<Expr> out;
     for (const Expr* conjunct : known) {
       if (has_opaque(*conjunct) || !has_columns(*conjunct)) continue;
@@ -199,23 +211,12 @@ class Deriver {
     }
   }
 
-  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context) {
+  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context,
+                   const Block* whole = nullptr) {
     for (const FromNode& node : nodes) gather(node, context);
     const Conditions conditions(query_, std::move(context));
     for (const FromNode& node : nodes) visit(node, conditions);
-  }
-
-  // A whole SELECT, of which `outside` holds without its own conditions.
-  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context, const Block& block,
-                   const Conjuncts& outside) {
-    for (const FromNode& node : nodes) gather(node, context);
-    const Conditions conditions(query_, std::move(context));
-    for (const FromNode& node : nodes) visit(node, conditions);
-    if (!yields_without_rows(block)) return visit_sublinks_of(block, conditions.conjuncts());
-    if (block.where) visit_sublinks(*block.where, conditions.conjuncts());
-    Block above = block;
-    above.where.reset();
-    visit_sublinks_of(above, outside);
+    if (whole != nullptr) visit_sublinks_of(*whole, conditions.conjuncts());
   }
 
   void visit(const FromNode& node, const Conditions& conditions) {
@@ -474,10 +475,10 @@ class Deriver {
 
   void show_keys() {
     const Block& top = query_.blocks[query_.top];
-    if (top.kind != Block::Kind::kSelect || top.grouped || top.skips || top.unknown_outputs ||
-        (!top.partitions.empty() && (top.limited || top.distinct))) {
-      return;
-    }
+    if (top.kind != Block::Kind::kSelect || top.grouped || top.skips || top.unknown_outputs) return;
+    // A row that is shown no more may still count for a window function.
+    const bool loses_rows = top.limited || !top.distinct_on.empty() || top.set_returning;
+    if (loses_rows && !top.partitions.empty()) return;
     std::set<std::uint32_t> uses;
     for (const FromNode& node : top.from) collect_showable(node, uses);
     std::map<std::uint32_t, int> times;

@@ -141,7 +141,7 @@ bool is_plain(const Block& block) {
 // What a row must fulfil may come from a block that yields it more than once, or not all of them.
 bool is_fulfilled_by_row(const Block& block, LinkKind link) {
   return block.kind == Block::Kind::kSelect && !block.grouped && !block.set_returning &&
-         !block.unknown_outputs && !block.from.empty() && !block.skips &&
+         !block.unknown_outputs && !block.from.empty() && !(block.distinct && block.skips) &&
          (link == LinkKind::kExists ||
           (!block.limited && block.distinct_on.empty() && block.partitions.empty()));
 }

@@ -71,7 +71,8 @@ class Pruner {
   void prune(Block& block, const Needed& needed, bool exists) {
     if (block.kind != Block::Kind::kSelect || block.set_returning) return;
     if (!exists && (block.distinct || block.unknown_outputs)) return;
-    if (block.distinct && block.skips) return;  // then it matters how many different ones there are
+    // How many different rows there are.
+    if (block.distinct && block.skips) return;
     for (std::uint32_t i = 0; i < block.outputs.size(); ++i) {
       Expr& output = block.outputs[i];
       if (output.kind == Kind::kNull || needed(i)) continue;

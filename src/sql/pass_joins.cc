@@ -2,7 +2,9 @@
 // Passes that leave out joins which change nothing.
 #include <algorithm>
 #include <functional>
+#include <map>
 
+#include "pg/value.h"
 #include "sql/passes.h"
 #include "sql/tree.h"
 
@@ -151,27 +153,17 @@ InnerPart inner_part(Block& block) {
   return part;
 }
 
-// Equal values of the type look the same, so that one can be shown for the other.
-bool equal_is_identical(const pg::Column& column) {
-  const auto family = pg::family_of(column.type);
-  if (!family) return false;
-  switch (*family) {
-    case pg::ValueFamily::kBool:
-    case pg::ValueFamily::kOid:
-    case pg::ValueFamily::kBytea:
-    case pg::ValueFamily::kUuid:
-    case pg::ValueFamily::kDate:
-    case pg::ValueFamily::kTimestamp:
-    case pg::ValueFamily::kTimestamptz:
-      return true;
-    case pg::ValueFamily::kNumber:
-      return column.type != pg::type::kNumeric;
-    case pg::ValueFamily::kText:
-    case pg::ValueFamily::kName:
-      return column.collation_deterministic;
-    default:
-      return false;
-  }
+// Whether values of the column that are equal are the same, so that none can be told from another.
+// Not so where there is 1.0 and 1.00, 0 and -0, 'a' and 'a '.
+bool is_identity(const pg::Column& column) {
+  using Family = pg::ValueFamily;
+  const std::optional<Family> family = pg::family_of(column.type);
+  if (!family || !column.collation_deterministic) return false;
+  constexpr Family kExact[] = {Family::kBool, Family::kOid,       Family::kText,
+                               Family::kName, Family::kBytea,     Family::kUuid,
+                               Family::kDate, Family::kTimestamp, Family::kTimestamptz};
+  if (*family == Family::kNumber) return column.type != pg::type::kNumeric;
+  return std::find(std::begin(kExact), std::end(kExact), *family) != std::end(kExact);
 }
 
 bool remove_table(std::vector<FromNode>& nodes, std::uint32_t use) {
@@ -215,7 +207,7 @@ class ParentDropper {
     return false;
   }
 
-  // Every child row has exactly one parent row: the join neither removes nor adds any.
+  // Every child row whose key is not NULL has exactly one parent row.
   bool try_drop(std::uint32_t block, const InnerPart& part, std::uint32_t child,
                 std::uint32_t parent, const pg::ForeignKey& key) {
     const TableUse& from = query_.uses[child];
@@ -225,25 +217,26 @@ class ParentDropper {
       return false;
     }
     std::set<Expr*> links;
+    std::map<Expr*, Expr> instead;  // that the child has a parent at all
     std::vector<ColumnKey> replacements(to.relation->columns.size(), {child, kNone});
     for (std::size_t i = 0; i < key.columns.size(); ++i) {
       const pg::Column* const c = from.relation->find_column(key.columns[i]);
       const pg::Column* const p = to.relation->find_column(key.referenced_columns[i]);
-      if (c == nullptr || p == nullptr || !c->not_null) return false;
+      if (c == nullptr || p == nullptr) return false;
       const auto c_at = static_cast<std::uint32_t>(c - from.relation->columns.data());
       const auto p_at = static_cast<std::uint32_t>(p - to.relation->columns.data());
       Expr* const link = find_link(part, {child, c_at}, {parent, p_at});
       if (link == nullptr) return false;
       links.insert(link);
-      if (c->type == p->type && c->collation == p->collation && equal_is_identical(*c)) {
+      const bool left = key_of(link->children[0]) == ColumnKey{child, c_at};
+      Expr is_null = make_expr(Kind::kIsNull, {link->children[left ? 0 : 1]});
+      instead[link] = make_not(std::move(is_null));
+      if (c->type == p->type && c->collation == p->collation && is_identity(*c)) {
         replacements[p_at].second = c_at;
       }
     }
     if (!only_key_is_looked_at(block, parent, replacements, links)) return false;
-    for (Expr* link : links) {
-      *link = make_false();
-      link->operand.constant = "true";
-    }
+    for (auto& [link, condition] : instead) *link = std::move(condition);
     each_block_below(query_, block, [&](Block& b) {
       each_block_expr(b, [&](Expr& expr) { replace(expr, parent, replacements); });
     });

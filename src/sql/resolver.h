@@ -94,7 +94,7 @@ class Resolver {
                                                     std::vector<Expr>& all);
   Expr resolve_grouping_element(const Node* node, const Scope& scope, const SelectResult& result,
                                 bool outputs_first);
-  // What is sorted by; opaque when it is an output column.
+  // What is sorted by; opaque when it is an output column, or may be any of them.
   Expr resolve_sort(const Node* node, const Scope& scope, const SelectResult* result);
   // Its PARTITION BY; everything in it goes to `all`.
   std::vector<Expr> resolve_window(const PgQuery__WindowDef& window, const Scope& scope,
@@ -107,6 +107,8 @@ class Resolver {
   std::uint32_t add_block(Block block);
   std::uint32_t add_use_of(std::uint32_t block);
   bool names_output(const Node* node, const SelectResult& result) const;
+  // What an output column by name or place stands for, all that it may be.
+  static Expr named_outputs(const Node* node, const SelectResult& result);
 
   // resolver_from.cc
   FromResult resolve_from(const Node* node, const Scope* outer, const FromScope& left);
@@ -174,6 +176,7 @@ class Resolver {
   Expr as_condition(Expr expr);
   Expr resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope);
   Expr resolve_in(const PgQuery__AExpr& expr, const Scope& scope);
+  Expr collate(Expr value, const PgQuery__CollateClause& clause) const;
   Expr resolve_sameness(const PgQuery__AExpr& expr, const Expr& left, const Expr& right);
   Expr compare_with_null(const Nodes& name, const Expr& left, const Expr& right);
   std::optional<Expr> as_list(const std::vector<Expr>& comparisons) const;

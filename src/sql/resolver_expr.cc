@@ -98,11 +98,9 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
       return row;
     }
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE: {
-      // The collation rules out comparing values here; only the type remains.
       Expr inner = resolve_expr(node.collate_clause->arg, scope);
       settle(inner, pg::type::kText);
-      const pg::Oid type = inner.type == pg::type::kUnknown ? pg::type::kText : inner.type;
-      return make_opaque(type, {std::move(inner)});
+      return collate(std::move(inner), *node.collate_clause);
     }
     case PG_QUERY__NODE__NODE_A_INDIRECTION:
       return resolve_indirection(*node.a_indirection, scope);
@@ -123,6 +121,24 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
       fail(BypassReason::kUnsupported, "expression");
       return {};
   }
+}
+
+// Other collations than those two rule out comparing values here; only the type remains.
+Expr Resolver::collate(Expr value, const PgQuery__CollateClause& clause) const {
+  if (value.type == pg::type::kUnknown) {
+    if (std::optional<Expr> text = coerce(value, pg::type::kText)) value = *std::move(text);
+  }
+  const pg::Oid type = value.type == pg::type::kUnknown ? pg::type::kText : value.type;
+  const QualifiedName name = split_name(list_of(clause.n_collname, clause.collname));
+  const bool builtin = name.schema == "pg_catalog" || (name.schema.empty() && in_path(kPgCatalog));
+  const pg::Oid c = name.name == "C"       ? pg::Oid{950}
+                    : name.name == "POSIX" ? pg::Oid{951}
+                                           : pg::Oid::kInvalid;
+  if (!builtin || c == pg::Oid::kInvalid || !is_value(value)) {
+    return make_opaque(type, {std::move(value)});
+  }
+  value.collation = {c, true, catalog_.encoding() == "UTF8", true};
+  return value;
 }
 
 // ---------------------------------------------------------------- conditions

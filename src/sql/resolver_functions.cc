@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions and casts. A call is safe when every function that it may resolve to is.
 #include <algorithm>
+#include <set>
 
 #include "pg/function.h"
 #include "sql/resolver.h"

@@ -17,14 +17,6 @@ const PgQuery__SelectStmt* as_select(const PgQuery__Node* node) {
   return node->select_stmt;
 }
 
-// An output by its place or name: what is read is among all of them.
-template <typename Result>
-Expr all_outputs(const Result& result) {
-  std::vector<Expr> outputs;
-  for (const ScopeColumn& column : result.columns) outputs.push_back(column.expr);
-  return make_opaque(pg::Oid::kInvalid, std::move(outputs));
-}
-
 bool is_integer_constant(const PgQuery__Node* node) {
   return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
          node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
@@ -377,6 +369,17 @@ bool Resolver::names_output(const Node* node, const SelectResult& result) const 
                      [&](const ScopeColumn& column) { return column.name == name; });
 }
 
+Expr Resolver::named_outputs(const Node* node, const SelectResult& result) {
+  const bool by_place = is_integer_constant(node);
+  std::vector<Expr> outputs;
+  for (const ScopeColumn& column : result.columns) {
+    if (by_place || column.name == string_of(node->column_ref->fields[0])) {
+      outputs.push_back(column.expr);
+    }
+  }
+  return make_opaque(pg::Oid::kInvalid, std::move(outputs));
+}
+
 std::optional<std::vector<Expr>> Resolver::resolve_grouping(const Nodes& nodes, const Scope& scope,
                                                             const SelectResult& result,
                                                             bool outputs_first,
@@ -407,7 +410,7 @@ std::optional<std::vector<Expr>> Resolver::resolve_grouping(const Nodes& nodes, 
 // BY, and the output column in DISTINCT ON.
 Expr Resolver::resolve_grouping_element(const Node* node, const Scope& scope,
                                         const SelectResult& result, bool outputs_first) {
-  if (is_integer_constant(node)) return all_outputs(result);
+  if (is_integer_constant(node)) return named_outputs(node, result);
   if (!names_output(node, result)) return resolve_expr(node, scope);
   const std::string_view name = string_of(node->column_ref->fields[0]);
   const auto named = [&](const ScopeColumn& column) { return column.name == name; };
@@ -417,9 +420,9 @@ Expr Resolver::resolve_grouping_element(const Node* node, const Scope& scope,
   if (!outputs_first && input != inputs.end()) return touch(input->expr);
   const bool unknown_inputs = !outputs_first && scope.from->opaque;
   if (unknown_inputs || std::count_if(outputs.begin(), outputs.end(), named) != 1) {
-    return make_opaque(
-        pg::Oid::kInvalid,
-        {make_opaque(pg::Oid::kInvalid, outer_candidates(name, &scope)), all_outputs(result)});
+    return make_opaque(pg::Oid::kInvalid,
+                       {make_opaque(pg::Oid::kInvalid, outer_candidates(name, &scope)),
+                        named_outputs(node, result)});
   }
   return std::find_if(outputs.begin(), outputs.end(), named)->expr;
 }
@@ -433,7 +436,7 @@ Expr Resolver::resolve_sort(const Node* node, const Scope& scope, const SelectRe
   const PgQuery__SortBy& sort = *node->sort_by;
   check_sort_operator(list_of(sort.n_use_op, sort.use_op));
   if (result != nullptr && (is_integer_constant(sort.node) || names_output(sort.node, *result))) {
-    return all_outputs(*result);
+    return named_outputs(sort.node, *result);
   }
   return resolve_expr(sort.node, scope);
 }

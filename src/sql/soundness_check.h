@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an analysis claims of one change: the soundness contract of cacheable_query.h, read
+// strictly. Whatever a cache may make of a dependency, it may not spare more than this does.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pg/catalog.h"
+#include "sql/analysis.h"
+#include "support/pq.h"
+
+namespace pgcache::sql::testing {
+
+class TextRow final : public RowView {
+ public:
+  std::map<std::string, std::optional<std::string>, std::less<>> cells;
+  Operand column(const ColumnRef& column) const override;
+};
+
+struct Change {
+  pg::Oid relation = pg::Oid::kInvalid;
+  bool truncate = false;  // else one row
+  std::optional<TextRow> before = {};
+  std::optional<TextRow> after = {};
+};
+
+std::string print(const Change& change, const pg::Catalog& catalog);
+
+// `rows` are the result's before the change.
+bool is_announced(const CacheableQuery& query, const Change& change,
+                  const std::vector<Operand>& operands, const pg::Catalog& catalog,
+                  const std::vector<pgcache::testing::Row>& rows);
+
+}  // namespace pgcache::sql::testing

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "sql/soundness_check.h"
+
+namespace pgcache::sql::testing {
+
+using State = Operand::State;
+using pgcache::testing::Row;
+
+namespace {
+
+Operand read(pg::Oid type, const pg::ValueTypePtr& values, const std::optional<std::string>& text) {
+  if (!text) return Operand::null();
+  auto value = values ? pg::parse_text(*values, *text) : pg::parse_text(type, *text);
+  return value ? Operand::of(*std::move(value)) : Operand{};
+}
+
+}  // namespace
+
+Operand TextRow::column(const ColumnRef& column) const {
+  const auto it = cells.find(column.name);
+  return it == cells.end() ? Operand{} : read(column.type, column.value_type, it->second);
+}
+
+namespace {
+
+// Whether column and operand may be related as `holds` says of their order.
+template <typename Holds>
+bool may_relate(const Operand& column, const Operand& operand, Holds holds) {
+  if (column.state == State::kNull || operand.state == State::kNull) return false;
+  if (!column.value || !operand.value) return true;
+  if (column.value->family() != operand.value->family()) return true;
+  const auto order = pg::compare(*column.value, *operand.value);
+  return !order || holds(*order);
+}
+
+bool may_equal(const Operand& column, const Operand& operand) {
+  return may_relate(column, operand, [](auto order) { return order == 0; });
+}
+
+bool meets_array(const CacheableQuery& query, const EqualityBinding& binding, const Operand& column,
+                 const Operand& array) {
+  if (array.state == State::kNull) return false;
+  const pg::ValueTypePtr& type = query.operands[binding.operands.front()].value_type;
+  if (!array.value || !type) return true;
+  const auto elements = pg::array_elements(*type, *array.value);
+  if (!elements) return true;
+  return std::any_of(elements->begin(), elements->end(),
+                     [&](const Operand& element) { return element.state == State::kNull; }) ||
+         std::any_of(elements->begin(), elements->end(),
+                     [&](const Operand& element) { return may_equal(column, element); });
+}
+
+bool meets(const CacheableQuery& query, const EqualityBinding& binding, const TextRow& row,
+           const std::vector<Operand>& operands) {
+  const Operand column = row.column(binding.column);
+  const bool null_operand =
+      std::any_of(binding.operands.begin(), binding.operands.end(),
+                  [&](OperandIndex i) { return operands[i].state == State::kNull; });
+  if (binding.or_null && (column.state == State::kNull || null_operand)) return true;
+  if (binding.array) {
+    return meets_array(query, binding, column, operands[binding.operands.front()]);
+  }
+  return std::any_of(binding.operands.begin(), binding.operands.end(),
+                     [&](OperandIndex i) { return may_equal(column, operands[i]); });
+}
+
+bool lies_in(const RangeBinding& range, const TextRow& row, const std::vector<Operand>& operands) {
+  const Operand column = row.column(range.column);
+  const bool low_enough =
+      !range.upper || may_relate(column, operands[*range.upper], [&](auto order) {
+        return order < 0 || (order == 0 && range.upper_inclusive);
+      });
+  const bool high_enough =
+      !range.lower || may_relate(column, operands[*range.lower], [&](auto order) {
+        return order > 0 || (order == 0 && range.lower_inclusive);
+      });
+  return low_enough && high_enough;
+}
+
+bool row_matters(const CacheableQuery& query, const Dependency& d, const TextRow& row,
+                 const std::vector<Operand>& operands) {
+  if (!may_match(d.residual, row, operands)) return false;
+  const bool bound = std::all_of(
+      d.equalities.begin(), d.equalities.end(),
+      [&](const EqualityBinding& binding) { return meets(query, binding, row, operands); });
+  return bound && (!d.range || lies_in(*d.range, row, operands));
+}
+
+// Whether some row of the result may show the key of `row`.
+bool is_shown(const Dependency& d, const TextRow& row, const pg::Catalog& catalog,
+              const std::vector<Row>& rows) {
+  const pg::Relation& relation = *catalog.find_relation(d.relation);
+  return std::any_of(rows.begin(), rows.end(), [&](const Row& shown) {
+    for (std::size_t i = 0; i < d.shown_key.size(); ++i) {
+      const std::string& name = relation.key_columns.at(i);
+      const pg::Oid type = relation.find_column(name)->type;
+      const pg::ValueTypePtr values = pg::value_type_of(catalog, type);
+      const Operand own = read(type, values, row.cells.at(name));
+      if (!may_equal(own, read(type, values, shown.at(d.shown_key[i])))) return false;
+    }
+    return true;
+  });
+}
+
+bool touches(const Dependency& d, const Change& change) {
+  if (!change.before || !change.after || d.reads_all_columns) return true;
+  return std::any_of(d.columns_read.begin(), d.columns_read.end(), [&](const std::string& name) {
+    return change.before->cells.at(name) != change.after->cells.at(name);
+  });
+}
+
+bool member_matters(const Dependency& d, pg::Oid member, const std::vector<Operand>& operands) {
+  if (std::find(d.members.begin(), d.members.end(), member) == d.members.end()) return false;
+  return may_hold(d.guard, operands) &&
+         std::all_of(d.member_guards.begin(), d.member_guards.end(), [&](const auto& guarded) {
+           return guarded.first != member || may_hold(guarded.second, operands);
+         });
+}
+
+}  // namespace
+
+bool is_announced(const CacheableQuery& query, const Change& change,
+                  const std::vector<Operand>& operands, const pg::Catalog& catalog,
+                  const std::vector<Row>& rows) {
+  return std::any_of(query.dependencies.begin(), query.dependencies.end(),
+                     [&](const Dependency& d) {
+                       if (!member_matters(d, change.relation, operands)) return false;
+                       if (change.truncate) return true;
+                       if (!touches(d, change)) return false;
+                       if (change.after && row_matters(query, d, *change.after, operands))
+                         return true;
+                       if (!change.before || !row_matters(query, d, *change.before, operands))
+                         return false;
+                       return d.shown_key.empty() || is_shown(d, *change.before, catalog, rows);
+                     });
+}
+
+std::string print(const Change& change, const pg::Catalog& catalog) {
+  const auto row = [](const std::optional<TextRow>& r) {
+    if (!r) return std::string("nothing");
+    std::string out = "(";
+    for (const auto& [name, value] : r->cells) out += name + "=" + value.value_or("NULL") + " ";
+    return out + ")";
+  };
+  const std::string& name = catalog.find_relation(change.relation)->name;
+  if (change.truncate) return "truncation of " + name;
+  return "change of " + name + " " + row(change.before) + " to " + row(change.after);
+}
+
+}  // namespace pgcache::sql::testing

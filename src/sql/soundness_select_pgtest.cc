@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// SELECTs of random queries.
+#include "sql/soundness_generator.h"
+
+namespace pgcache::sql::testing {
+
+namespace {
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string out;
+  for (const std::string& part : parts) out += (out.empty() ? "" : ", ") + part;
+  return out;
+}
+
+}  // namespace
+
+std::string QueryGenerator::aggregate_of(const Column& column) {
+  if (column.type == ValueClass::kBool) return "bool_or(" + column.text + ")";
+  return pick<std::string>({"min(", "max("}) + column.text + ")";
+}
+
+QueryGenerator::Columns QueryGenerator::choose_outputs(const Columns& columns,
+                                                       const Classes& classes) {
+  Columns outputs;
+  for (const ValueClass type : classes) {
+    const Column* const column = pick_of(columns, type);
+    const std::string cast = "::" + std::string(type_name(type));
+    const bool collated = type == ValueClass::kCText || type == ValueClass::kAnyCase;
+    std::string text = literal(type) + (collated ? "" : cast);
+    if (column != nullptr) text = chance(90) ? column->text : value(columns, type);
+    outputs.push_back({text, "", type});
+  }
+  for (int i = classes.empty() ? 1 + below(3) : 0; i > 0; --i) {
+    const Column& column = pick_column(columns);
+    if (!is_shown(column)) continue;
+    const bool computed = chance(10);
+    outputs.push_back(
+        {computed ? value(columns, column.type) : column.text, column.name, column.type});
+    if (computed && outputs.back().text.find_first_of("$'N") == 0) {
+      outputs.back().text += "::" + std::string(type_name(column.type));
+    }
+  }
+  if (outputs.empty()) outputs.push_back({"1", "", ValueClass::kNumber});
+  for (std::size_t i = 0; i < outputs.size(); ++i) outputs[i].name = "c" + std::to_string(i);
+  return outputs;
+}
+
+// ---------------------------------------------------------------- kinds of SELECT
+
+void QueryGenerator::group(Parts& parts, const Columns& visible, int depth) {
+  std::vector<std::string> keys;
+  for (const Column& output : parts.outputs) keys.push_back(output.text);
+  if (chance(20)) keys.push_back(pick_column(visible).text);
+  const int form = below(10);
+  if (form == 0 && keys.size() > 1) {
+    parts.tail = " GROUP BY ROLLUP (" + joined(keys) + ")";
+  } else if (form == 1) {
+    parts.tail = " GROUP BY GROUPING SETS ((), (" + joined(keys) + "))";
+  } else if (form == 2) {
+    std::vector<std::string> places;
+    for (std::size_t i = 0; i < parts.outputs.size(); ++i) places.push_back(std::to_string(i + 1));
+    parts.tail = " GROUP BY " + joined(places);
+  } else {
+    parts.tail = " GROUP BY " + joined(keys);
+  }
+  if (parts.any) {
+    const Column& column = pick_column(visible);
+    parts.outputs.push_back({chance(60) ? "count(*)" : "count(" + column.text + ")",
+                             "c" + std::to_string(parts.outputs.size()), ValueClass::kNumber});
+  }
+  if (!chance(40)) return;
+  if (chance(50)) {
+    parts.tail += " HAVING count(*) " + pick<std::string>({"> 1", "< 2", "= 1"});
+    return;
+  }
+  Columns on_keys;
+  for (const Column& output : parts.outputs) {
+    if (output.text.find('(') == std::string::npos) on_keys.push_back(output);
+  }
+  if (!on_keys.empty()) parts.tail += " HAVING " + condition(on_keys, depth);
+}
+
+void QueryGenerator::aggregate(Parts& parts, const Columns& visible) {
+  for (Column& output : parts.outputs) {
+    if (output.type != ValueClass::kUuid) {
+      output.text = aggregate_of(output);
+    } else {
+      output.text = "NULL::uuid";
+    }
+    if (chance(15)) output.text += " FILTER (WHERE " + condition(visible, 0) + ")";
+    if (output.text.substr(0, 4) == "NULL") output.text = "NULL::uuid";
+  }
+  if (parts.any) {
+    parts.outputs.push_back(
+        {"count(*)", "c" + std::to_string(parts.outputs.size()), ValueClass::kNumber});
+    if (chance(20)) {
+      parts.outputs.push_back(
+          {"(" + select({}, 0, {ValueClass::kNumber}).text + " ORDER BY 1 LIMIT 1)",
+           "c" + std::to_string(parts.outputs.size()), ValueClass::kNumber});
+    }
+  }
+  if (chance(20)) parts.tail = " HAVING count(*) " + pick<std::string>({"> 1", "< 2", "= 1"});
+  if (chance(8)) parts.tail = " HAVING EXISTS (" + select({}, 0).text + ")";
+}
+
+void QueryGenerator::add_window(Parts& parts, const Columns& visible) {
+  std::string over = pick_column(visible).text;
+  if (chance(70)) over = pick(parts.outputs).text;
+  over = chance(85) ? "PARTITION BY " + over : "";
+  const Column* const number = pick_of(visible, ValueClass::kNumber);
+  const std::string call =
+      number == nullptr || chance(50) ? "count(*)" : "max(" + number->text + ")";
+  parts.outputs.push_back({call + " OVER (" + over + ")",
+                           "c" + std::to_string(parts.outputs.size()), ValueClass::kNumber});
+}
+
+void QueryGenerator::make_distinct(Parts& parts) {
+  if (chance(60)) {
+    parts.list = "DISTINCT ";
+    return;
+  }
+  std::vector<std::string> order;
+  for (std::size_t i = 0; i < parts.outputs.size(); ++i) order.push_back(std::to_string(i + 1));
+  parts.list = "DISTINCT ON (" + parts.outputs[0].text + ") ";
+  parts.tail += " ORDER BY " + joined(order);
+}
+
+void QueryGenerator::limit(Parts& parts, bool offset) {
+  std::vector<std::string> order;
+  const bool by_name = chance(50);
+  for (std::size_t i = parts.outputs.size(); i > 0; --i) {
+    order.push_back(by_name ? parts.outputs[i - 1].name : std::to_string(i));
+    if (chance(20)) order.back() += " DESC";
+  }
+  parts.tail += " ORDER BY " + joined(order);
+  parts.tail += " LIMIT " + std::to_string(1 + below(2));
+  if (offset) parts.tail += " OFFSET 1";
+}
+
+QueryGenerator::Select QueryGenerator::simple_select(const Columns& outer, int depth,
+                                                     const Classes& classes) {
+  Item item = from_item(outer, depth);
+  Parts parts;
+  parts.any = classes.empty();
+  parts.from = item.text;
+  if (depth > 0 && chance(12)) {
+    const Item other = from_item({}, depth - 1);
+    parts.from += ", " + other.text;
+    item.columns.insert(item.columns.end(), other.columns.begin(), other.columns.end());
+  }
+  Columns visible = item.columns;
+  visible.insert(visible.end(), outer.begin(), outer.end());
+  parts.outputs = choose_outputs(item.columns, classes);
+  if (chance(60)) {
+    parts.where = condition(visible, depth > 1 ? 1 : depth);
+    if (!outer.empty() && chance(50)) {
+      parts.where = equality(item.columns, outer) + " AND " + parts.where;
+    }
+  }
+  const int kind = below(20);
+  if (kind < 3) group(parts, item.columns, depth);
+  if (kind == 3 || kind == 4) aggregate(parts, item.columns);
+  if (kind == 5 && parts.any) add_window(parts, item.columns);
+  if (kind == 6 || kind == 7) make_distinct(parts);
+  if (kind == 8 || kind == 9) limit(parts, chance(30));
+  std::vector<std::string> list;
+  for (const Column& output : parts.outputs) list.push_back(output.text + " AS " + output.name);
+  Select out{"SELECT " + parts.list + joined(list) + " FROM " + parts.from, parts.outputs};
+  if (!parts.where.empty()) out.text += " WHERE " + parts.where;
+  out.text += parts.tail;
+  for (Column& output : out.outputs) output.text = output.name;
+  return out;
+}
+
+QueryGenerator::Select QueryGenerator::set_operation(const Columns& outer, int depth,
+                                                     const Classes& classes) {
+  Select left = simple_select(outer, depth - 1, classes);
+  Classes same;
+  for (const Column& output : left.outputs) same.push_back(output.type);
+  const std::string op = pick<std::string>({" UNION ", " UNION ALL ", " UNION ALL ", " INTERSECT ",
+                                            " INTERSECT ALL ", " EXCEPT ", " EXCEPT ALL "});
+  const Select right = select(outer, depth - 1, same);
+  left.text = "(" + left.text + ")" + op + "(" + right.text + ")";
+  if (chance(15)) {
+    std::string order;
+    for (const Column& output : left.outputs) order += (order.empty() ? "" : ", ") + output.name;
+    left.text += " ORDER BY " + order + " LIMIT " + std::to_string(1 + below(3));
+  }
+  return left;
+}
+
+QueryGenerator::Select QueryGenerator::select(const Columns& outer, int depth,
+                                              const Classes& classes) {
+  if (depth > 0 && chance(14)) return set_operation(outer, depth, classes);
+  return simple_select(outer, depth, classes);
+}
+
+// ---------------------------------------------------------------- whole queries
+
+QueryGenerator::Select QueryGenerator::with_query(int depth) {
+  std::string with;
+  const int count = 1 + below(2);
+  for (int i = 0; i < count; ++i) {
+    const std::string name = "w" + std::to_string(i);
+    const Select inner = chance(50) ? select({}, 1) : simple_select({}, 0, {});
+    const std::string how = pick<std::string>({"", "", "MATERIALIZED ", "NOT MATERIALIZED "});
+    with += (i == 0 ? "WITH " : ", ") + name + " AS " + how + "(" + inner.text + ")";
+    ctes_.push_back({name, inner.outputs});
+  }
+  if (chance(10)) {
+    with.insert(5,
+                "RECURSIVE walk(id, boss) AS (SELECT id, boss_id FROM users WHERE id = 1"
+                " UNION SELECT u.id, u.boss_id FROM users u JOIN walk ON u.boss_id = walk.id), ");
+    ctes_.push_back(
+        {"walk", {{"id", "id", ValueClass::kNumber}, {"boss", "boss", ValueClass::kNumber}}});
+  }
+  Select out = select({}, depth);
+  out.text = with + " " + out.text;
+  return out;
+}
+
+GeneratedQuery QueryGenerator::query() {
+  aliases_ = 0;
+  ctes_.clear();
+  parameters_.clear();
+  const int form = below(10);
+  std::string text;
+  if (form < 2) {
+    text = with_query(2).text;
+  } else if (form < 5) {
+    // A condition on what a subquery passes on.
+    const Item item = derived({}, 2);
+    text = "SELECT * FROM " + item.text + " WHERE " + condition(item.columns, 1);
+  } else if (form < 7) {
+    const Item item = from_item({}, 2);
+    text = "SELECT * FROM " + item.text;
+    if (chance(80)) text += " WHERE " + condition(item.columns, 1 + below(2));
+  } else {
+    text = select({}, 2).text;
+  }
+  return finish(std::move(text));
+}
+
+// Parameters that ended up in no text go.
+GeneratedQuery QueryGenerator::finish(std::string text) {
+  GeneratedQuery out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '$') {
+      out.text += text[i];
+      continue;
+    }
+    std::size_t number = 0;
+    for (; i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9'; ++i) {
+      number = number * 10 + static_cast<std::size_t>(text[i + 1] - '0');
+    }
+    out.parameters.push_back(parameters_.at(number - 1));
+    out.text += "$" + std::to_string(out.parameters.size());
+  }
+  return out;
+}
+
+}  // namespace pgcache::sql::testing

@@ -29,9 +29,9 @@ constexpr std::array kOptions = std::to_array<Option>({
     {"listen", &Config::listen, OptionType::kHostPort, 0, 0, "",
      "Where clients connect. Port 0 takes any free one."},
     {"admin", &Config::admin, OptionType::kHostPort, 0, 0, "",
-     "Where /healthz, /readyz, /metrics, /status and /queries are served over HTTP. Port 0 takes "
-     "any "
-     "free one."},
+     "Where /healthz, /readyz, /metrics, /status, /queries, /explain and /precision are served "
+     "over "
+     "HTTP. Port 0 takes any free one."},
     {"consistency", &Config::consistency, OptionType::kChoice, 0, 0, "eventual session strict",
      "eventual: as fresh as the replication stream; session: a session also sees its own writes; "
      "strict: no read is older than any acknowledged commit."},

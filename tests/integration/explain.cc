@@ -57,9 +57,9 @@ class Explain : public SharedStack<Explain> {
   Outcome run(const std::string& query, const std::string& more = {},
               const std::string& user = "postgres") {
     const std::string command =
-        "env -u PGCACHE_BINARY '" + std::string(std::getenv("PGCACHE_BINARY")) + "' explain " +
-        in_quotes(query) + " --origin " + in_quotes(stack().origin().dsn("postgres", user)) + " " +
-        more + " 2>&1 </dev/null";
+        "env -u PGCACHE_BINARY -u PGCACHE_PG_BIN '" + std::string(std::getenv("PGCACHE_BINARY")) +
+        "' explain " + in_quotes(query) + " --origin " +
+        in_quotes(stack().origin().dsn("postgres", user)) + " " + more + " 2>&1 </dev/null";
     FILE* pipe = popen(command.c_str(), "r");
     Outcome outcome;
     std::array<char, 4096> buffer{};

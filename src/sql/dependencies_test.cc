@@ -112,9 +112,10 @@ TEST(Dependencies, Collations) {
       {"SELECT * FROM users WHERE tag > 'm'", "users RANGE tag > ?1"},
       {"SELECT * FROM users WHERE name > 'm'", "users WHERE name > ?1"},  // evaluates to unknown
       {"SELECT * FROM users WHERE nick = 'm'", "users"},
-      {"SELECT * FROM users WHERE name = 'm' COLLATE \"C\"", "users"},
-      {"SELECT * FROM users WHERE name COLLATE \"C\" = 'm'", "users"},
-      {"SELECT * FROM users WHERE name = tag AND tag = 'x'", "users KEY tag = ?1"},
+      {"SELECT * FROM users WHERE name = 'm' COLLATE \"C\"", "users KEY name = ?1"},
+      {"SELECT * FROM users WHERE name COLLATE \"C\" = 'm'", "users KEY name = ?1"},
+      {"SELECT * FROM users WHERE name = tag AND tag = 'x'",
+       "users KEY name = ?1, tag = ?1 WHERE name = tag"},
       {"SELECT * FROM users WHERE name LIKE 'm%'", "users WHERE textlike(name, ?1)"},
   });
   const Analysis analysis =

@@ -12,6 +12,9 @@ using Kind = Predicate::Kind;
 
 namespace {
 
+constexpr pg::Oid kCCollation{950};
+constexpr pg::Oid kPosixCollation{951};
+
 bool is_number(pg::Oid type) {
   return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8 ||
          type == pg::type::kNumeric;
@@ -131,7 +134,9 @@ Predicate PredicateBuilder::build(const Expr& expr, std::uint32_t use) {
       const pg::Function* const function = catalog_.find_function(expr.function);
       if (function != nullptr) p.function_name = function->name;
       p.context.ascii_case = expr.collation.ascii_case;
-      p.context.c_collation = expr.collation.is_c;
+      // Of a database whose default orders bytes, the case mapping may still be another one.
+      p.context.c_collation =
+          expr.collation.oid == kCCollation || expr.collation.oid == kPosixCollation;
       p.context.deterministic = expr.collation.deterministic;
       p.context.utf8 = catalog_.encoding() == "UTF8";
       return p;

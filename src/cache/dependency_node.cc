@@ -233,7 +233,8 @@ void DependencyNode::test_entry(Entry& entry, const Search& search) {
   if (entry.doomed && !entry.coarse) return;
   search.image.forget_missed();
   if (!member_may_matter(dependency, search.change.relation(), entry.operands) ||
-      !row_may_matter(dependency, search.image, entry.operands)) {
+      !row_may_matter(dependency, search.image, entry.operands) ||
+      keeps_result(dependency, search.change, entry.operands)) {
     return;
   }
   const bool coarse =

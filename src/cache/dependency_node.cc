@@ -112,14 +112,14 @@ bool DependencyNode::place_by_tuple(Entry& entry, bool by_key) {
     if (!places(operand, equality->column)) return false;
     append_value(tuple, *operand.value);
   }
-  values->at(std::move(tuple)).add(entry, this, by_key);
+  values->at(tuple).add(entry, this, by_key);
   return true;
 }
 
 bool DependencyNode::place_by_list(Entry& entry, bool by_key) {
   auto list = values_of(*binding.equalities.front(), entry.operands);
   if (!list) return false;
-  for (std::string& value : *list) values->at(std::move(value)).add(entry, this, by_key);
+  for (const std::string& value : *list) values->at(value).add(entry, this, by_key);
   return true;
 }
 

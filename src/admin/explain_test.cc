@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "admin/answer.h"
+#include "admin/client.h"
 #include "sql/test_catalog.h"
 
 namespace pgcache::admin {
@@ -269,6 +270,26 @@ TEST(PrecisionPage, TablesMostCoarseFirst) {
   EXPECT_EQ(made["tables"][1]["table"], "public.users");
   EXPECT_EQ(made["tables"][2]["share"], 0.0);
   EXPECT_THAT(json::parse(answer("GET", "/precision", AdminSources{}).body)["tables"], IsEmpty());
+}
+
+TEST(PrecisionPage, IsReadByTheClient) {
+  AdminSources sources = sources_with(shop());
+  sources.origin = "host:5432/shop";
+  sources.precision = [] { return std::vector<RelationCounts>{{sql::testing::kOrders, 8, 6}}; };
+  const Result<PrecisionReport> report = parse_precision(answer("GET", "/precision", sources).body);
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->origin, "host:5432/shop");
+  ASSERT_EQ(report->tables.size(), 1u);
+  EXPECT_EQ(report->tables[0].schema, "public");
+  EXPECT_EQ(report->tables[0].name, "orders");
+  EXPECT_EQ(report->tables[0].identity, "default");
+  EXPECT_EQ(report->tables[0].counts.invalidations, 8u);
+  EXPECT_EQ(report->tables[0].counts.coarse, 6u);
+  for (const char* text : {"", "[]", "{}", "<html>", "{\"tables\": 1, \"origin\": \"x\"}"}) {
+    EXPECT_FALSE(parse_precision(text).ok()) << text;
+  }
+  EXPECT_TRUE(
+      parse_precision("{\"tables\": [1, {\"name\": 2}], \"origin\": \"x\"}")->tables.empty());
 }
 
 TEST(PrecisionPage, NumberOfTablesIsBounded) {

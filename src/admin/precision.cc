@@ -46,6 +46,7 @@ std::vector<TablePrecision> table_precision(const AdminSources& sources) {
 std::string precision_json(const AdminSources& sources) {
   using Json = nlohmann::ordered_json;
   Json out;
+  out["origin"] = sources.origin;
   out["tables"] = Json::array();
   for (const TablePrecision& table : table_precision(sources)) {
     const auto all = static_cast<double>(table.counts.invalidations);

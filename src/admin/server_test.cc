@@ -12,6 +12,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "admin/client.h"
+
 namespace pgcache::admin {
 namespace {
 
@@ -251,6 +253,19 @@ TEST(AdminServer, AnExceptionFromASourceIsA500) {
   EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 500 "));
   client.send("GET /healthz HTTP/1.1\r\n\r\n");
   EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST(Fetch, GetsBodiesOfGoodAnswers) {
+  AdminServer server({"127.0.0.1", 0}, make_sources());
+  ASSERT_TRUE(server.start().ok());
+  const config::HostPort address{"127.0.0.1", server.port()};
+  constexpr auto kTimeout = std::chrono::milliseconds(5000);
+  const Result<std::string> body = fetch(address, "/healthz", kTimeout);
+  ASSERT_TRUE(body.ok()) << body.error().message;
+  EXPECT_EQ(*body, "ok\n");
+  EXPECT_EQ(fetch(address, "/readyz", kTimeout).error().message, "status 503");
+  server.stop();
+  EXPECT_FALSE(fetch(address, "/healthz", std::chrono::milliseconds(200)).ok());
 }
 
 }  // namespace

@@ -57,6 +57,10 @@ void take_toast_for_null(cdc::Transaction& transaction) {
 
 }  // namespace
 
+std::string origin_name(const origin::Endpoint& endpoint) {
+  return endpoint.host + ":" + std::to_string(endpoint.port) + "/" + endpoint.database;
+}
+
 App::App(config::Config config, origin::Endpoint endpoint)
     : endpoint_(std::move(endpoint)), shapes_(config.max_shapes) {
   if (config.consistency == config::Consistency::kStrict) {
@@ -131,6 +135,10 @@ void App::on_tracked(pg::Oid relation, pg::Xid fence) { cache_->set_tracked(rela
 void App::on_untrackable(pg::Oid relation, origin::Untrackable why, const std::string& detail) {
   log_info("a table is not cached: {}", detail);
   cache_->set_untrackable(relation, reason_of(why));
+}
+
+void App::on_identity_refused(pg::Oid /*relation*/, const std::string& /*detail*/) {
+  identity_refusals_.fetch_add(1, std::memory_order_relaxed);
 }
 
 // The origin's sessions have had the new settings for a while: what was loaded since then stands
@@ -289,8 +297,16 @@ admin::AdminSources App::admin_sources() {
   sources.problems = [this] { return problem_lines(); };
   sources.clients = [this] { return static_cast<std::uint64_t>(server_->clients()); };
   sources.catalog = [this] { return shapes_.catalog(); };
+  sources.precision = [this] {
+    std::vector<admin::RelationCounts> counts;
+    for (const cache::RelationPrecision& one : cache_->precision()) {
+      counts.push_back({one.relation, one.invalidations, one.coarse});
+    }
+    return counts;
+  };
+  sources.identity_refusals = [this] { return identity_refusals_.load(std::memory_order_relaxed); };
   sources.explain = explain_context(*config_);
-  sources.origin = endpoint_.host + ":" + std::to_string(endpoint_.port) + "/" + endpoint_.database;
+  sources.origin = origin_name(endpoint_);
   return sources;
 }
 

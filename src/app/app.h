@@ -25,6 +25,9 @@
 
 namespace pgcache::app {
 
+// As it is named in /status and /precision.
+std::string origin_name(const origin::Endpoint& endpoint);
+
 class App final : private origin::ControlEvents, private origin::ReplicationEvents {
  public:
   App(config::Config config, origin::Endpoint endpoint);
@@ -49,6 +52,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   void on_tracked(pg::Oid relation, pg::Xid fence) override;
   void on_untrackable(pg::Oid relation, origin::Untrackable why,
                       const std::string& detail) override;
+  void on_identity_refused(pg::Oid relation, const std::string& detail) override;
   void on_configuration_reloaded() override;
   void on_control_problems(std::vector<origin::Problem> problems) override;
   bool wants_snapshot() override;
@@ -76,6 +80,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::unique_ptr<admin::AdminServer> admin_;
   std::atomic<std::uint64_t> settings_epoch_{1};
   std::atomic<std::uint64_t> origin_position_{0};
+  std::atomic<std::uint64_t> identity_refusals_{0};
   std::atomic<bool> died_{false};  // for the fault switch applier_dies
 
   mutable std::mutex mutex_;  // guards what follows

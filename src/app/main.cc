@@ -13,6 +13,7 @@
 #include "app/app.h"
 #include "app/explain_command.h"
 #include "app/live_line.h"
+#include "app/precision_advice.h"
 #include "base/log.h"
 #include "config/loader.h"
 #include "origin/check.h"
@@ -67,13 +68,17 @@ int run(const config::Config& config) {
 }
 
 int check(const config::Config& config) {
-  Result<std::vector<origin::Problem>> problems = origin::check_origin(config);
+  const app::RunningPgcache running = app::find_running(config);
+  Result<std::vector<origin::Problem>> problems =
+      origin::check_origin(config, running.report.has_value());
   if (!problems) return fail(problems.error());
   for (const origin::Problem& problem : *problems) {
     std::printf("%s: %s\n", problem.fatal ? "missing" : "note", problem.what.c_str());
     if (!problem.mend.empty()) std::printf("    %s\n", problem.mend.c_str());
   }
   if (problems->empty()) std::printf("ok: the origin has everything that pgcache needs\n");
+  for (const std::string& text : app::precision_advice(config, running))
+    std::printf("%s\n", text.c_str());
   for (const origin::Problem& problem : *problems) {
     if (problem.fatal) return 2;
   }

@@ -4,7 +4,9 @@
 // The model has two tables, transactions that change rows under row locks, a write-ahead log in
 // commit order, and visibility that comes after the commit record and in any order. The driver
 // interleaves transactions, the stream, snapshots delivered late, loads whose queries run at any
-// moment, tracking, disconnects, cold starts, evictions and resets.
+// moment, tracking, disconnects after which the stream comes again, cold starts, evictions, resets,
+// tables that leave the publication and come back, and DDL that rewrites rows without row changes,
+// told by a new Relation message or, as where that does not come, by the catalog alone.
 //
 // Checked after every step, for every entry in the store: its rows are what the query gives on the
 // transactions that its load saw together with all that have been applied. So an entry never misses
@@ -36,6 +38,7 @@ struct Counts {
   std::uint64_t obsolete = 0;
   std::uint64_t hits = 0;
   std::uint64_t evicted = 0;
+  std::uint64_t images = 0;  // of rows, kept when a run ended
 };
 
 class Model {
@@ -49,6 +52,7 @@ class Model {
 #else
     (void)faults;
 #endif
+    cache_.on_catalog_changed(0, catalog_);
     for (int id = 0; id < kIds; id += 2) base_[Table::kUsers][id] = pick(kAges);
     for (int id = 0; id < kIds; id += 3) base_[Table::kOrders][id] = pick(kAges);
     cold_start();
@@ -70,6 +74,7 @@ class Model {
     counts.obsolete += status.publish_outcomes[static_cast<int>(PublishOutcome::kObsolete)];
     counts.evicted += status.invalidations[static_cast<int>(InvalidationCause::kEvict)];
     counts.hits += hits_;
+    counts.images += status.row_images;
     return failure_;
   }
 
@@ -88,6 +93,7 @@ class Model {
     l.max_staleness = std::chrono::milliseconds(kStalenessMs);
     if (pick(3) == 0) l.transaction_log_bytes_max = 700;
     if (pick(3) == 0) l.bytes_max = 4000;
+    if (pick(3) == 0) l.row_images_bytes_max = pick(3) == 0 ? 0 : 4000;
     return l;
   }
 
@@ -96,7 +102,10 @@ class Model {
   Tables tables_of(const std::set<std::uint64_t>& xids, bool and_applied) const {
     Tables tables = base_;
     for (const ModelTransaction* t : wal_) {
-      if (xids.contains(t->xid) || (and_applied && t->applied)) play(*t, tables);
+      const bool seen = xids.contains(t->xid);
+      if (seen || (and_applied && t->applied)) {
+        play(*t, tables, seen || t->noticed);
+      }
     }
     return tables;
   }
@@ -138,16 +147,17 @@ class Model {
       if (t.over || &t == &by) continue;
       for (const ModelChange& c : t.changes) {
         if (c.table != table) continue;
-        if (c.kind == cdc::ChangeKind::kTruncate || c.id == id || c.new_id == id) return true;
+        if (c.kind == cdc::ChangeKind::kTruncate || c.is_rewrite) return true;
+        if (c.id == id || c.new_id == id) return true;
       }
     }
     return false;
   }
 
   void change_something(ModelTransaction& t) {
-    const Table table = pick(2) ? Table::kUsers : Table::kOrders;
-    const int id = pick(kIds);
-    const int new_id = pick(4) == 0 ? pick(kIds) : id;
+    const Table table = focused_ || pick(2) ? Table::kUsers : Table::kOrders;
+    const int id = pick(focused_ ? 3 : kIds);
+    const int new_id = pick(focused_ ? 12 : 4) == 0 ? pick(kIds) : id;
     Tables tables = tables_of(visible_xids(), false);
     play(t, tables);
     const Rows& rows = tables[table];
@@ -157,11 +167,12 @@ class Model {
     c.new_age = pick(kAges);
     c.new_id = new_id;
     c.streamed = published_.contains(table);
-    if (pick(25) == 0) {
+    if (pick(calm_ && !focused_ ? 40 : 15) == 0) {
       for (int i = 0; i < kIds; ++i) {
         if (locked(table, i, t)) return;
       }
-      c.kind = cdc::ChangeKind::kTruncate;
+      c.is_rewrite = pick(focused_ ? 4 : 2) != 0;
+      if (!c.is_rewrite) c.kind = cdc::ChangeKind::kTruncate;
       t.changes.push_back(c);
       return;
     }
@@ -181,11 +192,29 @@ class Model {
 
   TransactionPtr streamed(const ModelTransaction& t) {
     TransactionBuilder builder(static_cast<std::uint32_t>(t.xid), t.end_lsn);
+    const bool overflows = pick(25) == 0;
     for (const ModelChange& c : t.changes) {
       if (!c.streamed) continue;
-      const auto& form = c.table == Table::kUsers ? users_ : orders_;
+      auto& form = c.table == Table::kUsers ? users_ : orders_;
+      if (overflows) {
+        builder.overflows(form);
+        continue;
+      }
+      if (c.is_rewrite) {
+        if (pick(2)) form = announced_again(form);
+        continue;
+      }
       const Row before = {std::to_string(c.id), "n", std::to_string(c.old_age), "x"};
       const Row after = {std::to_string(c.new_id), "n", std::to_string(c.new_age), "x"};
+      const bool is_update = c.kind == cdc::ChangeKind::kUpdate;
+      if (is_update && form->replica_identity != 'f' && c.new_age == c.old_age && pick(2)) {
+        // The age was not touched, and is not sent, as if it were a large value.
+        std::vector<cdc::Cell> row = builder.cells(after);
+        row[2] = {cdc::CellKind::kUnchangedToast, {}};
+        auto key = c.id == c.new_id ? std::vector<cdc::Cell>{} : builder.old_cells(form, before);
+        builder.add(c.kind, form, std::move(key), std::move(row));
+        continue;
+      }
       switch (c.kind) {
         case cdc::ChangeKind::kInsert:
           builder.insert(form, after);
@@ -210,9 +239,15 @@ class Model {
 
   // --- the links
 
+  static std::shared_ptr<const cdc::StreamRelation> announced_again(
+      const std::shared_ptr<const cdc::StreamRelation>& form) {
+    return std::make_shared<const cdc::StreamRelation>(*form);
+  }
+
   void cold_start() {
-    for (ModelTransaction* t : wal_) t->applied = true;
+    for (ModelTransaction* t : wal_) t->applied = t->noticed = true;
     stream_.clear();
+    sent_.clear();
     answers_.clear();
     cache_.on_cold_start(take_snapshot(true), {lsn_});
     cache_.on_stream_connected();
@@ -225,7 +260,48 @@ class Model {
     stream_.pop_front();
     cache_.apply(streamed(*t));
     t->applied = true;
+    sent_.push_back(t);
+    if (sent_.size() > 4) sent_.pop_front();
     if (stream_.empty()) cache_.on_position({lsn_});
+  }
+
+  // The new walsender announces the relations again, and may begin before where the last one ended.
+  void connect() {
+    if (!connected_) {
+      users_ = announced_again(users_);
+      orders_ = announced_again(orders_);
+      const int again = pick(static_cast<int>(sent_.size()) + 1);
+      for (int i = 0; i < again; ++i) {
+        stream_.push_front(sent_.back());
+        sent_.pop_back();
+      }
+    }
+    cache_.on_stream_connected();
+    connected_ = true;
+  }
+
+  // Becomes visible. Whoever rewrites a table is noticed at once: until it is, results of before
+  // and after stand side by side, by design.
+  void become_visible(ModelTransaction& t) {
+    t.visible = t.over = true;
+    t.visible_at_ms = now_ms_;
+    if (!rewrites(t)) return;
+    cache_.on_catalog_changed(0, catalog_);
+    t.noticed = true;
+    // What was taken before is delivered before the catalog is looked at.
+    taken_.reset();
+  }
+
+  // Somebody takes a table out of the publication; it may come back.
+  void unpublish() {
+    const Table table = pick(2) ? Table::kUsers : Table::kOrders;
+    const pg::Oid oid = table == Table::kUsers ? kUsers : kOrders;
+    for (const auto& [answered, fence] : answers_) {
+      if (answered == oid) return;
+    }
+    if (!published_.contains(table)) return;
+    cache_.set_untrackable(oid, sql::BypassReason::kUntracked);
+    published_.erase(table);
   }
 
   void control_round() {
@@ -255,11 +331,14 @@ class Model {
 
   void look_up() {
     Query query;
-    query.kind = static_cast<Query::Kind>(pick(6));
-    query.table = query.kind == Query::kJoin || pick(2) ? Table::kUsers : Table::kOrders;
+    query.kind = static_cast<Query::Kind>(pick(Query::kKinds));
+    if (focused_) query.kind = pick(3) ? Query::kByAge : Query::kById;
+    query.table =
+        focused_ || query.kind == Query::kJoin || pick(2) ? Table::kUsers : Table::kOrders;
     if (query.kind != Query::kCount) query.a = pick(query.kind == Query::kById ? kIds : kAges);
     if (query.kind == Query::kBetween) query.b = query.a + pick(3);
     if (query.kind == Query::kAgeInTwo) query.b = pick(kAges);
+    if (query.kind == Query::kGuarded) query.b = pick(3);
     const std::vector<sql::Operand> operands = query.operands();
     const std::string key = query.key();
     LookupRequest request;
@@ -297,26 +376,23 @@ class Model {
     // Chances in a hundred.
     int chance = pick(100);
     const auto with_chance = [&chance](int percent) { return (chance -= percent) < 0; };
-    if (with_chance(5)) {
+    if (with_chance(calm_ ? 9 : 5)) {
       if (in_state(false).size() < 4) begin();
-    } else if (with_chance(8)) {
+    } else if (with_chance(calm_ ? 15 : 8)) {
       if (ModelTransaction* t = any(false)) change_something(*t);
-    } else if (with_chance(6)) {
+    } else if (with_chance(calm_ ? 10 : 6)) {
       if (ModelTransaction* t = any(false)) commit(*t);
-    } else if (with_chance(7)) {
-      if (ModelTransaction* t = any(true)) {
-        t->visible = t->over = true;
-        t->visible_at_ms = now_ms_;
-      }
-    } else if (with_chance(10)) {
+    } else if (with_chance(calm_ ? 11 : 7)) {
+      if (ModelTransaction* t = any(true)) become_visible(*t);
+    } else if (with_chance(slow_ ? 5 : 10)) {
       apply_next();
     } else if (with_chance(16)) {
       control_round();
-    } else if (with_chance(22)) {
+    } else if (with_chance(calm_ ? 13 : 22)) {
       look_up();
-    } else if (with_chance(24)) {
+    } else if (with_chance(calm_ ? 15 : 24)) {
       advance_a_load();
-    } else {
+    } else if (!calm_ || pick(4) == 0) {
       act_rarely();
     }
   }
@@ -334,8 +410,7 @@ class Model {
       case 3:
       case 8:
       case 9:
-        if (!connected_) cache_.on_stream_connected();
-        connected_ = true;
+        if (!connected_) connect();
         return;
       case 4:
         if (pick(4) == 0) cold_start();
@@ -344,7 +419,8 @@ class Model {
         if (pick(4) == 0) cache_.drop_all(InvalidationCause::kDdl);
         return;
       case 6:
-        if (pick(4) == 0) cache_.on_catalog_changed(0, nullptr);
+        if (pick(4) == 0) cache_.on_catalog_changed(0, catalog_);
+        if (pick(4) == 0) unpublish();
         return;
       default:
         if (!loads_.empty()) loads_.pop_back();  // a client goes away
@@ -360,7 +436,17 @@ class Model {
     stream_.push_back(&t);
   }
 
+  static bool rewrites(const ModelTransaction& t) {
+    return std::any_of(t.changes.begin(), t.changes.end(),
+                       [](const ModelChange& c) { return c.is_rewrite; });
+  }
+
   void check_entries() {
+    // The catalog change that drops what it made stale is noticed when it is visible.
+    const bool is_stale_by_design = std::any_of(wal_.begin(), wal_.end(), [](const auto* t) {
+      return t->applied && !t->noticed && rewrites(*t);
+    });
+    if (is_stale_by_design) return;
     for (const auto& [key, entry] : entries_) {
       const CachedResultPtr held = CacheTestAccess::impl(cache_).store.find(hashed(key), {});
       if (!held) continue;
@@ -390,6 +476,10 @@ class Model {
   };
 
   std::mt19937 random_;
+  const bool focused_ =
+      pick(2) == 0;                 // on few rows, and on queries that their old values matter to
+  const bool slow_ = pick(3) == 0;  // the stream lags behind
+  const bool calm_ = pick(2) == 0;  // more transactions, and less that upsets them
   std::deque<pg::Oid> asked_;
   Cache cache_;
   std::string failure_;
@@ -401,10 +491,13 @@ class Model {
   std::uint64_t lsn_ = 1000;
   std::deque<ModelTransaction> transactions_;  // ascending xid; elements do not move
   std::vector<ModelTransaction*> wal_;         // in commit order
-  std::deque<ModelTransaction*> stream_;       // committed, not applied
+  std::deque<ModelTransaction*> stream_;       // committed, not applied, or to be sent again
+  std::deque<ModelTransaction*> sent_;         // the last ones, in order
+  std::shared_ptr<const pg::Catalog> catalog_ = test_catalog();
   std::set<Table> published_;
   std::shared_ptr<const cdc::StreamRelation> users_ = stream_relation(kUsers, 'd');
-  std::shared_ptr<const cdc::StreamRelation> orders_ = stream_relation(kOrders, 'f');
+  std::shared_ptr<const cdc::StreamRelation> orders_ =
+      stream_relation(kOrders, pick(2) ? 'f' : 'd');
   bool connected_ = false;
   std::optional<Taken> taken_;
   std::deque<std::pair<pg::Oid, std::uint64_t>> answers_;
@@ -433,6 +526,7 @@ TEST(CacheModelTest, NoEntryMissesAnAppliedTransaction) {
   EXPECT_GT(counts.too_old, 50u);
   EXPECT_GT(counts.obsolete, 50u);
   EXPECT_GT(counts.evicted, 50u);
+  EXPECT_GT(counts.images, 100u);
 }
 
 #ifdef PGCACHE_FAULTS
@@ -442,7 +536,7 @@ void expect_noticed(bool CacheImpl::Faults::*fault) {
   CacheImpl::Faults faults;
   faults.*fault = true;
   Counts counts;
-  for (unsigned seed = 1; seed <= 250; ++seed) {
+  for (unsigned seed = 1; seed <= 1000; ++seed) {
     Model model(seed, faults);
     if (!model.run(kSteps, counts).empty()) return;
   }
@@ -460,6 +554,15 @@ TEST(CacheModelTest, NoticesForgettingWithoutRemembering) {
 }
 TEST(CacheModelTest, NoticesIgnoringTheFences) {
   expect_noticed(&CacheImpl::Faults::ignore_fences);
+}
+TEST(CacheModelTest, NoticesTrustingRowImagesWhateverHappens) {
+  expect_noticed(&CacheImpl::Faults::trust_images);
+}
+TEST(CacheModelTest, NoticesRowImagesFromBeforeTheGate) {
+  expect_noticed(&CacheImpl::Faults::keep_images_of_all);
+}
+TEST(CacheModelTest, NoticesRowImagesThatMissAChange) {
+  expect_noticed(&CacheImpl::Faults::miss_changes);
 }
 
 #endif  // PGCACHE_FAULTS

@@ -22,6 +22,7 @@ using Tables = std::map<Table, Rows>;
 
 struct ModelChange {
   Table table{};
+  bool is_rewrite = false;  // of all rows of the table, without row changes: by DDL
   cdc::ChangeKind kind{};
   int id = 0;  // the key before
   int old_age = 0;
@@ -37,12 +38,17 @@ struct ModelTransaction {
   bool visible = false;
   bool over = false;     // visible or rolled back
   bool applied = false;  // by the stream, or before it began
+  bool noticed = false;  // the cache was told that the catalog changed, if it rewrote a table
   int visible_at_ms = 0;
 };
 
-inline void play(const ModelTransaction& t, Tables& tables) {
+inline void play(const ModelTransaction& t, Tables& tables, bool with_rewrites = true) {
   for (const ModelChange& change : t.changes) {
     Rows& rows = tables[change.table];
+    if (change.is_rewrite) {
+      for (auto& [id, age] : rows) age = with_rewrites ? (age + 1) % kAges : age;
+      continue;
+    }
     if (change.kind == cdc::ChangeKind::kTruncate) {
       rows.clear();
       continue;
@@ -53,18 +59,25 @@ inline void play(const ModelTransaction& t, Tables& tables) {
 }
 
 struct Query {
-  enum Kind { kById, kByAge, kCount, kBetween, kAgeInTwo, kJoin };
+  // The last three show the ids of all rows that they depend on: those of an age, the first two
+  // from an age on, and those of an age unless operand b is NULL.
+  enum Kind { kById, kByAge, kCount, kBetween, kAgeInTwo, kJoin, kShown, kFirstTwo, kGuarded };
+  static constexpr int kKinds = 9;
   Kind kind{};
   Table table{};
   int a = 0;
-  int b = 0;
+  int b = 0;  // of kGuarded: NULL if 0
 
   std::string key() const {
     std::ostringstream s;
     s << kind << '/' << static_cast<int>(table) << '/' << a << '/' << b;
     return s.str();
   }
-  std::vector<sql::Operand> operands() const { return {number(a), number(b)}; }
+  std::vector<sql::Operand> operands() const {
+    if (kind == kGuarded && b == 0) return {number(a), null()};
+    return {number(a), number(b)};
+  }
+  bool shows_keys() const { return kind == kShown || kind == kFirstTwo || kind == kGuarded; }
 
   bool picks(int id, int age) const {
     switch (kind) {
@@ -72,7 +85,12 @@ struct Query {
         return id == a;
       case kByAge:
       case kJoin:
+      case kShown:
         return age == a;
+      case kFirstTwo:
+        return age >= a;
+      case kGuarded:
+        return age == a && b != 0;
       case kCount:
         return true;
       case kBetween:
@@ -95,8 +113,15 @@ struct Query {
       return s.str();
     }
     const Rows other = rows(Table::kOrders);
+    int shown = 0;
     for (const auto& [id, age] : mine) {
       if (!picks(id, age)) continue;
+      if (shows_keys()) {
+        if (kind != kFirstTwo || ++shown <= 2) {
+          s << data_row({std::to_string(age), std::to_string(id)});
+        }
+        continue;
+      }
       s << id << ':' << age;
       if (kind == kJoin && other.contains(id)) s << '=' << other.at(id);
       s << ' ';
@@ -132,6 +157,25 @@ inline ShapePtr shape_of(const Query& query) {
     case Query::kJoin:
       dependencies = {where_equal(oid, "age"), whole(kOrders)};
       break;
+    case Query::kShown:
+      dependencies = {where_equal(oid, "age")};
+      dependencies[0].shown_key = {1};
+      break;
+    case Query::kFirstTwo:
+      dependencies = {where_between(oid, "age")};
+      dependencies[0].range->upper.reset();
+      dependencies[0].residual = compare("age", sql::CompareOp::kGe, 0);
+      dependencies[0].shown_key = {1};
+      break;
+    case Query::kGuarded:
+      dependencies = {where_equal(oid, "age")};
+      dependencies[0].guard = operand_is_not_null(1);
+      dependencies[0].shown_key = {1};
+      break;
+  }
+  if (query.kind == Query::kByAge || query.kind == Query::kShown) {
+    dependencies[0].reads_all_columns = false;
+    dependencies[0].columns_read = {"id", "age"};
   }
   const auto id = static_cast<std::uint64_t>(shapes.size());
   shape = make_shape(id, std::move(dependencies));

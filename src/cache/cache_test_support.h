@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "cache/cache.h"
 #include "cache/cache_impl.h"
 #include "pg/value.h"
@@ -257,6 +258,43 @@ inline CachedResult result_of(std::string rows) {
   r.row_count = 1;
   r.load_time = std::chrono::microseconds(5);
   return r;
+}
+
+// One DataRow frame.
+inline std::string data_row(const std::vector<std::optional<std::string>>& fields) {
+  std::string body;
+  append_be16(body, static_cast<std::uint16_t>(fields.size()));
+  for (const auto& field : fields) {
+    append_be32(body, field ? static_cast<std::uint32_t>(field->size()) : 0xffffffff);
+    if (field) body += *field;
+  }
+  std::string frame = "D";
+  append_be32(frame, static_cast<std::uint32_t>(body.size() + 4));
+  return frame + body;
+}
+inline std::string command_complete() { return std::string("C\0\0\0\x0dSELECT 1\0", 14); }
+
+// A catalog that knows both relations, in the form of stream_relation(), with id as their key.
+inline std::shared_ptr<pg::Catalog> test_catalog() {
+  auto catalog = std::make_shared<pg::Catalog>();
+  for (const pg::Oid oid : {kUsers, kOrders}) {
+    pg::Relation relation;
+    relation.oid = oid;
+    relation.name = "t" + std::to_string(pg::to_u32(oid));
+    const auto form = stream_relation(oid);
+    for (const cdc::StreamColumn& column : form->columns) {
+      pg::Column c;
+      c.attnum = static_cast<std::int16_t>(relation.columns.size() + 1);
+      c.name = column.name;
+      c.type = column.type;
+      relation.columns.push_back(c);
+    }
+    relation.key_columns = {"id"};
+    relation.has_replica_identity = true;
+    catalog->add_relation(std::move(relation));
+  }
+  catalog->finish();
+  return catalog;
 }
 
 // A cache that serves at at_ms(0): stream begun at xid 1000, both relations tracked.

@@ -68,8 +68,8 @@ std::uint64_t index_bytes(const sql::CacheableQuery& query, const BoundOperands&
     std::size_t places = 1;
     if (binding.mode == DependencyNode::Mode::kList) {
       const sql::EqualityBinding& list = *binding.equalities.front();
-      const auto* elements = list.array ? operands.elements_of(list.operands.front()) : nullptr;
-      places = elements ? elements->size() : list.operands.size();
+      const ArrayOperand* array = list.array ? operands.array(list.operands.front()) : nullptr;
+      places = array ? array->elements.size() : list.operands.size();
     }
     bytes += places * kTableBytes;
   }
@@ -115,13 +115,23 @@ void DependencyIndex::drop_shape(ShapeNodes& shape) {
   held_.shapes.erase(shape.shape->id.value);
 }
 
-ValueGroup* DependencyIndex::join_values(const sql::Dependency& dependency) {
+ValueGroup* DependencyIndex::values_for(const sql::Dependency& dependency) {
   const DependencyNode::Binding binding = DependencyNode::binding_of(dependency);
   if (binding.equalities.empty()) return nullptr;
   std::vector<sql::ColumnRef> columns = columns_of(binding);
   std::string signature = group_signature(dependency.members, columns);
   std::unique_ptr<ValueGroup>& slot = held_.values[signature];
   if (!slot) slot = std::make_unique<ValueGroup>(std::move(signature), std::move(columns));
+  return slot.get();
+}
+
+IntervalGroup* DependencyIndex::intervals_for(const sql::Dependency& dependency) {
+  const DependencyNode::Binding binding = DependencyNode::binding_of(dependency);
+  if (binding.mode != DependencyNode::Mode::kRange) return nullptr;
+  const sql::ColumnRef& column = dependency.range->column;
+  std::string signature = group_signature(dependency.members, {column});
+  std::unique_ptr<IntervalGroup>& slot = held_.intervals[signature];
+  if (!slot) slot = std::make_unique<IntervalGroup>(std::move(signature), column);
   return slot.get();
 }
 
@@ -134,19 +144,26 @@ void DependencyIndex::join_keys(DependencyNode& node, const ShownKeys& shown) {
   for (const pg::Oid oid : node.dependency.members) list_once(by_relation_[oid].keys, slot.get());
 }
 
+template <typename Group>
+void DependencyIndex::drop_group(Groups<Group>& groups, std::vector<Group*> Listed::*list,
+                                 Group& group, const std::vector<pg::Oid>& members) {
+  each_listed(members, [&](Listed& listed) { std::erase(listed.*list, &group); });
+  groups.erase(groups.find(group.signature()));
+}
+
 void DependencyIndex::leave_groups(DependencyNode& node) {
+  const std::vector<pg::Oid>& members = node.dependency.members;
   if (ValueGroup* group = node.values) {
     std::erase(group->nodes, &node);
     std::erase(group->or_null_nodes, &node);
-    if (group->nodes.empty()) {
-      each_listed(node.dependency.members,
-                  [&](Listed& listed) { std::erase(listed.values, group); });
-      held_.values.erase(held_.values.find(group->signature()));
-    }
+    if (group->nodes.empty()) drop_group(held_.values, &Listed::values, *group, members);
+  }
+  if (IntervalGroup* group = node.intervals) {
+    std::erase(group->nodes, &node);
+    if (group->nodes.empty()) drop_group(held_.intervals, &Listed::intervals, *group, members);
   }
   if (KeyGroup* group = node.keys; group && --group->node_count == 0) {
-    each_listed(node.dependency.members, [&](Listed& listed) { std::erase(listed.keys, group); });
-    held_.keys.erase(held_.keys.find(group->signature()));
+    drop_group(held_.keys, &Listed::keys, *group, members);
   }
 }
 
@@ -154,19 +171,23 @@ DependencyNode& DependencyIndex::node_of(ShapeNodes& shape, std::size_t dependen
                                          const Entry& entry) {
   std::unique_ptr<DependencyNode>& slot = shape.nodes[dependency];
   if (slot) return *slot;
-  ValueGroup* values = join_values(shape.shape->analysis.cacheable()->dependencies[dependency]);
-  slot = std::make_unique<DependencyNode>(shape.shape, dependency, entry, values);
+  const sql::Dependency& d = shape.shape->analysis.cacheable()->dependencies[dependency];
+  ValueGroup* values = values_for(d);
+  IntervalGroup* intervals = intervals_for(d);
+  slot = std::make_unique<DependencyNode>(shape.shape, dependency, entry, values, intervals);
   ++node_count_;
   DependencyNode* node = slot.get();
   if (values) {
     values->nodes.push_back(node);
     if (node->binding.or_null) values->or_null_nodes.push_back(node);
   }
-  for (const pg::Oid oid : node->dependency.members) {
+  if (intervals) intervals->nodes.push_back(node);
+  for (const pg::Oid oid : d.members) {
     Listed& listed = by_relation_[oid];
     // A member may be named twice.
     if (listed.nodes.empty() || listed.nodes.back() != node) listed.nodes.push_back(node);
     if (values) list_once(listed.values, values);
+    if (intervals) list_once(listed.intervals, intervals);
   }
   return *node;
 }
@@ -247,27 +268,29 @@ bool DependencyIndex::knows(pg::Oid relation) const {
 }
 
 void DependencyIndex::search(Listed& listed, const Search& search) {
+  const auto test = [&search](const Bucket& bucket) {
+    for (const Bucket::Slot& slot : bucket.slots) slot.reference().node->test(slot, search);
+  };
+  const auto test_all = [&search](const std::vector<DependencyNode*>& nodes) {
+    for (DependencyNode* node : nodes) node->test_all(search);
+  };
   for (KeyGroup* group : listed.keys) {
     if (!search.is_before) break;
     group->key_at_hand = key_hash(group->columns(), search.image);
-    Bucket* bucket = group->key_at_hand ? group->find(*group->key_at_hand) : nullptr;
-    if (!bucket) continue;
-    for (const Bucket::Slot& slot : bucket->slots) slot.reference().node->test(slot, search);
+    const Bucket* bucket = group->key_at_hand ? group->find(*group->key_at_hand) : nullptr;
+    if (bucket) test(*bucket);
   }
   for (ValueGroup* group : listed.values) {
-    switch (group->look(search.image, tuple_)) {
-      case ValueGroup::Look::kUnknown:
-        for (DependencyNode* node : group->nodes) node->test_all(search);
-        break;
-      case ValueGroup::Look::kNull:
-        for (DependencyNode* node : group->or_null_nodes) node->test_all(search);
-        break;
-      case ValueGroup::Look::kValues:
-        if (Bucket* bucket = group->find(tuple_)) {
-          for (const Bucket::Slot& slot : bucket->slots) slot.reference().node->test(slot, search);
-        }
-        break;
-    }
+    const ValueGroup::Look look = group->look(search.image, tuple_);
+    if (look == ValueGroup::Look::kUnknown) test_all(group->nodes);
+    if (look == ValueGroup::Look::kNull) test_all(group->or_null_nodes);
+    const Bucket* bucket = look == ValueGroup::Look::kValues ? group->find(tuple_) : nullptr;
+    if (bucket) test(*bucket);
+  }
+  for (IntervalGroup* group : listed.intervals) {
+    const sql::Operand& value = search.image.look(group->column());
+    if (value.state == sql::Operand::State::kUnknown) test_all(group->nodes);
+    if (value.known()) group->each_containing(*value.value, test);
   }
   for (DependencyNode* node : listed.straying) node->test_strays(search);
 }

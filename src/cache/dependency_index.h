@@ -2,10 +2,10 @@
 // Change → the entries that it affects. Guarded by the cache's apply mutex.
 //
 //   relation ──► value tables: values of the bound columns → entries      (hash; value_group.h)
-//            ├─► key tables: keys of shown rows → entries                 (hash; likewise)
+//            ├─► interval tables: where the bound column lies → entries   (interval tree)
+//            ├─► key tables: keys of shown rows → entries                 (hash)
 //            └─► one node for each (shape, dependency) that reads it
 //                  ├─ all of its entries                                  (lists)
-//                  ├─ by interval → entries                               (interval tree)
 //                  └─ rest: entries that have no place by value           (list)
 //
 // A node places its entries by what its dependency offers first: all equality bindings with a
@@ -15,7 +15,8 @@
 // NULL and rows with NULL count, all entries of the nodes concerned are candidates. Every
 // candidate, and every one of the rest, is then tested exactly (relevance.h). A node whose residual
 // is false on the row for any operands is left out at once. So the work follows the distinct
-// bindings on the relation, the shapes with entries outside of the tables, and the entries found;
+// bindings on the relation, the shapes with entries that have no place by value, and the entries
+// found;
 // never the number of entries.
 //
 // Entries that show the keys of all rows that they depend on are found by a former row's key, where
@@ -56,14 +57,17 @@ std::uint64_t index_bytes(const sql::CacheableQuery& query, const BoundOperands&
 
 class DependencyIndex {
   struct ShapeNodes;
+  template <typename Group>
+  using Groups =
+      std::unordered_map<std::string, std::unique_ptr<Group>, StringHash, std::equal_to<>>;
 
  public:
   // What clear() took out; destroyed by the caller when no lock is held.
   struct Remains {
     std::unordered_map<std::uint64_t, std::unique_ptr<ShapeNodes>> shapes;
-    std::unordered_map<std::string, std::unique_ptr<ValueGroup>, StringHash, std::equal_to<>>
-        values;
-    std::unordered_map<std::string, std::unique_ptr<KeyGroup>, StringHash, std::equal_to<>> keys;
+    Groups<ValueGroup> values;
+    Groups<IntervalGroup> intervals;
+    Groups<KeyGroup> keys;
 
     Remains();
     ~Remains();
@@ -95,8 +99,9 @@ class DependencyIndex {
   // All that concerns one relation.
   struct Listed {
     std::vector<DependencyNode*> nodes;
-    std::vector<DependencyNode*> straying;  // nodes with entries outside of the tables
+    std::vector<DependencyNode*> straying;  // nodes with entries that have no place by value
     std::vector<ValueGroup*> values;
+    std::vector<IntervalGroup*> intervals;
     std::vector<KeyGroup*> keys;
     std::vector<ShapeNodes*> shapes;
     bool empty() const { return nodes.empty() && shapes.empty(); }
@@ -106,9 +111,13 @@ class DependencyIndex {
   void drop_shape(ShapeNodes& shape);
   DependencyNode& node_of(ShapeNodes& shape, std::size_t dependency, const Entry& entry);
   void drop_node(DependencyNode& node);
-  ValueGroup* join_values(const sql::Dependency& dependency);
+  ValueGroup* values_for(const sql::Dependency& dependency);
+  IntervalGroup* intervals_for(const sql::Dependency& dependency);
   void join_keys(DependencyNode& node, const ShownKeys& shown);
   void leave_groups(DependencyNode& node);
+  template <typename Group>
+  void drop_group(Groups<Group>& groups, std::vector<Group*> Listed::*list, Group& group,
+                  const std::vector<pg::Oid>& members);
   void note_straying(DependencyNode& node, bool strays);
   template <typename F>
   void each_listed(const std::vector<pg::Oid>& members, F&& f);

@@ -313,6 +313,21 @@ TEST_F(DependencyIndexTest, AnArrayStandsUnderEachOfItsElements) {
   EXPECT_EQ(index_.node_count(), 0u);
 }
 
+TEST_F(DependencyIndexTest, ANullElementMattersWhereTheBindingIsPassedByNull) {
+  sql::Dependency d = where_array(kUsers, "age");
+  d.equalities[0].or_null = true;
+  const ShapePtr shape = with_array(make_shape(1, {d}));
+  add(shape, "1,2", {text("12")});
+  add(shape, "1,null", {text("1n")});
+  add(shape, "null", {null()});
+  const auto inserted = [&](std::optional<std::string> age) {
+    return affected(t_.insert(keyed_, {"1", "a", std::move(age), "n"}).last_change());
+  };
+  EXPECT_THAT(inserted("2"), UnorderedElementsAre("1,2", "1,null", "null"));
+  EXPECT_THAT(inserted("3"), UnorderedElementsAre("1,null", "null"));
+  EXPECT_THAT(inserted(std::nullopt), UnorderedElementsAre("1,2", "1,null", "null"));
+}
+
 // More distinct elements than are spread over the table.
 TEST_F(DependencyIndexTest, ALongArrayIsFoundWithoutATable) {
   const ShapePtr shape = with_array(make_shape(1, {where_array(kUsers, "age")}));

@@ -44,9 +44,10 @@ std::optional<std::vector<std::string>> values_of(const sql::EqualityBinding& eq
                                                   const BoundOperands& operands) {
   std::vector<std::string> values;
   if (equality.array) {
-    const std::vector<pg::Value>* elements = operands.elements_of(equality.operands.front());
-    if (!elements || elements->size() > kSpreadMax) return std::nullopt;
-    for (const pg::Value& element : *elements) {
+    const ArrayOperand* array = operands.array(equality.operands.front());
+    if (!array || array->elements.size() > kSpreadMax) return std::nullopt;
+    if (array->has_null && equality.or_null) return std::nullopt;
+    for (const pg::Value& element : array->elements) {
       if (!is_comparable(element, equality.column)) return std::nullopt;
       append_value(values.emplace_back(), element);
     }
@@ -85,17 +86,23 @@ DependencyNode::Binding DependencyNode::binding_of(const sql::Dependency& depend
     }
   }
   binding.or_null = false;
-  if (dependency.range && dependency.range->column.ordered) binding.mode = Mode::kRange;
+  // Arrays are not all in one order with each other.
+  const bool is_array = dependency.range && dependency.range->column.value_type &&
+                        dependency.range->column.value_type->element;
+  if (dependency.range && dependency.range->column.ordered && !is_array) {
+    binding.mode = Mode::kRange;
+  }
   return binding;
 }
 
 DependencyNode::DependencyNode(ShapePtr of_shape, std::size_t dependency_number, const Entry& first,
-                               ValueGroup* of_values)
+                               ValueGroup* of_values, IntervalGroup* of_intervals)
     : shape(std::move(of_shape)),
       number(dependency_number),
       dependency(shape->analysis.cacheable()->dependencies[dependency_number]),
       binding(binding_of(dependency)),
       values(of_values),
+      intervals(of_intervals),
       common_(operands_in_common(*shape->analysis.cacheable(), first)) {}
 
 bool DependencyNode::place_by_tuple(Entry& entry, bool by_key) {
@@ -135,9 +142,7 @@ std::optional<Interval> DependencyNode::interval_of(const Entry& entry) const {
 bool DependencyNode::place_by_range(Entry& entry, bool by_key) {
   const std::optional<Interval> interval = interval_of(entry);
   if (!interval) return false;
-  Bucket& bucket = by_interval_.at(*interval);
-  bucket.place = Bucket::Place::kInterval;
-  bucket.add(entry, this, by_key);
+  intervals->at(*interval).add(entry, this, by_key);
   return true;
 }
 
@@ -172,7 +177,7 @@ void DependencyNode::remove(const Entry& entry, const IndexRef& ref) {
     case Bucket::Place::kList:
       return;
     case Bucket::Place::kInterval:
-      by_interval_.erase(*interval_of(entry));
+      intervals->erase(*interval_of(entry));
       return;
     case Bucket::Place::kValue:
       values->erase(bucket);
@@ -250,17 +255,6 @@ void DependencyNode::test_all(const Search& search) {
 void DependencyNode::test_strays(const Search& search) {
   if (all_tested_ == 2 * search.number + (search.is_before ? 1 : 0)) return;
   if (!may_concern_some(search)) return;
-  if (binding.mode == Mode::kRange) {
-    const sql::Operand& value = search.image.look(dependency.range->column);
-    if (value.state == State::kUnknown) {
-      test_all(search);
-      return;
-    }
-    if (value.known()) {
-      by_interval_.each_containing(*value.value,
-                                   [&](Bucket& bucket) { test_bucket(bucket, search); });
-    }
-  }
   test_bucket(rest_, search);
 }
 

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "cache/bucket.h"
-#include "cache/interval_tree.h"
 #include "cache/relevance.h"
 #include "cache/row_image.h"
 #include "cache/shown_keys.h"
@@ -36,9 +35,9 @@ struct DependencyNode {
   };
   static Binding binding_of(const sql::Dependency& dependency);
 
-  // `values`: the table that its binding calls for, or null.
+  // `values` or `intervals`: the table that its binding calls for; the others null.
   DependencyNode(ShapePtr shape, std::size_t dependency_number, const Entry& first,
-                 ValueGroup* values);
+                 ValueGroup* values, IntervalGroup* intervals);
 
   void add(Entry& entry, const ShownKeys* shown);
   // `ref` is one of entry.refs, on this node's account.
@@ -51,17 +50,18 @@ struct DependencyNode {
   void test(const Bucket::Slot& slot, const Search& search);
   // Every entry, since the row's place in the shared table is not known.
   void test_all(const Search& search);
-  // Those that stand in no shared table.
+  // Those that have no place in the shared table.
   void test_strays(const Search& search);
 
   bool empty() const { return plain_.slots.empty() && by_key_.slots.empty(); }
-  bool has_strays() const { return !rest_.slots.empty() || !by_interval_.empty(); }
+  bool has_strays() const { return !rest_.slots.empty(); }
 
   const ShapePtr shape;
   const std::size_t number;  // of the dependency in its query
   const sql::Dependency& dependency;
   const Binding binding;
   ValueGroup* const values;
+  IntervalGroup* const intervals;
   KeyGroup* keys = nullptr;  // once an entry shows its keys
 
  private:
@@ -80,7 +80,6 @@ struct DependencyNode {
   Bucket plain_;   // every entry stands in one of these two
   Bucket by_key_;  // those whose shown keys are in `keys`
   Bucket rest_;    // entries that have no place by value
-  IntervalTree by_interval_;
   // Of the latest search.
   std::uint64_t judged_ = 0;
   Visibility visibility_ = Visibility::kVisible;

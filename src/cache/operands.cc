@@ -25,7 +25,10 @@ ArrayOperand take_array_apart(const sql::CacheableQuery& query,
   if (!elements) return array;
   for (pg::MaybeValue& element : *elements) {
     if (element.state == State::kUnknown) return array;
-    if (element.state == State::kNull) continue;  // no row's column equals it
+    if (element.state == State::kNull) {
+      array.has_null = true;
+      continue;
+    }
     if (element.value->family() != type->element->family) return array;
     array.elements.push_back(*std::move(element.value));
   }
@@ -39,9 +42,9 @@ ArrayOperand take_array_apart(const sql::CacheableQuery& query,
 
 }  // namespace
 
-const std::vector<pg::Value>* BoundOperands::elements_of(sql::OperandIndex index) const {
+const ArrayOperand* BoundOperands::array(sql::OperandIndex index) const {
   for (const ArrayOperand& array : arrays) {
-    if (array.index == index) return array.known ? &array.elements : nullptr;
+    if (array.index == index) return array.known ? &array : nullptr;
   }
   return nullptr;
 }

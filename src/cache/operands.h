@@ -15,6 +15,7 @@ namespace pgcache::cache {
 struct ArrayOperand {
   sql::OperandIndex index = 0;
   bool known = false;
+  bool has_null = false;            // among its elements
   std::vector<pg::Value> elements;  // ascending by bytes, distinct, without NULLs
 };
 
@@ -23,7 +24,7 @@ struct BoundOperands {
   std::vector<ArrayOperand> arrays;  // one for each operand of an array binding
 
   // Null when the operand is of no array binding, or what it holds is not known.
-  const std::vector<pg::Value>* elements_of(sql::OperandIndex index) const;
+  const ArrayOperand* array(sql::OperandIndex index) const;
   std::uint64_t bytes() const;  // allocated
 };
 

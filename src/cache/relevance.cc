@@ -40,35 +40,38 @@ bool may_lie_in(const sql::RangeBinding& range, const RowImage& image,
   return !range.upper || may_hold(*range.upper, range.upper_inclusive, false);
 }
 
-// The same for an array binding.
+// The same for an array binding. No value equals an element that is NULL.
 bool may_equal_element(const sql::Operand& column, const sql::Operand& operand,
-                       const std::vector<pg::Value>* elements) {
+                       const ArrayOperand* array) {
   if (operand.state == State::kNull) return may_equal(column, operand);
-  if (!elements) return true;
-  if (elements->empty()) return false;
+  if (!array) return true;
+  const std::vector<pg::Value>& elements = array->elements;
+  if (elements.empty()) return false;
   if (column.state == State::kUnknown) return true;
   if (column.state == State::kNull) return false;
-  if (column.value->family() != elements->front().family()) return true;
+  if (column.value->family() != elements.front().family()) return true;
   return std::binary_search(
-      elements->begin(), elements->end(), *column.value,
+      elements.begin(), elements.end(), *column.value,
       [](const pg::Value& a, const pg::Value& b) { return a.bytes() < b.bytes(); });
+}
+
+// NULL on either side makes a comparison that is not false.
+bool compares_with_null(const sql::EqualityBinding& equality, const sql::Operand& column,
+                        const BoundOperands& operands) {
+  if (column.state != State::kValue) return true;
+  return std::any_of(equality.operands.begin(), equality.operands.end(), [&](sql::OperandIndex i) {
+    const ArrayOperand* array = equality.array ? operands.array(i) : nullptr;
+    return operands.values[i].state == State::kNull || (array && array->has_null);
+  });
 }
 
 bool may_fulfil(const sql::EqualityBinding& equality, const RowImage& image,
                 const BoundOperands& operands) {
   const sql::Operand& column = image.look(equality.column);
-  // NULL on either side makes a comparison that is not false.
-  const auto is_null = [&](sql::OperandIndex i) {
-    return operands.values[i].state == State::kNull;
-  };
-  if (equality.or_null &&
-      (column.state != State::kValue ||
-       std::any_of(equality.operands.begin(), equality.operands.end(), is_null))) {
-    return true;
-  }
+  if (equality.or_null && compares_with_null(equality, column, operands)) return true;
   if (equality.array) {
     const sql::OperandIndex index = equality.operands.front();
-    return may_equal_element(column, operands.values[index], operands.elements_of(index));
+    return may_equal_element(column, operands.values[index], operands.array(index));
   }
   return std::any_of(equality.operands.begin(), equality.operands.end(),
                      [&](sql::OperandIndex i) { return may_equal(column, operands.values[i]); });

@@ -72,6 +72,12 @@ void ValueGroup::erase(const Bucket& bucket) {
   buckets_.erase(it);
 }
 
+Bucket& IntervalGroup::at(const Interval& interval) {
+  Bucket& bucket = tree_.at(interval);
+  bucket.place = Bucket::Place::kInterval;
+  return bucket;
+}
+
 Bucket& KeyGroup::at(std::uint64_t key) {
   Bucket& bucket = buckets_[key];
   bucket.place = Bucket::Place::kKey;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hash tables of the dependency index that nodes share: buckets by the values of bound columns, and
-// by the keys of rows that results show. One table serves all shapes that bind the same columns of
-// the same relations, so that a change asks once and not once for each shape.
+// Tables of the dependency index that nodes share: buckets by the values of bound columns, by the
+// intervals in which a column lies, and by the keys of rows that results show. One table serves all
+// shapes that bind the same columns of the same relations, so that a change asks once and not once
+// for each shape.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 
 #include "base/hash.h"
 #include "cache/bucket.h"
+#include "cache/interval_tree.h"
 #include "cache/row_image.h"
 
 namespace pgcache::cache {
@@ -47,6 +49,28 @@ class ValueGroup {
   std::string signature_;
   std::vector<sql::ColumnRef> columns_;
   std::unordered_map<std::string, Bucket, StringHash, std::equal_to<>> buckets_;
+};
+
+class IntervalGroup {
+ public:
+  IntervalGroup(std::string signature, sql::ColumnRef column)
+      : signature_(std::move(signature)), column_(std::move(column)) {}
+
+  const std::string& signature() const { return signature_; }
+  const sql::ColumnRef& column() const { return column_; }
+  Bucket& at(const Interval& interval);
+  void erase(const Interval& interval) { tree_.erase(interval); }
+  template <typename F>
+  void each_containing(const pg::Value& value, F&& f) {
+    tree_.each_containing(value, f);
+  }
+
+  std::vector<DependencyNode*> nodes;  // that place entries here
+
+ private:
+  std::string signature_;
+  sql::ColumnRef column_;
+  IntervalTree tree_;
 };
 
 class KeyGroup {

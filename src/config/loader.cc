@@ -254,7 +254,8 @@ Status apply_arguments(const CLI::App& app, const Arguments& arguments, Config& 
 }
 
 Status reject_extras(const CLI::App& app) {
-  const std::vector<std::string> extras = app.remaining(true);
+  std::vector<std::string> extras = app.remaining(true);
+  std::erase(extras, "--");  // ends the options
   if (extras.empty()) return {};
   const std::string& first = extras.front();
   if (!first.starts_with("--")) {

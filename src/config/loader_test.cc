@@ -67,7 +67,7 @@ TEST(Options, KeysAreUniqueAndWrittenAsMembers) {
     EXPECT_TRUE(keys.insert(option.key).second) << option.key;
     EXPECT_EQ(option.key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos);
   }
-  EXPECT_EQ(keys.size(), 31u);  // as many as Config has members
+  EXPECT_EQ(keys.size(), 32u);  // as many as Config has members
 }
 
 TEST(Options, RangesHold) {
@@ -199,8 +199,41 @@ TEST(CommandLine, UnknownOptionsSuggestTheNearest) {
   EXPECT_THAT(error_of({"run", "--worker=1"}), HasSubstr("did you mean --workers?"));
   EXPECT_THAT(error_of({"--set", "lissten=a:1"}), HasSubstr("did you mean listen?"));
   EXPECT_THAT(error_of({"--qqqqqqqqqqqqqqqqqq"}), HasSubstr("see pgcache --help"));
-  EXPECT_THAT(error_of({"serve"}), AllOf(HasSubstr("\"serve\""), HasSubstr("run, check, explain, cleanup")));
+  EXPECT_THAT(error_of({"serve"}),
+              AllOf(HasSubstr("\"serve\""), HasSubstr("run, check, explain, cleanup")));
   EXPECT_THAT(error_of({"--workers"}), HasSubstr("command line"));
+}
+
+TEST(CommandLine, ExplainTakesAQuery) {
+  const Result<CommandLine> plain = load({"explain", "SELECT 1", "--origin", "host=h"});
+  ASSERT_TRUE(plain.ok()) << plain.error().message;
+  EXPECT_EQ(plain->command, CommandLine::kExplain);
+  EXPECT_EQ(plain->config.origin, "host=h");
+  EXPECT_EQ(plain->explain.query, "SELECT 1");
+  EXPECT_EQ(plain->explain.types, "");
+  EXPECT_FALSE(plain->explain.search_path.has_value());
+  EXPECT_FALSE(plain->explain.json);
+  const Result<CommandLine> all =
+      load({"explain", "--json", "--types", "int4,text", "--search-path", "", "--origin", "host=h",
+            "SELECT $1, $2"});
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_EQ(all->explain.query, "SELECT $1, $2");
+  EXPECT_EQ(all->explain.types, "int4,text");
+  EXPECT_EQ(all->explain.search_path, "");
+  EXPECT_TRUE(all->explain.json);
+  EXPECT_EQ(load({"explain", "--", "-- a comment\nSELECT 1"})->explain.query,
+            "-- a comment\nSELECT 1");
+  EXPECT_THAT(error_of({"explain"}), HasSubstr("QUERY"));
+  EXPECT_THAT(error_of({"explain", "SELECT 1", "SELECT 2"}), HasSubstr("SELECT 2"));
+  EXPECT_THAT(error_of({"run", "--json"}), HasSubstr("--json"));
+}
+
+TEST(CommandLine, ReplicaIdentityIsOnlyRaisedInAManagedPublication) {
+  EXPECT_EQ(load({})->config.replica_identity, "keep");
+  EXPECT_EQ(load({"--replica-identity", "full"})->config.replica_identity, "full");
+  EXPECT_THAT(error_of({"--replica-identity", "FULL"}), HasSubstr("one of keep, full"));
+  EXPECT_THAT(error_of({"--replica-identity", "full", "--manage-publication", "false"}),
+              HasSubstr("needs manage_publication"));
 }
 
 TEST(Environment_, OverridesDefaultsAndIsOverridden) {

@@ -29,9 +29,9 @@ constexpr std::array kOptions = std::to_array<Option>({
     {"listen", &Config::listen, OptionType::kHostPort, 0, 0, "",
      "Where clients connect. Port 0 takes any free one."},
     {"admin", &Config::admin, OptionType::kHostPort, 0, 0, "",
-     "Where /healthz, /readyz, /metrics, /status and /queries are served over HTTP. Port 0 takes "
-     "any "
-     "free one."},
+     "Where /healthz, /readyz, /metrics, /status, /queries, /explain and /precision are served "
+     "over "
+     "HTTP. Port 0 takes any free one."},
     {"consistency", &Config::consistency, OptionType::kChoice, 0, 0, "eventual session strict",
      "eventual: as fresh as the replication stream; session: a session also sees its own writes; "
      "strict: no read is older than any acknowledged commit."},
@@ -81,6 +81,11 @@ constexpr std::array kOptions = std::to_array<Option>({
      "Name of the publication on the origin."},
     {"manage_publication", &Config::manage_publication, OptionType::kSwitch, 0, 0, "",
      "Make the publication and add tables to it when queries need them; false: use it as it is."},
+    {"replica_identity", &Config::replica_identity, OptionType::kChoice, 0, 0, "keep full",
+     "full: set REPLICA IDENTITY FULL on the tables that pgcache adds to its publication, so that "
+     "it "
+     "learns whole old rows and drops no more than it must. It is not set back; pgcache cleanup "
+     "names the tables."},
     {"keep_slot", &Config::keep_slot, OptionType::kSwitch, 0, 0, "",
      "Leave the slot on the origin at a clean shutdown. It holds back WAL until it is used again."},
     {"allow_tables", &Config::allow_tables, OptionType::kTables, 0, 0, "",
@@ -320,6 +325,11 @@ Status validate(const Config& config) {
   if (config.max_result_size > config.cache_size) {
     return Error{"max_result_size (" + format_size(config.max_result_size) +
                  ") must not exceed cache_size (" + format_size(config.cache_size) + ")"};
+  }
+  if (config.replica_identity == "full" && !config.manage_publication) {
+    return Error{
+        "replica_identity = full needs manage_publication = true: it is set on the tables that "
+        "pgcache adds to its publication"};
   }
   if (config.listen.port != 0 && config.listen.port == config.admin.port &&
       config.listen.host == config.admin.host) {

@@ -12,6 +12,7 @@
 #include "origin/link.h"
 #include "origin/problems.h"
 #include "origin/publication.h"
+#include "origin/replica_identity.h"
 #include "origin/replication_slot.h"
 
 namespace pgcache::origin {
@@ -46,7 +47,8 @@ Result<std::string> ask(Link& link, const std::string& sql) {
 
 class Checker {
  public:
-  Checker(const config::Config& config, Link& link) : config_(config), link_(link) {}
+  Checker(const config::Config& config, bool running, Link& link)
+      : config_(config), running_(running), link_(link) {}
 
   Result<std::vector<Problem>> run() {
     if (link_.server_version() < kOldestVersion) {
@@ -81,6 +83,7 @@ class Checker {
   void tables();
 
   const config::Config& config_;
+  const bool running_;
   Link& link_;
   std::vector<Problem> problems_;
   std::optional<Error> error_;
@@ -113,7 +116,7 @@ void Checker::slot() {
     add("replication slot " + config_.slot +
             " exists and is not one of pgcache's for this database",
         "choose another name with --slot");
-  } else if (state->exists && state->active_pid != 0) {
+  } else if (state->exists && state->active_pid != 0 && !running_) {
     add("slot " + config_.slot + " is in use by process " + std::to_string(state->active_pid) +
             ": another pgcache?",
         "stop the other one, or choose another name with --slot");
@@ -210,10 +213,10 @@ std::string option_value(PQconninfoOption* options, std::string_view keyword) {
 
 }  // namespace
 
-Result<std::vector<Problem>> check_origin(const config::Config& config) {
+Result<std::vector<Problem>> check_origin(const config::Config& config, bool running) {
   Result<std::unique_ptr<Link>> link = connect(config);
   if (!link.ok()) return link.error();
-  return Checker(config, **link).run();
+  return Checker(config, running, **link).run();
 }
 
 Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {
@@ -244,9 +247,15 @@ Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {
   const Result<PublicationState> publication = read_publication(link, config.publication);
   if (!publication.ok()) return publication.error();
   if (publication->exists) {
+    const Result<std::vector<RaisedTable>> raised = raised_tables(link, config.publication);
+    if (!raised.ok()) return raised.error();
     const Reply dropped = link.query("DROP PUBLICATION " + quote_identifier(config.publication));
     if (!dropped.ok()) return Error{"cannot drop the publication: " + dropped.failure().message};
     removed.push_back("publication " + config.publication);
+    for (const RaisedTable& table : *raised) {
+      removed.push_back("left at REPLICA IDENTITY FULL, as pgcache set it: " + table.name +
+                        "; to undo: " + table.undo);
+    }
   }
   return removed;
 }

@@ -13,9 +13,11 @@
 namespace pgcache::origin {
 
 // Everything that the origin lacks; empty when all is well. An error when it cannot be reached.
-Result<std::vector<Problem>> check_origin(const config::Config& config);
+// `running`: a pgcache is known to front it, which may use the slot.
+Result<std::vector<Problem>> check_origin(const config::Config& config, bool running = false);
 
-// Removes the slot and the publication that pgcache made. Yields what was removed, a line each.
+// Removes the slot and the publication that pgcache made. Yields what was removed, a line each, and
+// what was left as pgcache had set it.
 Result<std::vector<std::string>> cleanup_origin(const config::Config& config);
 
 // Where client sessions connect: resolved from the URL as libpq resolves it (PG* variables, service

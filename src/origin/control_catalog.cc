@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "origin/control_link_impl.h"
+#include "origin/replica_identity.h"
 
 namespace pgcache::origin {
 namespace {
@@ -14,6 +15,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr Duration kPartialCatalogRetry = std::chrono::seconds(3);
 constexpr Duration kPublicationRetry = std::chrono::seconds(3);
+constexpr Duration kIdentityRetryMin = std::chrono::seconds(1);
+constexpr Duration kIdentityRetryMax = std::chrono::minutes(1);
+constexpr Duration kIdentityMoment = milliseconds(150);
 
 }  // namespace
 
@@ -144,6 +148,47 @@ void ControlLink::Impl::drop_members_without_identity() {
   PublicationState after = publication;
   for (const pg::Oid oid : unfit) after.members.erase(oid);
   publication_was_altered(std::move(after));
+}
+
+void ControlLink::Impl::want_identities(pg::Oid relation) {
+  for (const pg::Oid oid : tables_to_raise(*config, *catalog, publication, relation)) {
+    if (!identities_settled.contains(oid)) {
+      identities.try_emplace(oid, PendingTracking{Clock::now(), kIdentityRetryMin});
+    }
+  }
+}
+
+// Each attempt may wait for a lock, while proofs of freshness and snapshots wait for this thread:
+// so no more than fits into a moment.
+void ControlLink::Impl::raise_identities() {
+  const TimePoint begin = Clock::now();
+  for (auto it = identities.begin(); it != identities.end() && catalog != nullptr;) {
+    if (Clock::now() >= begin + kIdentityMoment) return;
+    PendingTracking& when = it->second;
+    if (when.due > begin) {
+      ++it;
+      continue;
+    }
+    const pg::Relation* table = catalog->find_relation(it->first);
+    const RaiseAnswer answer = raise_identity(*link, *config, *catalog, it->first);
+    if (link->lost()) return;
+    if (answer.kind == RaiseAnswer::Kind::kRetry) {
+      when.due = Clock::now() + when.delay;
+      when.delay = std::min(when.delay * 2, kIdentityRetryMax);
+      ++it;
+      continue;
+    }
+    identities_settled.insert(it->first);
+    if (table != nullptr && answer.kind == RaiseAnswer::Kind::kRaised) {
+      log_info("control link: {}.{} is at REPLICA IDENTITY FULL now", table->schema_name,
+               table->name);
+    } else if (table != nullptr) {
+      log_warning("{}.{} keeps its replica identity: {}", table->schema_name, table->name,
+                  answer.detail);
+      events.on_identity_refused(it->first, answer.detail);
+    }
+    it = identities.erase(it);
+  }
 }
 
 void ControlLink::Impl::set_publication_ready(bool ready) {

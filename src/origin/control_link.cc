@@ -114,6 +114,7 @@ TimePoint ControlLink::Impl::next_due() {
   TimePoint due = std::min(next_heartbeat, next_catalog_check);
   if (publication_problem) due = std::min(due, next_publication_attempt);
   for (const auto& [oid, p] : pending) due = std::min(due, p.due);
+  for (const auto& [oid, p] : identities) due = std::min(due, p.due);
   if (snapshot_asked) due = std::min(due, last_snapshot + kSnapshotSpacing);
   if (events.wants_snapshot()) {
     due = std::min(due, last_snapshot + wanted_spacing);
@@ -175,6 +176,8 @@ void ControlLink::Impl::serve_round() {
     if (p.due <= now) asked.push_back(oid);
   }
   if (!asked.empty() && catalog != nullptr) answer_tracking(asked);
+  if (link->lost()) return;
+  raise_identities();
   if (link->lost()) return;
   if (now >= next_catalog_check) check_catalog();
   if (!link->lost() && publication_problem && now >= next_publication_attempt)
@@ -267,6 +270,7 @@ void ControlLink::Impl::deliver(const TrackingOutcome& outcome) {
       case TrackingAnswer::Kind::kTracked:
         any_tracked = true;
         tracked.insert(a.relation);
+        want_identities(a.relation);
         events.on_tracked(a.relation, a.fence);
         break;
       case TrackingAnswer::Kind::kUntrackable:

@@ -75,6 +75,8 @@ struct ControlLink::Impl {
   std::optional<Problem> publication_problem;
   std::set<pg::Oid> tracked;
   std::map<pg::Oid, PendingTracking> pending;
+  std::map<pg::Oid, PendingTracking> identities;  // tables to be set to REPLICA IDENTITY FULL
+  std::set<pg::Oid> identities_settled;           // set once, or refused
   bool snapshot_asked = false;
   pg::Lsn unflushed;  // a position behind the flushed WAL, as first seen; zero: none
   TimePoint unflushed_since;
@@ -96,6 +98,8 @@ struct ControlLink::Impl {
   void nudge_wal_writer(const Measurement& m, TimePoint taken_at, bool waited_for);
   void answer_tracking(const std::vector<pg::Oid>& asked);
   void deliver(const TrackingOutcome& outcome);
+  void want_identities(pg::Oid relation);
+  void raise_identities();
   void check_catalog();
   bool reload_catalog();
   bool ensure_publication();

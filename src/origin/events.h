@@ -56,6 +56,8 @@ class ControlEvents {
   virtual void on_heartbeat(pg::Lsn position, TimePoint taken_at) = 0;
   virtual void on_tracked(pg::Oid relation, pg::Xid fence) = 0;
   virtual void on_untrackable(pg::Oid relation, Untrackable why, const std::string& detail) = 0;
+  // It could not be set to REPLICA IDENTITY FULL, and is used as it is. Once for each table.
+  virtual void on_identity_refused(pg::Oid /*relation*/, const std::string& /*detail*/) {}
   // pg_conf_load_time() changed: sessions' settings may have changed under them.
   virtual void on_configuration_reloaded() = 0;
   virtual void on_control_problems(std::vector<Problem> problems) = 0;

@@ -68,7 +68,8 @@ inline std::string regex_spelling(SpellingSource& s, int depth = 0) {
         if (depth < 3) out += s.pick({"(", "(?:"}) + regex_spelling(s, depth + 1) + ")";
         break;
       case 2:
-        out += s.pick({"\\d", "\\w", "\\s", "\\D", "\\W", "\\S", "\\.", "\\n", "\\_", "\\*"});
+        out += s.pick(
+            {"\\d", "\\w", "\\s", "\\y", "\\Y", "\\D", "\\W", "\\S", "\\.", "\\n", "\\_", "\\*"});
         break;
       default:
         out += s.pick({"a", "b", "A", "1", ".", ".", " ", "_", "\xC3\xA9", "k", "-", "K"});

@@ -128,14 +128,14 @@ MaybeValue from_string(Oid to, const Value& value) {
 
 // ------------------------------------------------------------------ numbers
 
-bool fits(Oid type, std::int64_t n) {
+bool is_in_range(Oid type, std::int64_t n) {
   if (type == type::kInt2) return n == static_cast<std::int16_t>(n);
   if (type == type::kInt4) return n == static_cast<std::int32_t>(n);
   return true;
 }
 
 MaybeValue to_integer(Oid to, Int128 n) {
-  if (n < INT64_MIN || n > INT64_MAX || !fits(to, static_cast<std::int64_t>(n))) return {};
+  if (n < INT64_MIN || n > INT64_MAX || !is_in_range(to, static_cast<std::int64_t>(n))) return {};
   return integer_value(n);
 }
 
@@ -281,18 +281,11 @@ MaybeValue limit_digits(std::int32_t typmod, const Value& value) {
   if (n->is_nan()) return MaybeValue::of(value);
   const auto rounded = round_number(*n, scale);
   if (!rounded) return {};
-  const int digits_before = precision - scale;
-  // The first number that is too large is 10 to the digits_before.
-  if (digits_before <= kNumberScaleMax) {
-    const auto whole = digits_before >= 0 ? rounded : truncate_number(*rounded, 0);
-    if (!whole) return {};
-    Int128 magnitude = whole->mantissa < 0 ? -whole->mantissa : whole->mantissa;
-    int places = digits_before + whole->scale;
-    if (places < 0 ? magnitude != 0
-                   : places <= kNumberScaleMax && magnitude >= power_of_ten(places)) {
-      return {};
-    }
-  }
+  // Too large is what is not below 10 to the number of digits before the point.
+  const int places = precision - scale + rounded->scale;
+  const Int128 magnitude = rounded->mantissa < 0 ? -rounded->mantissa : rounded->mantissa;
+  const bool fits = places > kNumberScaleMax || magnitude < power_of_ten(places);
+  if (places < 0 ? magnitude != 0 : !fits) return {};
   return number_value(*rounded);
 }
 
@@ -320,11 +313,20 @@ MaybeValue cast_body(const FunctionCall& call) {
   return convert(call.entry.arguments[0], call.entry.result, call[0], call.context);
 }
 
+namespace t = type;
+
 FunctionEntry cast_entry(std::uint32_t oid, const char* name, Oid from, Oid to) {
   return {oid, name, {from}, to, cast_body, true};
 }
 
 }  // namespace
+
+bool can_convert(Oid from, Oid to) {
+  if (!family_of(from) || !family_of(to)) return false;
+  return (is_string(from) && is_string(to)) || between_numbers(from, to) || is_oid_cast(from, to) ||
+         is_bool_cast(from, to) || is_time_cast(from, to) || has_input(from, to) ||
+         (is_string(to) && has_output(from));
+}
 
 MaybeValue convert(Oid from, Oid to, const Value& value, const FunctionContext& context) {
   if (from == to) return MaybeValue::of(value);
@@ -344,66 +346,58 @@ MaybeValue convert(Oid from, Oid to, const Value& value, const FunctionContext& 
 }
 
 FunctionTable cast_functions() {
-  using namespace type;
   return {
-      cast_entry(313, "int4", kInt2, kInt4),
-      cast_entry(314, "int2", kInt4, kInt2),
-      cast_entry(480, "int4", kInt8, kInt4),
-      cast_entry(481, "int8", kInt4, kInt8),
-      cast_entry(714, "int2", kInt8, kInt2),
-      cast_entry(754, "int8", kInt2, kInt8),
-      cast_entry(235, "float8", kInt2, kFloat8),
-      cast_entry(236, "float4", kInt2, kFloat4),
-      cast_entry(237, "int2", kFloat8, kInt2),
-      cast_entry(238, "int2", kFloat4, kInt2),
-      cast_entry(311, "float8", kFloat4, kFloat8),
-      cast_entry(312, "float4", kFloat8, kFloat4),
-      cast_entry(316, "float8", kInt4, kFloat8),
-      cast_entry(317, "int4", kFloat8, kInt4),
-      cast_entry(318, "float4", kInt4, kFloat4),
-      cast_entry(319, "int4", kFloat4, kInt4),
-      cast_entry(482, "float8", kInt8, kFloat8),
-      cast_entry(483, "int8", kFloat8, kInt8),
-      cast_entry(652, "float4", kInt8, kFloat4),
-      cast_entry(653, "int8", kFloat4, kInt8),
-      cast_entry(1740, "numeric", kInt4, kNumeric),
-      cast_entry(1742, "numeric", kFloat4, kNumeric),
-      cast_entry(1743, "numeric", kFloat8, kNumeric),
-      cast_entry(1744, "int4", kNumeric, kInt4),
-      cast_entry(1745, "float4", kNumeric, kFloat4),
-      cast_entry(1746, "float8", kNumeric, kFloat8),
-      cast_entry(1779, "int8", kNumeric, kInt8),
-      cast_entry(1781, "numeric", kInt8, kNumeric),
-      cast_entry(1782, "numeric", kInt2, kNumeric),
-      cast_entry(1783, "int2", kNumeric, kInt2),
-      cast_entry(1287, "oid", kInt8, kOid),
-      cast_entry(1288, "int8", kOid, kInt8),
-      cast_entry(2557, "bool", kInt4, kBool),
-      cast_entry(2558, "int4", kBool, kInt4),
-      cast_entry(2971, "text", kBool, kText),
-      cast_entry(401, "text", kBpchar, kText),
-      cast_entry(406, "text", kName, kText),
-      cast_entry(407, "name", kText, kName),
-      cast_entry(408, "bpchar", kName, kBpchar),
-      cast_entry(409, "name", kBpchar, kName),
-      cast_entry(1400, "name", kVarchar, kName),
-      cast_entry(1401, "varchar", kName, kVarchar),
-      cast_entry(2024, "timestamp", kDate, kTimestamp),
-      cast_entry(2029, "date", kTimestamp, kDate),
-      cast_entry(1316, "time", kTimestamp, kTime),
+      cast_entry(313, "int4", t::kInt2, t::kInt4),
+      cast_entry(314, "int2", t::kInt4, t::kInt2),
+      cast_entry(480, "int4", t::kInt8, t::kInt4),
+      cast_entry(481, "int8", t::kInt4, t::kInt8),
+      cast_entry(714, "int2", t::kInt8, t::kInt2),
+      cast_entry(754, "int8", t::kInt2, t::kInt8),
+      cast_entry(235, "float8", t::kInt2, t::kFloat8),
+      cast_entry(236, "float4", t::kInt2, t::kFloat4),
+      cast_entry(237, "int2", t::kFloat8, t::kInt2),
+      cast_entry(238, "int2", t::kFloat4, t::kInt2),
+      cast_entry(311, "float8", t::kFloat4, t::kFloat8),
+      cast_entry(312, "float4", t::kFloat8, t::kFloat4),
+      cast_entry(316, "float8", t::kInt4, t::kFloat8),
+      cast_entry(317, "int4", t::kFloat8, t::kInt4),
+      cast_entry(318, "float4", t::kInt4, t::kFloat4),
+      cast_entry(319, "int4", t::kFloat4, t::kInt4),
+      cast_entry(482, "float8", t::kInt8, t::kFloat8),
+      cast_entry(483, "int8", t::kFloat8, t::kInt8),
+      cast_entry(652, "float4", t::kInt8, t::kFloat4),
+      cast_entry(653, "int8", t::kFloat4, t::kInt8),
+      cast_entry(1740, "numeric", t::kInt4, t::kNumeric),
+      cast_entry(1742, "numeric", t::kFloat4, t::kNumeric),
+      cast_entry(1743, "numeric", t::kFloat8, t::kNumeric),
+      cast_entry(1744, "int4", t::kNumeric, t::kInt4),
+      cast_entry(1745, "float4", t::kNumeric, t::kFloat4),
+      cast_entry(1746, "float8", t::kNumeric, t::kFloat8),
+      cast_entry(1779, "int8", t::kNumeric, t::kInt8),
+      cast_entry(1781, "numeric", t::kInt8, t::kNumeric),
+      cast_entry(1782, "numeric", t::kInt2, t::kNumeric),
+      cast_entry(1783, "int2", t::kNumeric, t::kInt2),
+      cast_entry(1287, "oid", t::kInt8, t::kOid),
+      cast_entry(1288, "int8", t::kOid, t::kInt8),
+      cast_entry(2557, "bool", t::kInt4, t::kBool),
+      cast_entry(2558, "int4", t::kBool, t::kInt4),
+      cast_entry(2971, "text", t::kBool, t::kText),
+      cast_entry(401, "text", t::kBpchar, t::kText),
+      cast_entry(406, "text", t::kName, t::kText),
+      cast_entry(407, "name", t::kText, t::kName),
+      cast_entry(408, "bpchar", t::kName, t::kBpchar),
+      cast_entry(409, "name", t::kBpchar, t::kName),
+      cast_entry(1400, "name", t::kVarchar, t::kName),
+      cast_entry(1401, "varchar", t::kName, t::kVarchar),
+      cast_entry(2024, "timestamp", t::kDate, t::kTimestamp),
+      cast_entry(2029, "date", t::kTimestamp, t::kDate),
+      cast_entry(1316, "time", t::kTimestamp, t::kTime),
   };
 }
 
 }  // namespace builtin
 
-bool can_cast(Oid from, Oid to) {
-  using namespace builtin;
-  if (from == to) return true;
-  if (!family_of(from) || !family_of(to)) return false;
-  return (is_string(from) && is_string(to)) || between_numbers(from, to) || is_oid_cast(from, to) ||
-         is_bool_cast(from, to) || is_time_cast(from, to) || has_input(from, to) ||
-         (is_string(to) && has_output(from));
-}
+bool can_cast(Oid from, Oid to) { return from == to || builtin::can_convert(from, to); }
 
 MaybeValue cast(Oid from, Oid to, std::int32_t typmod, const MaybeValue& value,
                 const FunctionContext& context) {

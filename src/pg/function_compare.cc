@@ -16,49 +16,55 @@ enum class Operator : std::uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };
 bool holds(Operator op, std::strong_ordering order) {
   switch (op) {
     case Operator::kEq:
-      return order == 0;
+      return std::is_eq(order);
     case Operator::kNe:
-      return order != 0;
+      return std::is_neq(order);
     case Operator::kLt:
-      return order < 0;
+      return std::is_lt(order);
     case Operator::kLe:
-      return order <= 0;
+      return std::is_lteq(order);
     case Operator::kGt:
-      return order > 0;
+      return std::is_gt(order);
     case Operator::kGe:
-      return order >= 0;
+      return std::is_gteq(order);
   }
   return false;
 }
 
 // Types whose order is that of their canonical bytes. The families may differ (name and text).
-template <Operator op>
-MaybeValue compare_bytes(const FunctionCall& call) {
-  return bool_value(holds(op, call.bytes(0) <=> call.bytes(1)));
-}
+struct Bytes {
+  template <Operator op>
+  static MaybeValue body(const FunctionCall& call) {
+    return bool_value(holds(op, call.bytes(0) <=> call.bytes(1)));
+  }
+};
 
 // Text: equality depends on the collation's determinism, order on the collation.
-template <Operator op>
-MaybeValue compare_text(const FunctionCall& call) {
-  const std::string& a = call.bytes(0);
-  const std::string& b = call.bytes(1);
-  const auto order = a <=> b;
-  if (order != 0) {
-    if (!call.context.deterministic) return {};
-    const bool equality = op == Operator::kEq || op == Operator::kNe;
-    if (!equality && !call.context.c_collation) return {};
-    // Another encoding may order the characters otherwise.
-    if (!equality && !call.context.utf8 && !(is_ascii(a) && is_ascii(b))) return {};
+struct Text {
+  template <Operator op>
+  static MaybeValue body(const FunctionCall& call) {
+    const std::string& a = call.bytes(0);
+    const std::string& b = call.bytes(1);
+    const auto order = a <=> b;
+    if (std::is_neq(order)) {
+      if (!call.context.deterministic) return {};
+      const bool equality = op == Operator::kEq || op == Operator::kNe;
+      if (!equality && !call.context.c_collation) return {};
+      // Another encoding may order the characters otherwise.
+      if (!equality && !call.context.utf8 && !(is_ascii(a) && is_ascii(b))) return {};
+    }
+    return bool_value(holds(op, order));
   }
-  return bool_value(holds(op, order));
-}
+};
 
 // The text_pattern_ops: bytewise under every collation.
-template <Operator op>
-MaybeValue compare_pattern(const FunctionCall& call) {
-  if (!call.context.utf8 && !(is_ascii(call.bytes(0)) && is_ascii(call.bytes(1)))) return {};
-  return compare_bytes<op>(call);
-}
+struct PatternOps {
+  template <Operator op>
+  static MaybeValue body(const FunctionCall& call) {
+    if (!call.context.utf8 && !(is_ascii(call.bytes(0)) && is_ascii(call.bytes(1)))) return {};
+    return Bytes::body<op>(call);
+  }
+};
 
 // A date is the timestamp of its midnight, which may lie beyond all finite timestamps.
 std::strong_ordering date_to_timestamp(std::int32_t days, std::int64_t micros) {
@@ -77,30 +83,32 @@ std::strong_ordering date_to_timestamp(std::int32_t days, std::int64_t micros) {
                              : std::strong_ordering::equal;
 }
 
-template <Operator op>
-MaybeValue compare_date_timestamp(const FunctionCall& call) {
-  return bool_value(holds(op, date_to_timestamp(days_of(call[0]), micros_of(call[1]))));
-}
+struct DateTimestamp {
+  template <Operator op>
+  static MaybeValue body(const FunctionCall& call) {
+    return bool_value(holds(op, date_to_timestamp(days_of(call[0]), micros_of(call[1]))));
+  }
+};
 
-template <Operator op>
-MaybeValue compare_timestamp_date(const FunctionCall& call) {
-  return bool_value(holds(op, 0 <=> date_to_timestamp(days_of(call[1]), micros_of(call[0]))));
-}
+struct TimestampDate {
+  template <Operator op>
+  static MaybeValue body(const FunctionCall& call) {
+    const auto order = date_to_timestamp(days_of(call[1]), micros_of(call[0]));
+    return bool_value(holds(op, std::is_lt(order)   ? std::strong_ordering::greater
+                                : std::is_gt(order) ? std::strong_ordering::less
+                                                    : order));
+  }
+};
 
 using Body = MaybeValue (*)(const FunctionCall&);
 using Bodies = std::array<Body, 6>;
 
-#define PGCACHE_BODIES(compare)                                                \
-  {                                                                            \
-    compare<Operator::kEq>, compare<Operator::kNe>, compare<Operator::kLt>,    \
-        compare<Operator::kLe>, compare<Operator::kGt>, compare<Operator::kGe> \
-  }
-constexpr Bodies kBytes = PGCACHE_BODIES(compare_bytes);
-constexpr Bodies kText = PGCACHE_BODIES(compare_text);
-constexpr Bodies kPattern = PGCACHE_BODIES(compare_pattern);
-constexpr Bodies kDateTimestamp = PGCACHE_BODIES(compare_date_timestamp);
-constexpr Bodies kTimestampDate = PGCACHE_BODIES(compare_timestamp_date);
-#undef PGCACHE_BODIES
+template <typename Kind>
+constexpr Bodies kBodies = {
+    Kind::template body<Operator::kEq>, Kind::template body<Operator::kNe>,
+    Kind::template body<Operator::kLt>, Kind::template body<Operator::kLe>,
+    Kind::template body<Operator::kGt>, Kind::template body<Operator::kGe>,
+};
 
 // The names are `prefix`, "eq" and so on, `suffix`; an oid of 0 stands for no function.
 struct Family {
@@ -113,58 +121,78 @@ struct Family {
 };
 
 const Family kFamilies[] = {
-    {"bool", "", type::kBool, type::kBool, {60, 84, 56, 1691, 57, 1692}, kBytes},
-    {"int2", "", type::kInt2, type::kInt2, {63, 145, 64, 148, 146, 151}, kBytes},
-    {"int4", "", type::kInt4, type::kInt4, {65, 144, 66, 149, 147, 150}, kBytes},
-    {"int8", "", type::kInt8, type::kInt8, {467, 468, 469, 471, 470, 472}, kBytes},
-    {"int24", "", type::kInt2, type::kInt4, {158, 164, 160, 166, 162, 168}, kBytes},
-    {"int42", "", type::kInt4, type::kInt2, {159, 165, 161, 167, 163, 169}, kBytes},
-    {"int84", "", type::kInt8, type::kInt4, {474, 475, 476, 478, 477, 479}, kBytes},
-    {"int48", "", type::kInt4, type::kInt8, {852, 853, 854, 856, 855, 857}, kBytes},
-    {"int28", "", type::kInt2, type::kInt8, {1850, 1851, 1852, 1854, 1853, 1855}, kBytes},
-    {"int82", "", type::kInt8, type::kInt2, {1856, 1857, 1858, 1860, 1859, 1861}, kBytes},
-    {"numeric_", "", type::kNumeric, type::kNumeric, {1718, 1719, 1722, 1723, 1720, 1721}, kBytes},
-    {"oid", "", type::kOid, type::kOid, {184, 185, 716, 717, 1638, 1639}, kBytes},
-    {"float4", "", type::kFloat4, type::kFloat4, {287, 288, 289, 290, 291, 292}, kBytes},
-    {"float8", "", type::kFloat8, type::kFloat8, {293, 294, 295, 296, 297, 298}, kBytes},
-    {"float48", "", type::kFloat4, type::kFloat8, {299, 300, 301, 302, 303, 304}, kBytes},
-    {"float84", "", type::kFloat8, type::kFloat4, {305, 306, 307, 308, 309, 310}, kBytes},
-    {"bytea", "", type::kBytea, type::kBytea, {1948, 1953, 1949, 1950, 1951, 1952}, kBytes},
-    {"uuid_", "", type::kUuid, type::kUuid, {2956, 2959, 2954, 2955, 2958, 2957}, kBytes},
-    {"date_", "", type::kDate, type::kDate, {1086, 1091, 1087, 1088, 1089, 1090}, kBytes},
-    {"time_", "", type::kTime, type::kTime, {1145, 1106, 1102, 1103, 1104, 1105}, kBytes},
+    {"bool", "", type::kBool, type::kBool, {60, 84, 56, 1691, 57, 1692}, kBodies<Bytes>},
+    {"int2", "", type::kInt2, type::kInt2, {63, 145, 64, 148, 146, 151}, kBodies<Bytes>},
+    {"int4", "", type::kInt4, type::kInt4, {65, 144, 66, 149, 147, 150}, kBodies<Bytes>},
+    {"int8", "", type::kInt8, type::kInt8, {467, 468, 469, 471, 470, 472}, kBodies<Bytes>},
+    {"int24", "", type::kInt2, type::kInt4, {158, 164, 160, 166, 162, 168}, kBodies<Bytes>},
+    {"int42", "", type::kInt4, type::kInt2, {159, 165, 161, 167, 163, 169}, kBodies<Bytes>},
+    {"int84", "", type::kInt8, type::kInt4, {474, 475, 476, 478, 477, 479}, kBodies<Bytes>},
+    {"int48", "", type::kInt4, type::kInt8, {852, 853, 854, 856, 855, 857}, kBodies<Bytes>},
+    {"int28", "", type::kInt2, type::kInt8, {1850, 1851, 1852, 1854, 1853, 1855}, kBodies<Bytes>},
+    {"int82", "", type::kInt8, type::kInt2, {1856, 1857, 1858, 1860, 1859, 1861}, kBodies<Bytes>},
+    {"numeric_",
+     "",
+     type::kNumeric,
+     type::kNumeric,
+     {1718, 1719, 1722, 1723, 1720, 1721},
+     kBodies<Bytes>},
+    {"oid", "", type::kOid, type::kOid, {184, 185, 716, 717, 1638, 1639}, kBodies<Bytes>},
+    {"float4", "", type::kFloat4, type::kFloat4, {287, 288, 289, 290, 291, 292}, kBodies<Bytes>},
+    {"float8", "", type::kFloat8, type::kFloat8, {293, 294, 295, 296, 297, 298}, kBodies<Bytes>},
+    {"float48", "", type::kFloat4, type::kFloat8, {299, 300, 301, 302, 303, 304}, kBodies<Bytes>},
+    {"float84", "", type::kFloat8, type::kFloat4, {305, 306, 307, 308, 309, 310}, kBodies<Bytes>},
+    {"bytea", "", type::kBytea, type::kBytea, {1948, 1953, 1949, 1950, 1951, 1952}, kBodies<Bytes>},
+    {"uuid_", "", type::kUuid, type::kUuid, {2956, 2959, 2954, 2955, 2958, 2957}, kBodies<Bytes>},
+    {"date_", "", type::kDate, type::kDate, {1086, 1091, 1087, 1088, 1089, 1090}, kBodies<Bytes>},
+    {"time_", "", type::kTime, type::kTime, {1145, 1106, 1102, 1103, 1104, 1105}, kBodies<Bytes>},
     {"timestamp_",
      "",
      type::kTimestamp,
      type::kTimestamp,
      {2052, 2053, 2054, 2055, 2057, 2056},
-     kBytes},
+     kBodies<Bytes>},
     {"timestamptz_",
      "",
      type::kTimestamptz,
      type::kTimestamptz,
      {1152, 1153, 1154, 1155, 1157, 1156},
-     kBytes},
-    {"text", "", type::kText, type::kText, {67, 157, 0, 0, 0, 0}, kText},
-    {"text_", "", type::kText, type::kText, {0, 0, 740, 741, 742, 743}, kText},
-    {"name", "", type::kName, type::kName, {62, 659, 655, 656, 657, 658}, kText},
-    {"name", "text", type::kName, type::kText, {240, 245, 241, 242, 244, 243}, kText},
-    {"text", "name", type::kText, type::kName, {247, 252, 248, 249, 251, 250}, kText},
-    {"bpchar", "", type::kBpchar, type::kBpchar, {1048, 1053, 1049, 1050, 1051, 1052}, kText},
-    {"text_pattern_", "", type::kText, type::kText, {0, 0, 2160, 2161, 2164, 2163}, kPattern},
-    {"bpchar_pattern_", "", type::kBpchar, type::kBpchar, {0, 0, 2174, 2175, 2178, 2177}, kPattern},
+     kBodies<Bytes>},
+    {"text", "", type::kText, type::kText, {67, 157, 0, 0, 0, 0}, kBodies<Text>},
+    {"text_", "", type::kText, type::kText, {0, 0, 740, 741, 742, 743}, kBodies<Text>},
+    {"name", "", type::kName, type::kName, {62, 659, 655, 656, 657, 658}, kBodies<Text>},
+    {"name", "text", type::kName, type::kText, {240, 245, 241, 242, 244, 243}, kBodies<Text>},
+    {"text", "name", type::kText, type::kName, {247, 252, 248, 249, 251, 250}, kBodies<Text>},
+    {"bpchar",
+     "",
+     type::kBpchar,
+     type::kBpchar,
+     {1048, 1053, 1049, 1050, 1051, 1052},
+     kBodies<Text>},
+    {"text_pattern_",
+     "",
+     type::kText,
+     type::kText,
+     {0, 0, 2160, 2161, 2164, 2163},
+     kBodies<PatternOps>},
+    {"bpchar_pattern_",
+     "",
+     type::kBpchar,
+     type::kBpchar,
+     {0, 0, 2174, 2175, 2178, 2177},
+     kBodies<PatternOps>},
     {"date_",
      "_timestamp",
      type::kDate,
      type::kTimestamp,
      {2340, 2343, 2338, 2339, 2341, 2342},
-     kDateTimestamp},
+     kBodies<DateTimestamp>},
     {"timestamp_",
      "_date",
      type::kTimestamp,
      type::kDate,
      {2366, 2369, 2364, 2365, 2367, 2368},
-     kTimestampDate},
+     kBodies<TimestampDate>},
 };
 
 }  // namespace

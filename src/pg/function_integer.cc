@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arithmetic of int2, int4 and int8, in all their combinations. The result type's range, which the
 // caller checks, is what makes PostgreSQL's overflow errors unknown here.
-#include <array>
+#include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "pg/function_number.h"
@@ -73,9 +74,7 @@ Result shift_right(std::int64_t a, std::int64_t n) {
 
 constexpr Oid k2 = type::kInt2, k4 = type::kInt4, k8 = type::kInt8;
 
-}  // namespace
-
-FunctionTable integer_functions() {
+FunctionTable arithmetic() {
   return {
       {176, "int2pl", {k2, k2}, k2, binary<plus>},
       {177, "int4pl", {k4, k4}, k4, binary<plus>},
@@ -113,6 +112,11 @@ FunctionTable integer_functions() {
       {948, "int28div", {k2, k8}, k8, binary<divide>},
       {1277, "int84div", {k8, k4}, k8, binary<divide>},
       {1281, "int48div", {k4, k8}, k8, binary<divide>},
+  };
+}
+
+FunctionTable remainders_signs_and_bits() {
+  return {
       {155, "int2mod", {k2, k2}, k2, binary<modulo>},
       {156, "int4mod", {k4, k4}, k4, binary<modulo>},
       {945, "int8mod", {k8, k8}, k8, binary<modulo>},
@@ -161,6 +165,14 @@ FunctionTable integer_functions() {
       {5046, "lcm", {k4, k4}, k4, binary<lcm>},
       {5047, "lcm", {k8, k8}, k8, binary<lcm>},
   };
+}
+
+}  // namespace
+
+FunctionTable integer_functions() {
+  FunctionTable table = arithmetic();
+  std::ranges::move(remainders_signs_and_bits(), std::back_inserter(table));
+  return table;
 }
 
 }  // namespace pgcache::pg::builtin

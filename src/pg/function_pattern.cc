@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // LIKE, ILIKE, their escape clauses, and the functions behind ~ and SIMILAR TO.
-//
-// An escape character at the very end of a pattern is an error in PostgreSQL when the match comes
-// as far as that: unknown.
 #include <string_view>
 
-#include "pg/function_number.h"
+#include "pg/function_like.h"
 #include "pg/function_regex.h"
 #include "pg/function_table.h"
 #include "pg/function_text.h"
@@ -16,96 +13,63 @@ namespace pgcache::pg::builtin {
 
 namespace {
 
-// Steps of the matcher below; more are not spent on one pattern.
-constexpr std::size_t kMatchStepsMax = 1 << 22;
+using Match = std::optional<bool>;
 
-enum class Unit : std::uint8_t { kBytes, kCharacters };
-
-// One step of a pattern: % any string, _ any one unit, else a byte as it stands.
-struct Token {
-  enum class Kind : std::uint8_t { kAnyString, kAnyOne, kByte };
-  Kind kind;
-  char byte = 0;
-};
-
-std::optional<std::vector<Token>> tokens_of(std::string_view pattern) {
-  std::vector<Token> out;
-  out.reserve(pattern.size());
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] == '%') {
-      out.push_back({Token::Kind::kAnyString});
-    } else if (pattern[i] == '_') {
-      out.push_back({Token::Kind::kAnyOne});
-    } else {
-      if (pattern[i] == '\\' && ++i == pattern.size()) return std::nullopt;
-      out.push_back({Token::Kind::kByte, pattern[i]});
-    }
-  }
-  return out;
-}
-
-// The text is consumed from left to right; on a mismatch the latest % takes one unit more.
-// Nothing when it takes too long.
-std::optional<bool> matches(const std::vector<Token>& pattern, std::string_view text, Unit unit) {
-  const auto step = [&](std::size_t at) {
-    return unit == Unit::kBytes ? std::size_t{1} : char_length(text[at]);
-  };
-  constexpr std::size_t kNone = std::string_view::npos;
-  std::size_t at = 0;
-  std::size_t token = 0;
-  std::size_t retry_token = kNone;
-  std::size_t retry_at = 0;
-  for (std::size_t steps = 0; steps < kMatchStepsMax; ++steps) {
-    if (token < pattern.size() && pattern[token].kind == Token::Kind::kAnyString) {
-      retry_token = ++token;
-      retry_at = at;
-      continue;
-    }
-    if (token == pattern.size() && at == text.size()) return true;
-    if (token < pattern.size() && at < text.size()) {
-      if (pattern[token].kind == Token::Kind::kAnyOne) {
-        at += step(at);
-        ++token;
-        continue;
-      }
-      if (pattern[token].byte == text[at]) {
-        ++at;
-        ++token;
-        continue;
-      }
-    }
-    if (retry_token == kNone || retry_at >= text.size()) return false;
-    retry_at += step(retry_at);
-    at = retry_at;
-    token = retry_token;
-  }
-  return std::nullopt;
-}
-
-MaybeValue like(std::string_view text, std::string_view pattern, Unit unit, bool wanted) {
-  const auto tokens = tokens_of(pattern);
-  const auto matched = tokens ? matches(*tokens, text, unit) : std::nullopt;
+MaybeValue as_value(Match matched, bool wanted) {
   return matched ? bool_value(*matched == wanted) : MaybeValue{};
+}
+
+Match like(std::string_view text, std::string_view pattern, LikePattern::Unit unit) {
+  const auto parsed = LikePattern::parse(pattern, unit);
+  return parsed ? parsed->matches(text) : std::nullopt;
+}
+
+// A char(n) has blanks behind it, nobody knows how many.
+Match like_with_blanks(std::string_view text, std::string_view pattern) {
+  const auto parsed = LikePattern::parse(pattern, LikePattern::Unit::kCharacter);
+  return parsed ? parsed->matches_whatever_blanks(text) : std::nullopt;
 }
 
 template <bool wanted>
 MaybeValue like_text(const FunctionCall& call) {
   if (!call.context.deterministic) return {};
-  return like(call.bytes(0), call.bytes(1), Unit::kCharacters, wanted);
+  return as_value(like(call.bytes(0), call.bytes(1), LikePattern::Unit::kCharacter), wanted);
+}
+
+template <bool wanted>
+MaybeValue like_bpchar(const FunctionCall& call) {
+  if (!call.context.deterministic) return {};
+  return as_value(like_with_blanks(call.bytes(0), call.bytes(1)), wanted);
 }
 
 template <bool wanted>
 MaybeValue like_bytea(const FunctionCall& call) {
-  return like(call.bytes(0), call.bytes(1), Unit::kBytes, wanted);
+  return as_value(like(call.bytes(0), call.bytes(1), LikePattern::Unit::kByte), wanted);
 }
 
-// PostgreSQL folds both sides with lower().
+// PostgreSQL folds both sides with lower(). What that makes of a character beyond ASCII is not
+// known, but often the rest of the text shows that it does not matter.
 template <bool wanted>
 MaybeValue ilike_text(const FunctionCall& call) {
   if (!call.context.deterministic) return {};
+  const auto pattern = map_case(call.bytes(1), CaseMap::kLower, call.context);
+  if (!pattern) return {};
+  const auto text = map_case(call.bytes(0), CaseMap::kLower, call.context);
+  if (text) return as_value(like(*text, *pattern, LikePattern::Unit::kCharacter), wanted);
+  if (!call.context.ascii_case) return {};
+  const auto parsed = LikePattern::parse(*pattern, LikePattern::Unit::kCharacter);
+  const auto possible =
+      parsed ? parsed->may_match_around_ascii(ascii_mapped(call.bytes(0), CaseMap::kLower))
+             : std::nullopt;
+  return possible == false ? bool_value(!wanted) : MaybeValue{};
+}
+
+template <bool wanted>
+MaybeValue ilike_bpchar(const FunctionCall& call) {
+  if (!call.context.deterministic) return {};
   const auto text = map_case(call.bytes(0), CaseMap::kLower, call.context);
   const auto pattern = map_case(call.bytes(1), CaseMap::kLower, call.context);
-  return text && pattern ? like(*text, *pattern, Unit::kCharacters, wanted) : MaybeValue{};
+  return text && pattern ? as_value(like_with_blanks(*text, *pattern), wanted) : MaybeValue{};
 }
 
 // A pattern with another escape character as one with the backslash. `escape` is one character, or
@@ -149,7 +113,8 @@ MaybeValue similar_escape(const FunctionCall& call) {
   return out ? text_value(*std::move(out)) : MaybeValue{};
 }
 
-constexpr Oid kT = type::kText, kN = type::kName, kB = type::kBytea, kBool = type::kBool;
+constexpr Oid kT = type::kText, kN = type::kName, kC = type::kBpchar, kB = type::kBytea,
+              kBool = type::kBool;
 
 FunctionTable text_patterns() {
   FunctionTable table = {
@@ -165,6 +130,10 @@ FunctionTable text_patterns() {
       {1634, "texticnlike", {kT, kT}, kBool, ilike_text<false>},
       {1635, "nameiclike", {kN, kT}, kBool, ilike_text<true>},
       {1636, "nameicnlike", {kN, kT}, kBool, ilike_text<false>},
+      {1631, "bpcharlike", {kC, kT}, kBool, like_bpchar<true>},
+      {1632, "bpcharnlike", {kC, kT}, kBool, like_bpchar<false>},
+      {1660, "bpchariclike", {kC, kT}, kBool, ilike_bpchar<true>},
+      {1661, "bpcharicnlike", {kC, kT}, kBool, ilike_bpchar<false>},
       {1637, "like_escape", {kT, kT}, kT, like_escape},
       {1254, "textregexeq", {kT, kT}, kBool, regex<false, true>},
       {1256, "textregexne", {kT, kT}, kBool, regex<false, false>},

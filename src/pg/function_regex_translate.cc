@@ -2,7 +2,8 @@
 // From PostgreSQL's advanced regular expressions to RE2:
 //
 //   regex  := branch { "|" branch }
-//   branch := { "^" | "$" | atom [ "*" | "+" | "?" | "{m}" | "{m,}" | "{m,n}" ] [ "?" ] }
+//   branch := { anchor | atom [ "*" | "+" | "?" | "{m}" | "{m,}" | "{m,n}" ] [ "?" ] }
+//   anchor := "^" | "$" | "\\y" | "\\Y"
 //   atom   := "(" regex ")" | "(?:" regex ")" | "." | "[" set "]" | "\" escape | character
 //
 // Whatever else there is, and whatever PostgreSQL refuses (a quantifier behind a quantifier, at the
@@ -131,6 +132,7 @@ class Translator {
   Part quantified(int depth) {
     if (eat('^')) return anchor("\\A");
     if (eat('$')) return anchor("\\z");
+    if (peek() == '\\' && (peek(1) == 'y' || peek(1) == 'Y')) return word_boundary();
     Part out = atom(depth);
     if (failed_ || !at_quantifier()) return out;
     if (out.has_anchor) return fail();
@@ -140,6 +142,12 @@ class Translator {
   }
 
   Part anchor(std::string re2) { return at_quantifier() ? fail() : Part{std::move(re2), true}; }
+
+  Part word_boundary() {
+    ascii_texts_only_ = true;
+    at_ += 2;
+    return anchor(chars_[at_ - 1] == 'y' ? "\\b" : "\\B");
+  }
 
   bool at_quantifier() const {
     const char32_t c = peek();

@@ -64,9 +64,10 @@ inline std::string array_of(const std::vector<Spelling>& texts) {
 inline std::string describe(const Row& row, const std::vector<std::vector<Spelling>>& columns,
                             std::size_t i) {
   std::string out;
-  for (const auto& column : columns) out += (column[i] ? "'" + *column[i] + "'" : "NULL") + ", ";
+  for (const auto& column : columns)
+    out += (column[i] ? ::testing::PrintToString(*column[i]) : "NULL") + ", ";
   const auto& v = row.back();
-  out += "server: " + (v ? "'" + *v + "'" : "NULL");
+  out += "server: " + (v ? ::testing::PrintToString(*v) : "NULL");
   return out;
 }
 
@@ -85,9 +86,10 @@ inline QueryResult evaluate(Connection& connection, const Expression& e,
     const std::string n = kNames[i];
     in += "s" + n + " text, ";
     out += "OUT " + n + " " + e.types[i] + ", ";
-    casts += n + " := s" + n + "::" + e.types[i] + "; ";
+    casts.append(n).append(" := s").append(n).append("::").append(e.types[i]).append("; ");
     arrays += (i ? ", $" : "$") + std::to_string(i + 1) + "::text[]";
-    names += (i ? ", x" : "x") + n;
+    names += i ? ", x" : "x";
+    names += n;
     selected += "r." + n + ", ";
   }
   connection.must("DROP FUNCTION IF EXISTS pg_temp.tested");
@@ -100,7 +102,8 @@ inline QueryResult evaluate(Connection& connection, const Expression& e,
                   " BEGIN v := " +
                   e.sql + "; EXCEPTION WHEN OTHERS THEN failed := true; END; END $f$");
   std::vector<Spelling> parameters;
-  for (const auto& column : columns) parameters.push_back(array_of(column));
+  parameters.reserve(columns.size());
+  for (const auto& column : columns) parameters.emplace_back(array_of(column));
   return connection.exec_params("SELECT r.refused, r.failed, " + selected + "r.v FROM unnest(" +
                                     arrays + ") WITH ORDINALITY AS u(" + names +
                                     ", i), LATERAL pg_temp.tested(" + names + ") AS r ORDER BY i",
@@ -137,7 +140,7 @@ inline Outcome compare_with_server(Connection& connection, const Expression& e,
     EXPECT_FALSE(failed) << "an error there: " << e.sql << " of " << describe(row, columns, i);
     EXPECT_TRUE(got.state == expected.state && got.value == expected.value)
         << e.sql << " of " << describe(row, columns, i)
-        << " ours: " << (got.value ? "'" + got.value->bytes() + "'" : "NULL");
+        << " ours: " << (got.value ? ::testing::PrintToString(got.value->bytes()) : "NULL");
     if (!failed && row.back()) ++out.known;
     if (::testing::Test::HasFailure()) return out;
   }

@@ -69,7 +69,9 @@ bool is_of_type(Oid type, const Value& value);
 MaybeValue bool_value(bool b);
 MaybeValue text_value(std::string text);
 
-// A cast without a typmod; unknown when there is none.
+// Whether there is a cast from one type to another one, and that cast without a typmod; unknown
+// when there is none.
+bool can_convert(Oid from, Oid to);
 MaybeValue convert(Oid from, Oid to, const Value& value, const FunctionContext& context);
 
 // 32 hexadecimal digits.

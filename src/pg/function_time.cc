@@ -207,7 +207,8 @@ MaybeValue as_float(Field field, const std::optional<Fraction>& f) {
   const auto units = static_cast<double>(f->units);
   if (f->scale == 0) return float_value(units);
   if (field == Field::kEpoch) return float_value(units / 1000000.0);
-  const auto whole = static_cast<double>(f->units / kMicrosPerSecond);
+  const std::int64_t seconds = f->units / kMicrosPerSecond;
+  const auto whole = static_cast<double>(seconds);
   const auto micros = static_cast<double>(f->units % kMicrosPerSecond);
   if (field == Field::kMillisecond) return float_value(whole * 1000.0 + micros / 1000.0);
   return float_value(whole + micros / 1000000.0);

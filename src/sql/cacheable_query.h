@@ -74,7 +74,7 @@ struct Predicate {
     kCompareValues,   // children[0] op children[1]
     kIsNullValue,     // children[0]
     kInValues,        // children[0] = ANY (in_operands)
-    kAnyOf,           // children[0] op ANY or ALL (operand, an array)
+    kAnyOf,           // children[0] op ANY or ALL (children[1], or else operand, an array)
     kDistinct,        // children[0] IS DISTINCT FROM children[1]
     kIsTrue,          // children[0], a condition
     kIsFalse,         // children[0], a condition
@@ -86,12 +86,13 @@ struct Predicate {
     kCast,      // children[0], of type `from`, as `to` with typmod
     kCoalesce,  // children
     kNullIf,    // children[0], or NULL if it equals children[1]
+    kExtreme,   // the greatest (all) or least of children that are not NULL
     kCase,      // condition, value, condition, value, ..., value
   };
   Kind kind = Kind::kTrue;
   CompareOp op = CompareOp::kEq;
   bool ordered = false;  // kCompareValues, kAnyOf: bytewise order is the values' order
-  bool all = false;      // kAnyOf
+  bool all = false;      // kAnyOf, kExtreme
   ColumnRef column = {};
   ColumnRef other_column = {};
   OperandIndex operand = 0;

@@ -265,6 +265,7 @@ std::vector<Expr> Conditions::guards_of(const Conjuncts& conjuncts) const {
   }
   add_pairs(conjuncts, out);
   add_lists(conjuncts, out);
+  add_arrays(conjuncts, out);
   // The same may follow in several ways.
   std::vector<Expr> distinct;
   for (Expr& guard : out) {
@@ -295,6 +296,17 @@ void Conditions::add_pairs(const Conjuncts& conjuncts, std::vector<Expr>& out) c
       between.children = {a->children[1], b->children[1]};
       out.push_back(std::move(between));
     }
+  }
+}
+
+// column op ANY (array): it has elements. (Of none, ANY is false even for NULL.)
+void Conditions::add_arrays(const Conjuncts& conjuncts, std::vector<Expr>& out) const {
+  for (const Expr* conjunct : conjuncts) {
+    if (conjunct->kind != Kind::kAnyOf || !is_on_column(*conjunct)) continue;
+    Expr any = *conjunct;
+    any.children[0] = Expr();
+    any.children[0].kind = Kind::kNull;
+    out.push_back(make_not(make_expr(Kind::kIsFalse, {std::move(any)})));
   }
 }
 

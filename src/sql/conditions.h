@@ -48,6 +48,7 @@ class Conditions {
   Expr with_operands(const Expr& expr) const;
   void add_copies(const Expr& conjunct, std::uint32_t use, std::vector<Expr>& out) const;
   void add_pairs(const Conjuncts& conjuncts, std::vector<Expr>& out) const;
+  void add_arrays(const Conjuncts& conjuncts, std::vector<Expr>& out) const;
   void add_lists(const Conjuncts& conjuncts, std::vector<Expr>& out) const;
   std::vector<Expr> guards_of(const Conjuncts& conjuncts) const;
   std::vector<Expr> checks() const;

@@ -40,6 +40,7 @@ class Deriver {
     const Block& block = query_.blocks[number];
     const bool branches = !block.branches.empty();
     Conjuncts inside;
+    if (branches && block.some) inside.push_back(&*block.some);
     for (const Expr* conjunct : context) {
       if (!mentions(*conjunct, {use})) {
         inside.push_back(conjunct);
@@ -98,11 +99,13 @@ class Deriver {
   void visit_block(std::uint32_t number, Conjuncts context) {
     const Block& block = query_.blocks[number];
     if (!block.branches.empty()) {
+      if (block.some) context.push_back(&*block.some);
       for (const std::uint32_t branch : block.branches) visit_use(branch, context);
       return visit_sublinks_of(block, context);
     }
     const bool lonely = gives_row_of_none(block);
     if (lonely) visit_sublinks_of(without_rows(block), context);
+    if (block.some) context.push_back(&*block.some);
     if (block.where) flatten(*block.where, context);
     if (block.having) add_having(block, context);
     if (!lonely) return visit_inner(block.from, std::move(context), &block);
@@ -211,7 +214,6 @@ class Deriver {
   void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context,
                    const Block* whole = nullptr) {
     for (const FromNode& node : nodes) gather(node, context);
-    // A contradiction among them may need a condition that is not about any one table.
     const Conditions conditions(query_, std::move(context));
     for (const FromNode& node : nodes) visit(node, conditions);
     if (whole != nullptr) visit_sublinks_of(*whole, conditions.conjuncts());

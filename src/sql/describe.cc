@@ -79,7 +79,8 @@ std::string show_case(const Predicate& predicate, const CacheableQuery& query) {
 
 std::string show_any(const Predicate& p, const CacheableQuery& query) {
   return describe(p.children[0], query) + sign(p.op) + (p.all ? "ALL (" : "ANY (") +
-         show_operand(p.operand, query) + ")";
+         (p.children.size() > 1 ? describe(p.children[1], query) : show_operand(p.operand, query)) +
+         ")";
 }
 
 }  // namespace
@@ -132,6 +133,8 @@ std::string describe(const Predicate& predicate, const CacheableQuery& query) {
       return show_call("cast", predicate, query);
     case Predicate::Kind::kCoalesce:
       return show_call("coalesce", predicate, query);
+    case Predicate::Kind::kExtreme:
+      return show_call(predicate.all ? "greatest" : "least", predicate, query);
     case Predicate::Kind::kNullIf:
       return show_call("nullif", predicate, query);
     case Predicate::Kind::kCase:

@@ -2,6 +2,7 @@
 // Passes that leave out joins which change nothing.
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "pg/value.h"
 #include "sql/passes.h"
@@ -206,7 +207,7 @@ class ParentDropper {
     return false;
   }
 
-  // Every child row has exactly one parent row: the join neither removes nor adds any.
+  // Every child row whose key is not NULL has exactly one parent row.
   bool try_drop(std::uint32_t block, const InnerPart& part, std::uint32_t child,
                 std::uint32_t parent, const pg::ForeignKey& key) {
     const TableUse& from = query_.uses[child];
@@ -216,25 +217,26 @@ class ParentDropper {
       return false;
     }
     std::set<Expr*> links;
+    std::map<Expr*, Expr> instead;  // that the child has a parent at all
     std::vector<ColumnKey> replacements(to.relation->columns.size(), {child, kNone});
     for (std::size_t i = 0; i < key.columns.size(); ++i) {
       const pg::Column* const c = from.relation->find_column(key.columns[i]);
       const pg::Column* const p = to.relation->find_column(key.referenced_columns[i]);
-      if (c == nullptr || p == nullptr || !c->not_null) return false;
+      if (c == nullptr || p == nullptr) return false;
       const auto c_at = static_cast<std::uint32_t>(c - from.relation->columns.data());
       const auto p_at = static_cast<std::uint32_t>(p - to.relation->columns.data());
       Expr* const link = find_link(part, {child, c_at}, {parent, p_at});
       if (link == nullptr) return false;
       links.insert(link);
+      const bool left = key_of(link->children[0]) == ColumnKey{child, c_at};
+      Expr is_null = make_expr(Kind::kIsNull, {link->children[left ? 0 : 1]});
+      instead[link] = make_not(std::move(is_null));
       if (c->type == p->type && c->collation == p->collation && is_identity(*c)) {
         replacements[p_at].second = c_at;
       }
     }
     if (!only_key_is_looked_at(block, parent, replacements, links)) return false;
-    for (Expr* link : links) {
-      *link = make_false();
-      link->operand.constant = "true";
-    }
+    for (auto& [link, condition] : instead) *link = std::move(condition);
     each_block_below(query_, block, [&](Block& b) {
       each_block_expr(b, [&](Expr& expr) { replace(expr, parent, replacements); });
     });

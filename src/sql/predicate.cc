@@ -147,6 +147,8 @@ class Evaluator {
         if (same == kT) return Operand::null();
         return (same & kT) == 0 ? v : Operand{};
       }
+      case Predicate::Kind::kExtreme:
+        return extreme(p);
       case Predicate::Kind::kCase:
         return choose(p);
       default:
@@ -170,7 +172,7 @@ class Evaluator {
 
   Possible any_of(const Predicate& p) const {
     const Operand v = value(p.children[0]);
-    const Operand& array = operand(p.operand);
+    const Operand array = p.children.size() > 1 ? value(p.children[1]) : operand(p.operand);
     if (array.state == State::kNull) return kN;
     if (array.state == State::kUnknown || !p.array_type) return kAny;
     const auto elements = pg::array_elements(*p.array_type, *array.value);
@@ -207,6 +209,23 @@ class Evaluator {
     if (truth != kT && truth != kF) return {};
     const auto v = pg::parse_text(pg::type::kBool, truth == kT ? "true" : "false");
     return v ? Operand::of(*v) : Operand{};
+  }
+
+  Operand extreme(const Predicate& p) const {
+    Operand best = Operand::null();
+    for (const Predicate& child : p.children) {
+      Operand v = value(child);
+      if (v.state == State::kUnknown) return {};
+      if (v.state == State::kNull) continue;
+      if (best.state == State::kNull) {
+        best = std::move(v);
+        continue;
+      }
+      const auto order = pg::compare(*v.value, *best.value);
+      if (!order) return {};
+      if (p.all ? std::is_gt(*order) : std::is_lt(*order)) best = std::move(v);
+    }
+    return best;
   }
 
   Operand choose(const Predicate& p) const {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "sql/safety.h"
 #include "sql/tree.h"
 
 namespace pgcache::sql {
@@ -10,6 +11,9 @@ namespace pgcache::sql {
 using Kind = Predicate::Kind;
 
 namespace {
+
+constexpr pg::Oid kCCollation{950};
+constexpr pg::Oid kPosixCollation{951};
 
 bool is_number(pg::Oid type) {
   return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8 ||
@@ -42,6 +46,8 @@ Predicate::Kind list_kind(Expr::Kind kind) {
       return Kind::kNullIf;
     case Expr::Kind::kCase:
       return Kind::kCase;
+    case Expr::Kind::kExtreme:
+      return Kind::kExtreme;
     case Expr::Kind::kCall:
       return Kind::kCall;
     case Expr::Kind::kCast:
@@ -87,7 +93,7 @@ Predicate simplify(Predicate p, bool positive) {
 ColumnRef PredicateBuilder::column_ref(const Expr& expr) const {
   const pg::Column& column = query_.uses[expr.use].relation->columns[expr.column];
   pg::ValueTypePtr type = pg::value_type_of(catalog_, column.type);
-  const bool ordered = type != nullptr && pg::is_ordered(*type, column.collation_is_c);
+  const bool ordered = type != nullptr && pg::is_ordered(*type, orders_bytes(catalog_, column));
   return {column.name, column.type, ordered, std::move(type)};
 }
 
@@ -128,7 +134,11 @@ Predicate PredicateBuilder::build(const Expr& expr, std::uint32_t use) {
       const pg::Function* const function = catalog_.find_function(expr.function);
       if (function != nullptr) p.function_name = function->name;
       p.context.ascii_case = expr.collation.ascii_case;
-      p.context.c_collation = expr.collation.is_c;
+      // Of a database whose default orders bytes, the case mapping may still be another one.
+      p.context.c_collation =
+          expr.collation.oid == kCCollation || expr.collation.oid == kPosixCollation;
+      p.context.deterministic = expr.collation.deterministic;
+      p.context.utf8 = catalog_.encoding() == "UTF8";
       return p;
     }
     case Expr::Kind::kCast: {
@@ -140,7 +150,10 @@ Predicate PredicateBuilder::build(const Expr& expr, std::uint32_t use) {
     }
     default: {
       const Kind kind = list_kind(expr.kind);
-      return kind == Kind::kUnknown ? leaf(kind) : build_list(kind, expr, use);
+      if (kind == Kind::kUnknown) return leaf(kind);
+      Predicate p = build_list(kind, expr, use);
+      p.all = expr.all;
+      return p;
     }
   }
 }
@@ -200,15 +213,21 @@ Predicate PredicateBuilder::in(const Expr& expr, std::uint32_t use) {
 
 Predicate PredicateBuilder::any_of(const Expr& expr, std::uint32_t use) {
   const Expr& array = expr.children[1];
-  if (!is_usable(array.operand)) return leaf(Kind::kUnknown);
   Predicate p = leaf(Kind::kAnyOf);
   p.op = expr.op;
   p.all = expr.all;
   p.ordered = expr.ordered;
-  p.array_type = array.operand.value_type;
-  p.operand = operand_index(array.operand);
   p.children.push_back(build(expr.children[0], use));
-  return is_unknown(p.children[0]) ? leaf(Kind::kUnknown) : p;
+  if (array.kind == Expr::Kind::kOperand) {
+    if (!is_usable(array.operand)) return leaf(Kind::kUnknown);
+    p.array_type = array.operand.value_type;
+    p.operand = operand_index(array.operand);
+  } else {
+    p.array_type = pg::value_type_of(catalog_, array.type);
+    p.children.push_back(build(array, use));
+  }
+  const bool unknown = std::any_of(p.children.begin(), p.children.end(), is_unknown);
+  return unknown || !p.array_type ? leaf(Kind::kUnknown) : p;
 }
 
 Predicate PredicateBuilder::is_null(const Expr& expr, std::uint32_t use) {

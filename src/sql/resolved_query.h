@@ -41,6 +41,7 @@ struct Expr {
     kCoalesce,  // children
     kNullIf,    // children[0], or NULL if it equals children[1]
     kCase,      // condition, value, condition, value, ..., value
+    kExtreme,   // the greatest (all) or least of children that are not NULL
     kRow,       // children
     kArray,     // children
     // Truths
@@ -49,7 +50,7 @@ struct Expr {
     kNot,       // children[0]
     kCompare,   // children[0] op children[1]: values of one family, compared as pg::Value does
     kIn,        // children[0], a value, equals one of children[1..], operands
-    kAnyOf,     // children[0] op ANY or ALL (children[1]), an operand that is an array
+    kAnyOf,     // children[0] op ANY or ALL (children[1]), an array
     kIsNull,    // children[0], a value
     kDistinct,  // children[0] IS DISTINCT FROM children[1]
     kIsTrue,    // children[0], a truth
@@ -64,7 +65,7 @@ struct Expr {
   std::uint32_t use = 0;     // into ResolvedQuery::uses
   std::uint32_t column = 0;  // into Relation::columns, or the outputs of the use's block
   CompareOp op = CompareOp::kEq;
-  bool all = false;      // kAnyOf
+  bool all = false;      // kAnyOf, kExtreme
   bool ordered = false;  // kCompare, kAnyOf: < and > mean bytewise order of the canonical values
   LinkKind link = LinkKind::kExists;
   OperandSpec operand;
@@ -129,6 +130,7 @@ struct Block {
   bool distinct = false;
   std::vector<Expr> distinct_on;
   bool limited = false;                       // LIMIT, OFFSET or FETCH
+  std::optional<Expr> some;                   // not false if LIMIT lets any row through
   bool skips = false;                         // OFFSET
   bool set_returning = false;                 // functions that return sets beside FROM
   std::vector<std::vector<Expr>> partitions;  // PARTITION BY of each window function

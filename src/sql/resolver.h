@@ -99,7 +99,7 @@ class Resolver {
   // Its PARTITION BY; everything in it goes to `all`.
   std::vector<Expr> resolve_window(const PgQuery__WindowDef& window, const Scope& scope,
                                    std::vector<Expr>& all);
-  std::vector<Expr> resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope);
+  void resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope, Block& block);
   void resolve_distinct(const PgQuery__SelectStmt& select, const Scope& scope,
                         const SelectResult& result, Block& block);
   void finish_windows(const PgQuery__SelectStmt& select, const Scope& scope,
@@ -176,7 +176,9 @@ class Resolver {
   Expr as_condition(Expr expr);
   Expr resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope);
   Expr resolve_in(const PgQuery__AExpr& expr, const Scope& scope);
+  Expr collate(Expr value, const PgQuery__CollateClause& clause) const;
   Expr resolve_sameness(const PgQuery__AExpr& expr, const Expr& left, const Expr& right);
+  Expr compare_with_null(const Nodes& name, const Expr& left, const Expr& right);
   std::optional<Expr> as_list(const std::vector<Expr>& comparisons) const;
   Expr resolve_between(const PgQuery__AExpr& expr, const Scope& scope);
   Expr resolve_any_all(const PgQuery__AExpr& expr, const Scope& scope);
@@ -198,6 +200,7 @@ class Resolver {
   };
   Expr apply_operator(const Nodes& name, const Expr* left, const Expr& right);
   Expr apply_named(std::string_view name, const Expr& left, const Expr& right);  // unqualified
+  void settle_polymorphic(const Expr& left, const Expr& right);
   Expr apply_row_operator(const Nodes& name, const Expr& left, const Expr& right);
   // Checks that whatever the operator may resolve to is safe.
   OperatorChoice check_operator(const Nodes& name, const Expr* left, const Expr& right);
@@ -209,6 +212,8 @@ class Resolver {
   std::optional<Expr> compare(CompareOp op, Expr left, Expr right);
   // left op ANY or ALL (an array that is an operand).
   Expr compare_with_array(const Nodes& name, const Expr& left, Expr array, bool all);
+  // (a, b) < (c, d) and the like, column by column.
+  static std::optional<Expr> in_order(const std::vector<Expr>& pairs);
 
   // resolver_values.cc
   // The operand read as `type`; nothing when its text cannot be.

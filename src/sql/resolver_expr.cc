@@ -77,7 +77,17 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
       const PgQuery__MinMaxExpr& e = *node.min_max_expr;
       std::vector<Expr> values = resolve_all(list_of(e.n_args, e.args), scope);
       const pg::Oid type = unify(values);
-      return make_opaque(type, std::move(values));
+      std::optional<std::vector<Expr>> together = bring_together(values, type);
+      const pg::ValueTypePtr as = pg::value_type_of(catalog_, type);
+      const auto collation = common_collation(values);
+      if (!together || !as || !collation || !pg::is_ordered(*as, collation->is_c)) {
+        return make_opaque(type, std::move(values));
+      }
+      Expr extreme = make_expr(Expr::Kind::kExtreme, *std::move(together));
+      extreme.all = e.op == PG_QUERY__MIN_MAX_OP__IS_GREATEST;
+      extreme.type = type;
+      extreme.collation = *collation;
+      return extreme;
     }
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
       return resolve_array(*node.a_array_expr, scope);
@@ -88,11 +98,9 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
       return row;
     }
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE: {
-      // The collation rules out comparing values here; only the type remains.
       Expr inner = resolve_expr(node.collate_clause->arg, scope);
       settle(inner, pg::type::kText);
-      const pg::Oid type = inner.type == pg::type::kUnknown ? pg::type::kText : inner.type;
-      return make_opaque(type, {std::move(inner)});
+      return collate(std::move(inner), *node.collate_clause);
     }
     case PG_QUERY__NODE__NODE_A_INDIRECTION:
       return resolve_indirection(*node.a_indirection, scope);
@@ -113,6 +121,24 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
       fail(BypassReason::kUnsupported, "expression");
       return {};
   }
+}
+
+// Other collations than those two rule out comparing values here; only the type remains.
+Expr Resolver::collate(Expr value, const PgQuery__CollateClause& clause) const {
+  if (value.type == pg::type::kUnknown) {
+    if (std::optional<Expr> text = coerce(value, pg::type::kText)) value = *std::move(text);
+  }
+  const pg::Oid type = value.type == pg::type::kUnknown ? pg::type::kText : value.type;
+  const QualifiedName name = split_name(list_of(clause.n_collname, clause.collname));
+  const bool builtin = name.schema == "pg_catalog" || (name.schema.empty() && in_path(kPgCatalog));
+  const pg::Oid c = name.name == "C"       ? pg::Oid{950}
+                    : name.name == "POSIX" ? pg::Oid{951}
+                                           : pg::Oid::kInvalid;
+  if (!builtin || c == pg::Oid::kInvalid || !is_value(value)) {
+    return make_opaque(type, {std::move(value)});
+  }
+  value.collation = {c, true, catalog_.encoding() == "UTF8", true};
+  return value;
 }
 
 // ---------------------------------------------------------------- conditions
@@ -210,10 +236,9 @@ Expr Resolver::resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope) {
       const Expr left = resolve_expr(expr.lexpr, scope);
       const Expr right = resolve_expr(expr.rexpr, scope);
       if (failed()) return {};
-      // With transform_null_equals, x = NULL means x IS NULL.
       const bool null = left.kind == Expr::Kind::kNull || right.kind == Expr::Kind::kNull;
-      if (!null) return apply_operator(name, &left, right);
-      return make_opaque(check_operator(name, &left, right).result, {left, right});
+      if (!null || split_name(name).name != "=") return apply_operator(name, &left, right);
+      return compare_with_null(name, left, right);
     }
     case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT:
     case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
@@ -262,6 +287,15 @@ Expr Resolver::resolve_sameness(const PgQuery__AExpr& expr, const Expr& left, co
   equal.kind = Expr::Kind::kDistinct;
   if (expr.kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT) return equal;
   return make_not(std::move(equal));
+}
+
+// x = NULL is never true; but with transform_null_equals it means x IS NULL.
+Expr Resolver::compare_with_null(const Nodes& name, const Expr& left, const Expr& right) {
+  const Expr& value = left.kind == Expr::Kind::kNull ? right : left;
+  Expr unknown = make_opaque(check_operator(name, &left, right).result, {left, right});
+  if (failed() || !is_value(value) || value.type == pg::Oid::kInvalid) return unknown;
+  Expr is_null = make_expr(Expr::Kind::kIsNull, {value});
+  return make_expr(Expr::Kind::kAnd, {std::move(unknown), std::move(is_null)});
 }
 
 // x IN (a, b): x = a OR x = b. NOT IN has the name <> and is an AND.

@@ -216,7 +216,7 @@ Resolver::FromResult Resolver::resolve_table(const PgQuery__RangeVar& var,
     column.expr.type = c.type;
     column.expr.use = node.use;
     column.expr.column = static_cast<std::uint32_t>(i);
-    column.expr.collation = {c.collation, c.collation_deterministic, c.collation_is_c,
+    column.expr.collation = {c.collation, c.collation_deterministic, orders_bytes(catalog_, c),
                              c.ascii_case};
   }
   FromResult result =
@@ -278,7 +278,7 @@ std::optional<Expr> Resolver::resolve_constraint(const std::string& text, std::u
     column.expr.type = c.type;
     column.expr.use = use;
     column.expr.column = static_cast<std::uint32_t>(i);
-    column.expr.collation = {c.collation, c.collation_deterministic, c.collation_is_c,
+    column.expr.collation = {c.collation, c.collation_deterministic, orders_bytes(catalog_, c),
                              c.ascii_case};
   }
   Source source;

@@ -35,18 +35,26 @@ Oid parameter_type(const pg::Function& function, std::size_t i) {
   return in_variadic ? function.variadic : function.args[i];
 }
 
-// An aggregate belongs to the innermost query whose columns its arguments read, or to its own if
-// they read none. False when that is not certain.
-bool is_of_level(const Expr& argument, const Scope& scope) {
-  if (argument.kind == Expr::Kind::kOperand || argument.kind == Expr::Kind::kNull) return true;
-  const std::vector<ScopeColumn>& columns = scope.from->columns;
-  std::set<std::uint32_t> uses;
-  for (const ScopeColumn& column : columns) {
-    each_expr(column.expr, [&](const Expr& part) {
-      if (part.kind == Expr::Kind::kColumn) uses.insert(part.use);
-    });
+// Whether an aggregate of these arguments is one of this query level. One of columns of an outer
+// level alone is computed there (manual, 4.2.7).
+bool belongs_here(const std::vector<Expr>& arguments, const Scope& scope) {
+  std::set<std::uint32_t> own;
+  const auto add = [&](const std::vector<ScopeColumn>& columns) {
+    for (const ScopeColumn& column : columns) {
+      each_expr(column.expr, [&](const Expr& part) {
+        if (part.kind == Expr::Kind::kColumn) own.insert(part.use);
+      });
+    }
+  };
+  add(scope.from->columns);
+  for (const ScopeRelation& relation : scope.from->relations) add(relation.columns);
+  bool anywhere = false;  // may be of another level
+  bool here = false;
+  for (const Expr& argument : arguments) {
+    here = here || mentions(argument, own);
+    anywhere = anywhere || has_columns(argument) || has_opaque(argument);
   }
-  return mentions(argument, uses);
+  return here || !anywhere;
 }
 
 }  // namespace
@@ -158,15 +166,16 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
                   [](const pg::Function* f) { return f->kind == 'a' || f->kind == 'w'; });
   const bool sets = std::any_of(candidates.begin(), candidates.end(),
                                 [](const pg::Function* f) { return f->returns_set; });
-  const bool own = std::all_of(arguments.begin(), arguments.end(),
-                               [&](const Expr& argument) { return is_of_level(argument, scope); });
+  const bool here = belongs_here(arguments, scope);
   for (const Scope* level = &scope; level != nullptr; level = level->outer) {
     if (level->facts == nullptr) continue;
-    if (aggregates && call.over == nullptr && (level == &scope || !own)) {
-      level->facts->aggregates = true;
+    LevelFacts& facts = *level->facts;
+    if (level == &scope || !here) {
+      facts.aggregates = facts.aggregates || (aggregates && call.over == nullptr);
     }
-    level->facts->set_returning = level->facts->set_returning || sets;
-    if (call.over != nullptr) level->facts->windows.push_back(window);
+    if (level != &scope) continue;
+    facts.set_returning = facts.set_returning || sets;
+    if (call.over != nullptr) facts.windows.push_back(window);
   }
   const auto with_more = [&](Expr result) {
     if (!aggregates) return result;
@@ -251,8 +260,8 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
   if (failed()) return {};
   const bool timeless = reads_no_time(catalog_, target);
   const bool plain = typmod == -1;
-  const bool readable = plain && pg::value_type_of(catalog_, target) != nullptr &&
-                        target != pg::type::kName && expr.kind == Expr::Kind::kOperand;
+  const bool readable =
+      plain && pg::value_type_of(catalog_, target) != nullptr && expr.kind == Expr::Kind::kOperand;
   const auto read = [&]() {
     std::optional<Expr> operand = read_as(expr, target);
     if (operand) operand->type = target;
@@ -287,7 +296,11 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
     fail(BypassReason::kVolatileCast, type == nullptr ? "" : type->name);
     return {};
   }
-  if (expr.type == target && plain) return expr;
+  const bool relabelled = is_text(base_type(catalog_, expr.type)) && is_text(target);
+  if (plain && (expr.type == target || relabelled)) {
+    expr.type = target;
+    return expr;
+  }
   const bool exact = is_integer(expr.type) ? is_integer(target) || target == pg::type::kNumeric
                                            : expr.type == target;
   if (readable && exact && is_integer(expr.operand.type)) {

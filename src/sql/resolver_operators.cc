@@ -46,6 +46,15 @@ bool is_number(Oid type) {
 
 bool is_known(Oid type) { return type != Oid::kInvalid && type != pg::type::kUnknown; }
 
+// Of two different types of numbers; nothing where the choice is not as simple.
+Oid wider(Oid a, Oid b) {
+  for (const Oid wide : {pg::type::kFloat8, pg::type::kNumeric}) {
+    if (a == wide && is_number(b)) return wide;
+    if (b == wide && is_number(a)) return wide;
+  }
+  return Oid::kInvalid;
+}
+
 std::vector<Expr> both(const Expr* left, const Expr& right) {
   std::vector<Expr> out;
   if (left != nullptr) out.push_back(*left);
@@ -58,14 +67,16 @@ std::vector<Expr> both(const Expr* left, const Expr& right) {
 // ---------------------------------------------------------------- safety
 
 // The types with which PostgreSQL looks for an operator. It takes an untyped operand to have the
-// type of the other one, a domain for its base type, and has no operators of its own on varchar but
-// those of text.
+// type of the other one, a domain for its base type, and has no operators of its own on varchar and
+// cidr but those of text and inet.
 namespace {
 void effective_types(const pg::Catalog& catalog, Oid& left, Oid& right) {
   left = base_type(catalog, left);
   right = base_type(catalog, right);
-  if (left == pg::type::kVarchar) left = pg::type::kText;
-  if (right == pg::type::kVarchar) right = pg::type::kText;
+  for (Oid* type : {&left, &right}) {
+    if (*type == pg::type::kVarchar) *type = pg::type::kText;
+    if (*type == pg::type::kCidr) *type = pg::type::kInet;
+  }
   if (left == pg::type::kUnknown) left = right;
   if (right == pg::type::kUnknown) right = left;
 }
@@ -110,11 +121,10 @@ Resolver::OperatorChoice Resolver::check_operator(const Nodes& name, const Expr*
     if (exact.size() == 1) return {accept_operator(*exact[0], left, right), exact[0]};
     // Of the operators that two different numbers may be coerced to, the one that takes one of them
     // as it is (manual, 10.2, step 3c).
-    if (exact.empty() && !by_users && left != nullptr && is_number(left_type) &&
-        is_number(right_type)) {
-      const Oid wide = left_type == pg::type::kNumeric ? left_type : right_type;
+    if (exact.empty() && !by_users && left != nullptr) {
+      const Oid wide = wider(left_type, right_type);
       const pg::Operator* const op = catalog_.find_operator(kPgCatalog, qualified.name, wide, wide);
-      if (op != nullptr && wide == pg::type::kNumeric && visible(kPgCatalog, qualified.schema)) {
+      if (op != nullptr && wide != Oid::kInvalid && visible(kPgCatalog, qualified.schema)) {
         return {accept_operator(*op, left, right), op};
       }
     }
@@ -185,6 +195,7 @@ Expr Resolver::apply_operator(const Nodes& name, const Expr* left, const Expr& r
   if (failed()) return {};
   const QualifiedName qualified = split_name(name);
   if (left != nullptr && is_builtin_comparison(qualified.schema, qualified.name, *left, right)) {
+    settle_polymorphic(*left, right);
     if (std::optional<Expr> c = compare(*comparison_of(qualified.name), *left, right)) return *c;
   }
   if (choice.chosen != nullptr) {
@@ -196,6 +207,36 @@ Expr Resolver::apply_operator(const Nodes& name, const Expr* left, const Expr& r
     if (call) return *std::move(call);
   }
   return make_opaque(choice.result, both(left, right));
+}
+
+// The comparisons of enums and arrays take two values of one type: an untyped one is of that of the
+// other.
+void Resolver::settle_polymorphic(const Expr& left, const Expr& right) {
+  const auto is_polymorphic = [&](Oid type) {
+    const pg::Type* const found = catalog_.find_type(type);
+    return found != nullptr && (found->kind == 'e' || found->element != Oid::kInvalid);
+  };
+  if (left.type == pg::type::kUnknown && is_polymorphic(right.type)) settle(left, right.type);
+  if (right.type == pg::type::kUnknown && is_polymorphic(left.type)) settle(right, left.type);
+}
+
+std::optional<Expr> Resolver::in_order(const std::vector<Expr>& pairs) {
+  std::optional<Expr> out;
+  for (std::size_t i = pairs.size(); i-- > 0;) {
+    if (pairs[i].kind != Expr::Kind::kCompare) return std::nullopt;
+    if (!out) {
+      out = pairs[i];
+      continue;
+    }
+    Expr strictly = pairs[i];
+    if (strictly.op == CompareOp::kLe) strictly.op = CompareOp::kLt;
+    if (strictly.op == CompareOp::kGe) strictly.op = CompareOp::kGt;
+    Expr equal = pairs[i];
+    equal.op = CompareOp::kEq;
+    Expr later = make_expr(Expr::Kind::kAnd, {std::move(equal), *std::move(out)});
+    out = make_expr(Expr::Kind::kOr, {std::move(strictly), std::move(later)});
+  }
+  return out;
 }
 
 Expr Resolver::apply_row_operator(const Nodes& name, const Expr& left, const Expr& right) {
@@ -210,6 +251,7 @@ Expr Resolver::apply_row_operator(const Nodes& name, const Expr& left, const Exp
   const std::string_view sign = split_name(name).name;
   if (sign == "=") return make_expr(Expr::Kind::kAnd, std::move(pairs));
   if (sign == "<>") return make_expr(Expr::Kind::kOr, std::move(pairs));
+  if (std::optional<Expr> ordered = in_order(pairs)) return *std::move(ordered);
   return make_opaque(pg::type::kBool, std::move(pairs));
 }
 
@@ -264,22 +306,27 @@ Expr Resolver::compare_with_array(const Nodes& name, const Expr& left, Expr arra
   }
   const Expr opaque = make_opaque(result_type, both(&left, array));
   const QualifiedName qualified = split_name(name);
-  if (choice.chosen == nullptr || array.kind != Expr::Kind::kOperand || !is_known(array.type) ||
+  if (choice.chosen == nullptr || !is_value(array) || !is_known(array.type) ||
       !is_builtin_comparison(qualified.schema, qualified.name, left, element)) {
     return opaque;
   }
   const pg::ValueTypePtr values = pg::value_type_of(catalog_, array.type);
   if (!values || !values->element) return opaque;
-  array.operand.value_type = values;
+  if (array.kind == Expr::Kind::kOperand) array.operand.value_type = values;
+  // As a column, so that the sides stay where they are.
   Expr one;
-  one.kind = Expr::Kind::kOperand;
+  one.kind = Expr::Kind::kColumn;
   one.type = element.type;
-  const std::optional<Expr> comparison = compare(*comparison_of(qualified.name), left, one);
-  if (!comparison || comparison->children[0].kind == Expr::Kind::kOperand ||
-      comparison->children[1].type != element.type) {
-    return opaque;
+  one.collation = array.collation;
+  std::optional<Expr> comparison = compare(*comparison_of(qualified.name), left, one);
+  if (!comparison) return opaque;
+  const bool swapped = left.kind == Expr::Kind::kOperand;
+  Expr result = *std::move(comparison);
+  if (swapped) {
+    std::swap(result.children[0], result.children[1]);
+    result.op = flip(result.op);
   }
-  Expr result = *comparison;
+  if (result.children[1].type != element.type) return opaque;
   result.kind = Expr::Kind::kAnyOf;
   result.all = all;
   result.children[1] = std::move(array);

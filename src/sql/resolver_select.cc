@@ -190,9 +190,7 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
       fail(BypassReason::kUnsupported, "ORDER BY of a set operation");
     }
   }
-  block.others = resolve_limits(select, scope);
-  block.limited = !block.others.empty();
-  block.skips = select.limit_offset != nullptr;
+  resolve_limits(select, scope, block);
   for (const ScopeColumn& column : result.columns) block.outputs.push_back(column.expr);
   block.unknown_outputs = result.opaque;
   result.block = add_block(std::move(block));
@@ -226,7 +224,7 @@ Resolver::SelectResult Resolver::resolve_values(const PgQuery__SelectStmt& selec
   for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
     block.others.push_back(resolve_sort(node, scope, &result));
   }
-  for (Expr& expr : resolve_limits(select, scope)) block.others.push_back(std::move(expr));
+  resolve_limits(select, scope, block);
   result.block = add_block(std::move(block));
   return result;
 }
@@ -265,10 +263,8 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
     block.others.push_back(resolve_sort(node, scope, &result));
   }
   finish_windows(select, scope, std::move(facts.windows), block);
-  for (Expr& expr : resolve_limits(select, scope)) block.others.push_back(std::move(expr));
+  resolve_limits(select, scope, block);
   if (failed()) return {};
-  block.limited = select.limit_count != nullptr || select.limit_offset != nullptr;
-  block.skips = select.limit_offset != nullptr;
   block.grouped = facts.aggregates || select.n_group_clause > 0 || select.having_clause != nullptr;
   block.set_returning = facts.set_returning;
   for (ScopeColumn& column : result.columns) {
@@ -424,7 +420,9 @@ Expr Resolver::resolve_grouping_element(const Node* node, const Scope& scope,
   if (!outputs_first && input != inputs.end()) return touch(input->expr);
   const bool unknown_inputs = !outputs_first && scope.from->opaque;
   if (unknown_inputs || std::count_if(outputs.begin(), outputs.end(), named) != 1) {
-    return make_opaque(pg::Oid::kInvalid, outer_candidates(name, &scope));
+    return make_opaque(pg::Oid::kInvalid,
+                       {make_opaque(pg::Oid::kInvalid, outer_candidates(name, &scope)),
+                        named_outputs(node, result)});
   }
   return std::find_if(outputs.begin(), outputs.end(), named)->expr;
 }
@@ -459,14 +457,25 @@ std::vector<Expr> Resolver::resolve_window(const PgQuery__WindowDef& window, con
   return partition;
 }
 
-std::vector<Expr> Resolver::resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope) {
-  std::vector<Expr> out;
+void Resolver::resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope, Block& block) {
+  block.limited = select.limit_count != nullptr || select.limit_offset != nullptr;
+  block.skips = select.limit_offset != nullptr;
   for (const Node* node : {select.limit_count, select.limit_offset}) {
     if (node == nullptr || failed()) continue;
-    out.push_back(resolve_expr(node, scope));
-    settle(out.back(), pg::type::kInt8);
+    Expr limit = resolve_expr(node, scope);
+    settle(limit, pg::type::kInt8);
+    block.others.push_back(limit);
+    if (node != select.limit_count || limit.kind != Expr::Kind::kOperand) continue;
+    Expr zero;
+    zero.kind = Expr::Kind::kOperand;
+    zero.type = pg::type::kInt8;
+    zero.operand.type = pg::type::kInt8;
+    zero.operand.constant = "0";
+    const std::optional<Expr> read = coerce(std::move(limit), pg::type::kInt8);
+    std::optional<Expr> some = read ? compare(CompareOp::kGt, *read, zero) : std::nullopt;
+    // LIMIT NULL is none.
+    if (some) block.some = make_not(make_expr(Expr::Kind::kIsFalse, {*std::move(some)}));
   }
-  return out;
 }
 
 }  // namespace pgcache::sql

@@ -19,6 +19,8 @@ bool is_integer(Oid type) {
 }
 bool is_number(Oid type) { return is_integer(type) || type == pg::type::kNumeric; }
 
+constexpr Oid kDefaultCollation{100};
+
 // Where each type stands in the order in which numbers are implicitly widened.
 int width(Oid type) {
   if (type == pg::type::kInt2) return 1;
@@ -76,8 +78,10 @@ std::optional<Expr> Resolver::coerce(Expr value, Oid type) const {
 std::optional<Collation> Resolver::common_collation(const std::vector<Expr>& values) const {
   Collation out;
   for (const Expr& value : values) {
-    if (value.collation.oid == Oid::kInvalid) continue;
-    if (out.oid != Oid::kInvalid && out.oid != value.collation.oid) return std::nullopt;
+    if (value.collation.oid == Oid::kInvalid || value.collation.oid == out.oid) continue;
+    // The database's default yields to any other (manual, 24.2.1).
+    if (value.collation.oid == kDefaultCollation && out.oid != Oid::kInvalid) continue;
+    if (out.oid != Oid::kInvalid && out.oid != kDefaultCollation) return std::nullopt;
     out = value.collation;
   }
   return out;

@@ -167,6 +167,12 @@ bool is_time_value(const pg::Catalog& catalog, Oid type) {
 
 TypeVerdict judge_type(const pg::Catalog& catalog, Oid type) { return judge(catalog, type, 0); }
 
+bool orders_bytes(const pg::Catalog& catalog, const pg::Column& column) {
+  const std::string& encoding = catalog.encoding();
+  return column.collation_is_c &&
+         (encoding == "UTF8" || encoding == "LATIN1" || encoding == "SQL_ASCII");
+}
+
 Oid base_type(const pg::Catalog& catalog, Oid type) {
   for (int depth = 0; depth < kDepthMax; ++depth) {
     const pg::Type* const found = catalog.find_type(type);

@@ -38,6 +38,10 @@ enum class TypeVerdict : std::uint8_t {
 };
 TypeVerdict judge_type(const pg::Catalog& catalog, pg::Oid type);
 
+// Whether a column's texts are in the order of the bytes that the stream has: its collation orders
+// bytes, and those of the server's encoding are in the same order as those of UTF-8.
+bool orders_bytes(const pg::Catalog& catalog, const pg::Column& column);
+
 // A domain's base type, through all levels; any other type itself.
 pg::Oid base_type(const pg::Catalog& catalog, pg::Oid type);
 

@@ -48,10 +48,11 @@ TEST(Soundness, AggregatesOfOuterQueries) {
 TEST(Soundness, OutputsByNameAndPlace) {
   check({
       {"SELECT q.id FROM (SELECT id, total FROM orders ORDER BY total, id LIMIT 1) q",
-       "orders [id total]"},
+       "orders IF NOT ((?1 > '0') IS FALSE) [id total]"},
       {"SELECT q.id FROM (SELECT id, total AS t FROM orders ORDER BY t, id LIMIT 1) q",
-       "orders [id total]"},
-      {"SELECT q.id FROM (SELECT id, total FROM orders ORDER BY 2 LIMIT 1) q", "orders [id total]"},
+       "orders IF NOT ((?1 > '0') IS FALSE) [id total]"},
+      {"SELECT q.id FROM (SELECT id, total FROM orders ORDER BY 2 LIMIT 1) q",
+       "orders IF NOT ((?2 > '0') IS FALSE) [id total]"},
       {"SELECT count(*) FROM (SELECT max(id), total FROM orders GROUP BY 2) q",
        "orders [id total]"},
       {"SELECT 1 FROM users WHERE EXISTS (SELECT total FROM orders GROUP BY 1 OFFSET 1)",

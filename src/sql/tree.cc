@@ -123,6 +123,7 @@ void visit_block(B& block, const Visit& visit) {
   for (auto& node : block.from) visit_node(node, visit);
   if (block.where) visit(*block.where);
   if (block.having) visit(*block.having);
+  if (block.some) visit(*block.some);
   for (auto& expr : block.outputs) visit(expr);
   for (auto& expr : block.keys) visit(expr);
   for (auto& expr : block.distinct_on) visit(expr);
@@ -218,6 +219,7 @@ bool is_strict(const Expr& expr, const std::set<std::uint32_t>& uses) {
     case Kind::kAnd:
     case Kind::kOr:
     case Kind::kCoalesce:
+    case Kind::kExtreme:
       return !expr.children.empty() &&
              std::all_of(expr.children.begin(), expr.children.end(), strict);
     case Kind::kNullIf:

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oracle/change.h"
 
+#include <cstdlib>
+#include <optional>
+
 #include "oracle/query_builder.h"
 #include "oracle/values.h"
 
@@ -151,13 +154,6 @@ Change copy(const Relation& relation, Random& random) {
   return change;
 }
 
-Change truncate(const Relation& relation, Random& random) {
-  if (relation.name == "par") return {"TRUNCATE oracle.par CASCADE", "", true};
-  if (relation.name == "inh" && random.chance(50)) return {"TRUNCATE ONLY oracle.inh", "", true};
-  return {"TRUNCATE " + relation.qualified() + (random.chance(20) ? ", oracle.tlog" : ""), "",
-          true};
-}
-
 Change with_changes(const Schema& schema, const Relation& relation, Random& random) {
   const std::string inner = erase(schema, relation, random).sql;
   return {"WITH gone AS (" + inner +
@@ -166,23 +162,41 @@ Change with_changes(const Schema& schema, const Relation& relation, Random& rand
           "", false};
 }
 
-// A condition that so many rows meet: those from some place on in the order of the key.
-std::string some_rows(const Relation& relation, int rows, Random& random) {
-  const std::vector<std::string> names =
-      relation.key.empty() ? std::vector<std::string>{"grp", "v"} : relation.key;
-  const std::string list = joined(names);
-  return "(" + list + ") IN (SELECT " + list + " FROM " + relation.qualified() + " ORDER BY " +
-         list + " LIMIT " + std::to_string(rows) + " OFFSET " + std::to_string(random.below(20)) +
-         ")";
+// One of the texts as a value of the column, if it can be one.
+std::optional<std::string> near_value(const Column& column, const std::vector<std::string>& near,
+                                      Random& random) {
+  if (near.empty()) return std::nullopt;
+  const std::string& text = random.pick(near);
+  if (!is_integer(column.kind) && column.kind != Kind::kDomain) return quote(text);
+  const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits || text.empty() || text.size() > 4) return std::nullopt;
+  return text;
 }
 
 std::string value_near(const Column& column, const std::vector<std::string>& near, Random& random) {
-  if (near.empty() || random.chance(40)) return value_for(column, random);
-  const std::string& text = random.pick(near);
-  const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
-  if (!is_integer(column.kind) && column.kind != Kind::kDomain) return quote(text);
-  if (!digits || text.empty() || text.size() > 4) return value_for(column, random);
-  return std::to_string(std::atoi(text.c_str()) + random.below(3) - 1);
+  const std::optional<std::string> found = near_value(column, near, random);
+  if (!found || random.chance(40)) return value_for(column, random);
+  if (found->front() == '\'') return *found;
+  return std::to_string(std::atoi(found->c_str()) + random.below(3) - 1);
+}
+
+// A condition that so many rows meet: those from some place on in the order of the key, or the
+// first ones that have one of the texts in some column.
+std::string some_rows(const Relation& relation, int rows, const std::vector<std::string>& near,
+                      Random& random) {
+  const std::vector<std::string> names =
+      relation.key.empty() ? std::vector<std::string>{"grp", "v"} : relation.key;
+  const std::string list = joined(names);
+  std::string which = " ORDER BY " + list + " LIMIT " + std::to_string(rows);
+  // Often a column of the key, which most tables have first.
+  const Column& column = random.chance(40) ? relation.columns[0] : random.pick(relation.columns);
+  const std::optional<std::string> value = near_value(column, near, random);
+  if (is_integer(column.kind) && value && random.chance(70)) {
+    which = " WHERE " + column.name + " = " + *value + which;
+  } else {
+    which += " OFFSET " + std::to_string(random.below(20));
+  }
+  return "(" + list + ") IN (SELECT " + list + " FROM " + relation.qualified() + which + ")";
 }
 
 // Usually under a key that no row has.
@@ -205,8 +219,9 @@ Change make_small_change(const Relation& relation, const std::vector<std::string
   const int choice = random.below(100);
   const int rows = random.chance(15) ? random.between(2, 3) : 1;
   if (choice < 20) {
-    return {"DELETE FROM " + relation.qualified() + " WHERE " + some_rows(relation, rows, random),
-            "", false};
+    return {
+        "DELETE FROM " + relation.qualified() + " WHERE " + some_rows(relation, rows, near, random),
+        "", false};
   }
   if (choice < 55) {
     std::vector<std::string> lines;
@@ -219,8 +234,8 @@ Change make_small_change(const Relation& relation, const std::vector<std::string
   if (relation.in_key(column->name) && random.chance(60)) column = &random.pick(relation.columns);
   const std::string value = value_near(*column, near, random);
   return {"UPDATE " + relation.qualified() + " SET " + column->name + " = " + value + " WHERE " +
-              some_rows(relation, rows, random) + " AND " + column->name + " IS DISTINCT FROM " +
-              value,
+              some_rows(relation, rows, near, random) + " AND " + column->name +
+              " IS DISTINCT FROM " + value,
           "", false};
 }
 
@@ -236,8 +251,17 @@ Change make_move(const Relation& relation, const std::vector<std::string>& near,
     if (digits && !text.empty() && text.size() <= 4) value = text;
   }
   return {"UPDATE " + relation.qualified() + " SET " + random.pick(numbers) + " = " + value +
-              " WHERE " + some_rows(relation, 1, random),
+              " WHERE " + some_rows(relation, 1, near, random),
           "", false};
+}
+
+Change make_truncate(const Relation& relation, Random& random) {
+  if (relation.name == "par" || relation.name == "chi") {
+    return {"TRUNCATE " + relation.qualified() + " CASCADE", "", true};
+  }
+  if (relation.name == "inh" && random.chance(50)) return {"TRUNCATE ONLY oracle.inh", "", true};
+  return {"TRUNCATE " + relation.qualified() + (random.chance(20) ? ", oracle.tlog" : ""), "",
+          true};
 }
 
 Change make_insert(const Relation& relation, int rows, Random& random) {
@@ -259,7 +283,7 @@ Change make_change_of(const Schema& schema, const Relation& relation, Random& ra
   if (choice < 95) return copy(relation, random);
   if (choice < 97) return with_changes(schema, relation, random);
   if (choice < 99) return make_insert(relation, 5, random);
-  return truncate(relation, random);
+  return make_truncate(relation, random);
 }
 
 Change make_change(const Schema& schema, Random& random) {

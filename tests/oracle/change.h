@@ -27,5 +27,6 @@ Change make_small_change(const Relation& relation, const std::vector<std::string
 // else stays as it was.
 Change make_move(const Relation& relation, const std::vector<std::string>& near, Random& random);
 Change make_insert(const Relation& relation, int rows, Random& random);
+Change make_truncate(const Relation& relation, Random& random);
 
 }  // namespace pgcache::oracle

@@ -6,10 +6,10 @@
 // Proves pgcache's answers right against the PostgreSQL that it fronts: a random schema, random
 // queries and changes, first settled (each answer compared with the origin's), then with readers
 // and writers at the same time (each answer held against invariants). Every failure is replayed by
-// its seed. The settled phase also counts needless invalidations: with --json as a file too, with
-// --max-needless-... a larger share of them is a failure, with --examples some are printed.
-// With --fault, pgcache runs with that part of it broken on purpose, and the program
-// succeeds when it finds that out.
+// its seed. The settled phase also counts needless invalidations; --only needless does nothing but
+// that. With --json they are written to a file too, with --max-needless-... a larger share of them
+// is a failure, with --examples some are printed. With --fault, pgcache runs with that part of it
+// broken on purpose, and the program succeeds when it finds that out.
 //
 // Exit status: 0 as it should be, 1 a wrong answer (or none found with --fault) or a missed goal,
 // 2 anything else.
@@ -38,7 +38,7 @@ struct Arguments {
   std::uint64_t first_epoch = 0;
   std::string pgcache;
   std::string fault;
-  std::string only;  // one phase: settled, concurrent or races
+  std::string only;  // one phase: settled, concurrent, races; or needless
   bool verbose = false;
   std::string json;
   std::size_t examples = 0;
@@ -111,6 +111,10 @@ bool run_phases(const Arguments& arguments, Stage& stage, Counts& counts) {
       Settled settled(stage, arguments.seed, trace, counts);
       for (; Clock::now() < settled_end; ++epoch) settled.epoch(epoch, settled_end);
       trace.clear();
+    }
+    if (arguments.only == "needless") {
+      Settled settled(stage, arguments.seed, trace, counts);
+      for (; Clock::now() < start + whole; ++epoch) settled.needless_epoch(epoch, start + whole);
     }
     if (arguments.plays("concurrent"))
       run_concurrent(stage, arguments.seed, concurrent_end, counts);
@@ -189,10 +193,11 @@ int run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   pgcache::oracle::Arguments arguments;
   if (!pgcache::oracle::parse(argc, argv, arguments)) {
-    std::fprintf(stderr,
-                 "usage: oracle --seconds N [--seed S] [--epoch E] [--pgcache PATH] [--fault NAME] "
-                 "[--only settled|concurrent|races] [--json FILE] [--max-needless-full PERCENT] "
-                 "[--max-needless-default PERCENT] [--examples N] [--verbose]\n");
+    std::fprintf(
+        stderr,
+        "usage: oracle --seconds N [--seed S] [--epoch E] [--pgcache PATH] [--fault NAME] "
+        "[--only settled|concurrent|races|needless] [--json FILE] [--max-needless-full PERCENT] "
+        "[--max-needless-default PERCENT] [--examples N] [--verbose]\n");
     return 2;
   }
   try {

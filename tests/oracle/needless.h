@@ -31,7 +31,8 @@ class Needless {
   // Answers that a change left in the cache.
   void count_kept() { ++kept_; }
 
-  const Tally& total(bool full) const { return full ? full_ : default_; }
+  // Of the usual queries.
+  const Tally& total(bool full) const { return full ? usual_.full : usual_.with_default; }
   std::string table() const;
   std::string json() const;
   // Up to `per_construct` needless invalidations of each construct.
@@ -45,8 +46,7 @@ class Needless {
   std::map<std::string, Both> constructs_;
   std::map<std::string, std::vector<std::string>> examples_;
   Both usual_;
-  Tally full_;
-  Tally default_;
+  Both random_;  // the others
   std::uint64_t kept_ = 0;
 };
 

@@ -7,11 +7,13 @@
 namespace pgcache::oracle {
 namespace {
 
-constexpr int kRounds = 30;
+constexpr int kRounds = 40;
 constexpr int kQueriesInRound = 12;
-constexpr int kFocusQueries = 10;
-constexpr int kFocusChanges = 16;
-constexpr int kFocusChangesOfOne = 5;
+constexpr int kFocusQueries = 3;
+constexpr int kFocusChanges = 9;
+constexpr int kFocusesInRound = 2;
+constexpr int kFocusesInEpoch = 120;  // where nothing else is done
+constexpr int kFocusChangesOfOne = 6;
 constexpr std::size_t kPool = 90;
 constexpr int kInitialRows = 24;
 constexpr int kWarmUpTimeoutMs = 15000;
@@ -96,26 +98,31 @@ void Settled::make_readers() {
   }
   for (Client* client : {&readers_[1]->proxy, &readers_[1]->origin}) {
     client->run("SET TimeZone = 'America/New_York'; SET DateStyle = 'German'");
+    client->run("SET IntervalStyle = 'iso_8601'; SET bytea_output = 'escape'");
   }
 }
 
-void Settled::epoch(std::uint64_t number, Clock::time_point deadline) {
+void Settled::prepare(Identities identities, Random& random) {
   trace_.clear();
   ++counts_.epochs;
-  Random random(mix(seed_, number));
   readers_.clear();
   writers_.reset();
   own_.reset();
   small_.reset();
-  make_tables(number % 3 == 0   ? Identities::kFull
-              : number % 3 == 1 ? Identities::kDefault
-                                : Identities::kMixed,
-              random);
+  make_tables(identities, random);
   warm_up();
   make_readers();
   writers_ = std::make_unique<Writers>(stage_.proxy_dsn(), stage_.origin_dsn(), trace_, counts_);
   pool_.clear();
   for (std::size_t i = 0; i < kPool; ++i) pool_.push_back({random.next(), random.next()});
+}
+
+void Settled::epoch(std::uint64_t number, Clock::time_point deadline) {
+  Random random(mix(seed_, number));
+  prepare(number % 3 == 0   ? Identities::kFull
+          : number % 3 == 1 ? Identities::kDefault
+                            : Identities::kMixed,
+          random);
   for (int i = 0; i < kRounds && Clock::now() < deadline; ++i) round(random);
   writers_->finish(random);
   stage_.settle();
@@ -126,17 +133,23 @@ void Settled::epoch(std::uint64_t number, Clock::time_point deadline) {
   }
 }
 
+void Settled::needless_epoch(std::uint64_t number, Clock::time_point deadline) {
+  Random random(mix(seed_, number));
+  prepare(number % 2 == 0 ? Identities::kFull : Identities::kDefault, random);
+  for (int i = 0; i < kFocusesInEpoch && Clock::now() < deadline; ++i) focus(random);
+}
+
 void Settled::round(Random& random) {
   ++counts_.rounds;
   const int steps = random.between(1, 6);
   for (int i = 0; i < steps; ++i) writers_->step(schema_, random);
   if (random.chance(3)) alter(random);
-  if (random.chance(12)) change_settings(random);
+  if (random.chance(25)) change_settings(random);
   for (int i = 0; i < 2; ++i) {
     if (random.chance(40)) check_own_write(random);
-    if (random.chance(40)) check_block(random);
+    if (random.chance(60)) check_block(random);
   }
-  focus(random);
+  for (int i = 0; i < kFocusesInRound; ++i) focus(random);
   focus_on(make_full_join_query(schema_, random.next(), random.next()), random);
   focus_on(make_wide_query(schema_, random.next(), random.next()), random);
   stage_.settle();
@@ -146,7 +159,7 @@ void Settled::round(Random& random) {
     Reader& reader = *readers_[other];
     check(query.caching == Caching::kNo ? *readers_.back() : reader, query);
     // The same again where other settings make other bytes of it.
-    if (query.caching != Caching::kNo && random.chance(20)) check(*readers_[1 - other % 2], query);
+    if (query.caching != Caching::kNo && random.chance(40)) check(*readers_[1 - other % 2], query);
   }
 }
 
@@ -293,7 +306,10 @@ void Settled::focus(Random& random) {
     const Query& beneath = random.pick(watched).query;
     if (beneath.relations.empty()) continue;
     const Relation& relation = schema_.table_of(*random.pick(beneath.relations), random);
-    watch_over(make_small_change(relation, beneath.constants(), random), relation, watched);
+    const bool empty = random.chance(relation.leaf ? 10 : 1);
+    watch_over(empty ? make_truncate(relation, random)
+                     : make_small_change(relation, beneath.constants(), random),
+               relation, watched);
   }
 }
 
@@ -308,8 +324,9 @@ void Settled::watch_over(const Change& change, const Relation& relation,
     const Answer answer = ask(reader, one.query, routes);
     Answer origin = reader.origin.run(one.query);
     compare(one.query, answer, origin, "after a small change, " + routes.text());
-    const bool counts = one.cached && schema_.identities != Identities::kMixed &&
-                        one.answer.sqlstate.empty() && origin.sqlstate.empty();
+    const bool counts = one.cached && !change.exclusive &&
+                        schema_.identities != Identities::kMixed && one.answer.sqlstate.empty() &&
+                        origin.sqlstate.empty();
     if (counts && routes.hit == 1) counts_.needless.count_kept();
     if (counts && routes.miss == 1) {
       const bool same = difference(one.answer, origin, one.query.ordered).empty();
@@ -328,7 +345,7 @@ void Settled::focus_on(const Query& query, Random& random) {
   check(reader, query);
   for (int i = 0; i < kFocusChangesOfOne; ++i) {
     const Relation& relation = schema_.table_of(*random.pick(query.relations), random);
-    writers_->apply(*small_, random.chance(50)
+    writers_->apply(*small_, random.chance(60)
                                  ? make_move(relation, query.constants(), random)
                                  : make_small_change(relation, query.constants(), random));
     stage_.settle();

@@ -22,6 +22,9 @@ class Settled {
   // One epoch: a new schema, then rounds until they are all done or the time is over. Throws
   // WrongAnswer.
   void epoch(std::uint64_t number, Clock::time_point deadline);
+  // The same without writers and readers beside: only small changes beneath queries, so that many
+  // invalidations are counted.
+  void needless_epoch(std::uint64_t number, Clock::time_point deadline);
 
  private:
   // The same session twice: through pgcache and at the origin, with the same settings.
@@ -41,6 +44,7 @@ class Settled {
     bool cached = false;
   };
 
+  void prepare(Identities identities, Random& random);
   void make_tables(Identities identities, Random& random);
   void warm_up();
   void make_readers();
@@ -53,6 +57,7 @@ class Settled {
   void compare(const Query& query, const Answer& pgcache, const Answer& origin,
                const std::string& when);
   void focus(Random& random);
+  // Applies the change and compares; what a TRUNCATE invalidates is not counted.
   void watch_over(const Change& change, const Relation& relation, std::vector<Watched>& watched);
   Answer ask(Reader& reader, const Query& query, testing::Routes& routes);
   void focus_on(const Query& query, Random& random);

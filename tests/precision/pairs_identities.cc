@@ -96,6 +96,8 @@ const DefaultPair kDefault[] = {
      "SELECT id, v FROM item WHERE grp = 7", "UPDATE item SET note = 'z' WHERE id = 39"},
     {"key shown, row not known", "unread column of another row", kKept,
      "SELECT id, v FROM item WHERE grp = 2", "UPDATE item SET note = 'z' WHERE id = 40"},
+    {"key shown, row not known", "row of the result changes its key", kInvalidated,
+     "SELECT id, v FROM item WHERE grp = 3", "UPDATE item SET id = 90 WHERE id = 16"},
     {"key shown in a join", "another row deleted", kKept,
      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE t.grp = 2",
      "DELETE FROM step WHERE id = 31; DELETE FROM task WHERE id = 31"},

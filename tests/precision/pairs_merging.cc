@@ -85,6 +85,50 @@ void add_always_true(Pairs& pairs) {
        {"a row that is none", kKept, "UPDATE item SET v = 99 WHERE id = 3"}});
 }
 
+// What looks contradictory, or always true, and is not.
+void add_traps(Pairs& pairs) {
+  const std::string null_v = "UPDATE item SET v = NULL WHERE id = 25";
+  const std::string a_value = "UPDATE item SET v = 26 WHERE id = 25";
+  const char* const of_null[] = {
+      "(v = 1 AND v = 2) IS NOT FALSE",
+      "(v > 5 AND v < 3) IS NULL",
+      "(v = v) IS NOT TRUE",
+      "(v <> v) IS DISTINCT FROM false",
+      "NOT ((v = 1 AND v = 2) IS FALSE)",
+      "CASE WHEN v = 1 AND v = 2 THEN false WHEN v = v THEN false ELSE true END"};
+  for (const char* condition : of_null) {
+    add(pairs, std::string("NULL makes it true: ") + condition,
+        std::string("SELECT id FROM item WHERE ") + condition,
+        {{"NULL comes", kInvalidated, null_v}, {"another value comes", kKept, a_value}});
+  }
+  add(pairs, "NULL of a column that has none: ROLLUP",
+      "SELECT * FROM (SELECT grp, count(*) AS n FROM item GROUP BY ROLLUP (grp)) q WHERE "
+      "q.grp IS NULL",
+      {{"any new row", kInvalidated, kNewItem}});
+  add(pairs, "NULL of a column that has none: aggregate of nothing",
+      "SELECT * FROM (SELECT max(w) AS m FROM item WHERE grp = 9) q WHERE q.m IS NULL",
+      {{"a row comes", kInvalidated, "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 7, 1)"},
+       {"a row elsewhere", kKept, kNewItem}});
+  add(pairs, "NULL of a column that has none: scalar subquery",
+      "SELECT o.id FROM owner o WHERE (SELECT i.w FROM item i WHERE i.id = o.id + 45) IS NULL",
+      {{"a row comes", kInvalidated, "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 7, 1)"}});
+  add(pairs, "NULL of a column that has none: outer join inside",
+      "SELECT * FROM (SELECT o.id, t.id AS task FROM owner o LEFT JOIN task t ON "
+      "t.owner_id = o.id AND t.grp = 2) q WHERE q.task IS NULL",
+      {{"a partner comes", kInvalidated, "INSERT INTO task VALUES (50, 8, NULL, 2, 50, 'n')"},
+       {"no partner", kKept, "INSERT INTO task VALUES (50, 8, NULL, 3, 50, 'n')"}});
+  add(pairs, "nothing below an aggregate is something", "SELECT count(*) FROM item WHERE grp = 9",
+      {{"a row comes", kInvalidated, "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 7, 1)"}});
+  add(pairs, "nothing below NOT EXISTS is something",
+      "SELECT o.id FROM owner o WHERE NOT EXISTS (SELECT FROM item WHERE v > 5 AND v < 3)",
+      {{"a row outside", kInvalidated, "INSERT INTO owner VALUES (60, 'c60', 1, true, 'n')"},
+       {"a row inside", kKept, kNewItem}});
+  add(pairs, "nothing on the right of EXCEPT",
+      "SELECT v FROM task WHERE grp = 2 EXCEPT SELECT v FROM item WHERE v > 5 AND v < 3",
+      {{"a row on the left", kInvalidated, "UPDATE task SET v = 99 WHERE id = 11"},
+       {"a row on the right", kKept, kNewItem}});
+}
+
 void add_checks(Pairs& pairs) {
   add(pairs, "CHECK contradicts",
       "SELECT c.id, i.id FROM checked c JOIN item i ON i.grp = c.kind WHERE c.kind = 9",
@@ -126,6 +170,9 @@ void add_needless_joins(Pairs& pairs) {
   add(pairs, "outer join to a column that is not unique",
       "SELECT t.id, t.v FROM task t LEFT JOIN item i ON i.grp = t.grp WHERE t.grp = 2",
       {{"new row of the other side", kInvalidated, kNewItem}});
+  add(pairs, "outer join to a part of a unique key",
+      "SELECT t.id, t.v FROM task t LEFT JOIN spread s ON s.id = t.id WHERE t.grp = 2",
+      {{"new row of the other side", kInvalidated, "INSERT INTO spread VALUES (11, 25, 1, 'n')"}});
   add(pairs, "outer join whose columns are used",
       "SELECT t.id, o.code FROM task t LEFT JOIN owner o ON o.id = t.owner_id WHERE t.grp = 2",
       {{"a row of the other side", kInvalidated, "UPDATE owner SET code = 'z' WHERE id = 3"}});
@@ -134,6 +181,11 @@ void add_needless_joins(Pairs& pairs) {
       {{"a row of the child", kInvalidated, "UPDATE task SET v = 99 WHERE id = 11"},
        {"new parent", kKept, "INSERT INTO owner VALUES (60, 'c60', 1, true, 'n')"},
        {"a column of the parent", kKept, "UPDATE owner SET code = 'z' WHERE id = 1"}});
+  add(pairs, "inner join along a foreign key that may be NULL",
+      "SELECT t.id, t.v FROM task t JOIN owner o ON o.id = t.opt_id WHERE t.grp = 2",
+      {{"it becomes NULL", kInvalidated, "UPDATE task SET opt_id = NULL WHERE id = 11"},
+       {"it is NULL no more", kInvalidated, "UPDATE task SET opt_id = 1 WHERE id = 12"},
+       {"new parent", kKept, "INSERT INTO owner VALUES (60, 'c60', 1, true, 'n')"}});
   add(pairs, "inner join along a foreign key, with a condition on the parent",
       "SELECT t.id, t.v FROM task t JOIN owner o ON o.id = t.owner_id WHERE t.grp = 2 AND o.active",
       {{"the parent", kInvalidated, "UPDATE owner SET active = false WHERE id = 1"}});
@@ -201,6 +253,7 @@ void add_merging(Pairs& pairs) {
        {"other side", kKept, "INSERT INTO item (id, grp, v, w) VALUES (51, 1, 7, 1)"}});
   add_never_true(pairs);
   add_always_true(pairs);
+  add_traps(pairs);
   add_checks(pairs);
 }
 

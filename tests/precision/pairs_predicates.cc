@@ -101,6 +101,8 @@ const Condition kNumbers[] = {
     {"float arithmetic", "ratio * 2 > 100", "ratio = 50.5", "ratio = 50"},
     {"cast to text", "v::text = '7'", "v = 7", "v = 70"},
     {"cast to integer", "ranked::text = '7' OR ratio::int = 77", "ratio = 77.2", "ratio = 78"},
+    {"cast of numeric to integer", "price::int = 77", "price = 76.5", "price = 77.5"},
+    {"cast of a length", "name::varchar(3) = 'abc'", "name = 'abcd'", "name = 'abd'"},
     {"cast to numeric", "v::numeric = 7.0", "v = 7", "v = 8"},
     {"cast to boolean", "v::bool = false", "v = 0", "v = 2"},
     {"COALESCE", "coalesce(v, 7) = 7", "v = NULL", "v = 8"},

@@ -31,6 +31,32 @@ std::vector<Change> about_badge_three() {
   };
 }
 
+void add_lists_and_ranges(Pairs& pairs) {
+  add(pairs, "list through a join",
+      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE t.owner_id IN (3, "
+      "5)",
+      {{"an owner of the list", kInvalidated, "UPDATE owner SET code = 'z' WHERE id = 5"},
+       {"another owner", kKept, "UPDATE owner SET code = 'z' WHERE id = 4"}});
+  add(pairs, "range through a join",
+      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE t.owner_id BETWEEN "
+      "3 AND 4",
+      {{"an owner inside", kInvalidated, "UPDATE owner SET code = 'z' WHERE id = 4"},
+       {"an owner outside", kKept, "UPDATE owner SET code = 'z' WHERE id = 5"},
+       {"new owner outside", kKept, "INSERT INTO owner VALUES (60, 'c60', 1, true, 'n')"}});
+  add(pairs, "range through a join, parameter",
+      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE o.id > $1",
+      {{"a task inside", kInvalidated, "INSERT INTO task VALUES (50, 9, NULL, 9, 50, 'n')"},
+       {"a task outside", kKept, "INSERT INTO task VALUES (50, 8, NULL, 9, 50, 'n')"},
+       {"a task moves inside", kInvalidated, "UPDATE task SET owner_id = 10 WHERE id = 3"},
+       {"a task moves outside", kKept, "UPDATE task SET owner_id = 4 WHERE id = 3"}},
+      {"8"});
+  add(pairs, "range into a subquery",
+      "SELECT o.id FROM owner o WHERE o.id < 4 AND EXISTS (SELECT FROM task t WHERE "
+      "t.owner_id = o.id AND t.grp = 2)",
+      {{"inside", kInvalidated, "UPDATE task SET grp = 7 WHERE id = 11"},
+       {"outside", kKept, "UPDATE task SET grp = 7 WHERE id = 14"}});
+}
+
 }  // namespace
 
 void add_propagation(Pairs& pairs) {
@@ -89,29 +115,7 @@ void add_propagation(Pairs& pairs) {
   add(pairs, "constant through NATURAL JOIN",
       "SELECT id, level FROM task NATURAL JOIN badge WHERE owner_id = $1", about_badge_three(),
       {"3"});
-  add(pairs, "list through a join",
-      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE t.owner_id IN (3, "
-      "5)",
-      {{"an owner of the list", kInvalidated, "UPDATE owner SET code = 'z' WHERE id = 5"},
-       {"another owner", kKept, "UPDATE owner SET code = 'z' WHERE id = 4"}});
-  add(pairs, "range through a join",
-      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE t.owner_id BETWEEN "
-      "3 AND 4",
-      {{"an owner inside", kInvalidated, "UPDATE owner SET code = 'z' WHERE id = 4"},
-       {"an owner outside", kKept, "UPDATE owner SET code = 'z' WHERE id = 5"},
-       {"new owner outside", kKept, "INSERT INTO owner VALUES (60, 'c60', 1, true, 'n')"}});
-  add(pairs, "range through a join, parameter",
-      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE o.id > $1",
-      {{"a task inside", kInvalidated, "INSERT INTO task VALUES (50, 9, NULL, 9, 50, 'n')"},
-       {"a task outside", kKept, "INSERT INTO task VALUES (50, 8, NULL, 9, 50, 'n')"},
-       {"a task moves inside", kInvalidated, "UPDATE task SET owner_id = 10 WHERE id = 3"},
-       {"a task moves outside", kKept, "UPDATE task SET owner_id = 4 WHERE id = 3"}},
-      {"8"});
-  add(pairs, "range into a subquery",
-      "SELECT o.id FROM owner o WHERE o.id < 4 AND EXISTS (SELECT FROM task t WHERE "
-      "t.owner_id = o.id AND t.grp = 2)",
-      {{"inside", kInvalidated, "UPDATE task SET grp = 7 WHERE id = 11"},
-       {"outside", kKept, "UPDATE task SET grp = 7 WHERE id = 14"}});
+  add_lists_and_ranges(pairs);
 }
 
 void add_outer_joins(Pairs& pairs) {

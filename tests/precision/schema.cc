@@ -90,8 +90,8 @@ const char* const kTables[] = {
 };
 
 const char* const kViews[] = {
-    "CREATE VIEW task_owner AS SELECT t.id, t.owner_id, t.grp, t.v, o.code, o.region FROM task t "
-    "JOIN owner o ON o.id = t.owner_id",
+    ("CREATE VIEW task_owner AS SELECT t.id, t.owner_id, t.grp, t.v, o.code, o.region FROM task t "
+     "JOIN owner o ON o.id = t.owner_id"),
     "CREATE VIEW grp_two AS SELECT id, grp, v, name FROM item WHERE grp = 2",
     "CREATE VIEW both_kinds AS SELECT id, grp, v FROM task UNION ALL SELECT id, grp, v FROM item",
     "CREATE VIEW grp_count AS SELECT grp, count(*) AS n, sum(v) AS total FROM task GROUP BY grp",

@@ -27,6 +27,8 @@ std::string QueryGenerator::literal(ValueClass type) {
   std::string value = values_.plain(type);
   if (type == ValueClass::kNumber && chance(10)) value = "1.5";
   if (value != "1.5" && chance(15)) {
+    const std::size_t used = parameters_.size();
+    if (used > 0 && chance(15)) return "$" + std::to_string(1 + below(static_cast<int>(used)));
     return parameter(chance(10) ? std::nullopt : std::optional(value));
   }
   if (type == ValueClass::kNumber || type == ValueClass::kBool) {
@@ -176,6 +178,49 @@ std::string QueryGenerator::row_atom(const Columns& columns, const Column& colum
          value(columns, column.type) + ", " + value(columns, other.type) + ")";
 }
 
+// Whole rows, lists of rows, patterns, and values of one type beside those of another.
+std::string QueryGenerator::odd_atom(const Columns& columns, const Column& column) {
+  const std::string& c = column.text;
+  const std::string relation = c.substr(0, c.find('.'));
+  const Column& other = pick(columns);
+  const auto row = [&]() { return "(" + literal(column.type) + ", " + literal(other.type) + ")"; };
+  switch (below(8)) {
+    case 0:
+      return relation == c ? c + " IS NULL"
+                           : relation + pick<std::string>({" IS NULL", " IS NOT NULL"});
+    case 1:
+      return "(" + c + ", " + other.text + ")" + pick<std::string>({" IN (", " NOT IN ("}) + row() +
+             ", " + row() + ")";
+    case 2:
+      if (column.type == ValueClass::kText || column.type == ValueClass::kCText) {
+        return c + pick<std::string>({" LIKE 'a%'", " ILIKE 'A'", " NOT LIKE '%b'", " ~ '^a'"});
+      }
+      if (column.type == ValueClass::kDate) return c + " + 1 = '2024-01-02'";
+      return c + " IS NULL";
+    case 3:
+      if (column.type == ValueClass::kBool) return c + "::text = 'true'";
+      if (column.type == ValueClass::kBpchar) return c + "::text = 'a'";
+      if (column.type == ValueClass::kDate) return c + " >= '2024-01-02'::timestamp";
+      if (column.type == ValueClass::kNumber) return c + "::text = '1'";
+      return c + " IS NOT NULL";
+    case 4: {
+      const std::string p =
+          parameter(chance(50) ? std::nullopt : std::optional(values_.plain(column.type)));
+      return "(" + p + "::" + std::string(type_name(column.type)) + " IS NULL OR " + c + " = " + p +
+             ")";
+    }
+    case 5:
+      if (column.type != ValueClass::kInts) return c + " = " + c;
+      return pick<std::string>(
+          {"1 = ANY (" + c + ")", "2 <> ALL (" + c + ")", c + "[1] = 1", c + " @> '{1}'"});
+    case 6:
+      return c + pick<std::string>({" <> ", " = ", " >= "}) + c;
+    default:
+      return "(" + c + " = " + literal(column.type) + ") = (" + other.text + " = " +
+             literal(other.type) + ")";
+  }
+}
+
 std::string QueryGenerator::column_atom(const Columns& columns, const Column& column) {
   const std::string& c = column.text;
   if (column.type == ValueClass::kBool && chance(60)) {
@@ -245,6 +290,7 @@ std::string QueryGenerator::atom(const Columns& columns, int depth) {
   if (depth > 0 && chance(20)) return subquery_atom(columns, column, depth);
   if (depth > 0 && chance(15)) return test_atom(columns, column, depth);
   if (chance(5)) return row_atom(columns, column);
+  if (chance(8)) return odd_atom(columns, column);
   return column_atom(columns, column);
 }
 

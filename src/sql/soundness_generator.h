@@ -61,7 +61,9 @@ class QueryGenerator {
   Item join(const Columns& outer, int depth);
   Item using_join(const Item& left, const std::string& kind);
   Item function();
+  const Table& pick_table();
   std::string equality(const Columns& left, const Columns& right);
+  std::optional<std::string> key_equality(const Columns& left, const Columns& right);
 
   // soundness_select_pgtest.cc: SELECT
   // Of these classes; of any, if there are none.
@@ -78,6 +80,8 @@ class QueryGenerator {
   void make_distinct(Parts& parts);
   void limit(Parts& parts, bool offset);
   std::string aggregate_of(const Column& column);
+  static std::string first_of(const Select& select);
+  void add_odd_output(Parts& parts, const Columns& visible);
   GeneratedQuery finish(std::string text);
 
   // soundness_conditions_pgtest.cc: conditions and values
@@ -88,6 +92,7 @@ class QueryGenerator {
   std::string list_atom(const Column& column);
   std::string test_atom(const Columns& columns, const Column& column, int depth);
   std::string row_atom(const Columns& columns, const Column& column);
+  std::string odd_atom(const Columns& columns, const Column& column);
   std::string subquery_atom(const Columns& columns, const Column& column, int depth);
   std::string value(const Columns& columns, ValueClass type);
   std::string literal(ValueClass type);
@@ -98,6 +103,7 @@ class QueryGenerator {
 
   Values values_;
   std::vector<Table> tables_;
+  const Table* last_table_ = nullptr;
   int aliases_ = 0;
   std::vector<Item> ctes_;  // text: the name
   std::vector<std::optional<std::string>> parameters_;

@@ -24,10 +24,54 @@ QueryGenerator::Item QueryGenerator::table() {
     item.text += " " + as;
     return item;
   }
-  return named_table(pick(tables_));
+  return named_table(pick_table());
+}
+
+// Along a key of one side or of both, where there is one.
+std::optional<std::string> QueryGenerator::key_equality(const Columns& left, const Columns& right) {
+  static const std::vector<std::vector<std::pair<const char*, const char*>>> kKeys = {
+      {{"team_id", "id"}},
+      {{"id", "team_id"}},
+      {{"user_id", "id"}},
+      {{"id", "user_id"}},
+      {{"order_id", "id"}},
+      {{"id", "order_id"}},
+      {{"boss_id", "id"}},
+      {{"user_id", "user_id"}},
+      {{"order_id", "order_id"}, {"n", "n"}},
+      {{"price", "price"}},
+      {{"team_id", "team_id"}, {"name", "name"}},
+      {{"label", "label"}},
+      {{"k", "k"}, {"r", "r"}},
+      {{"id", "id"}},
+      {{"rank", "price"}}};
+  const auto named = [&](const Columns& columns, const char* name) -> const Column* {
+    std::vector<const Column*> found;
+    for (const Column& column : columns) {
+      if (column.name == name) found.push_back(&column);
+    }
+    return found.empty() ? nullptr : pick(found);
+  };
+  for (int i = 0; i < 20; ++i) {
+    std::string on;
+    for (const auto& [l, r] : pick(kKeys)) {
+      const Column* const a = named(left, l);
+      const Column* const b = named(right, r);
+      if (a == nullptr || b == nullptr || a->type != b->type || a == b) {
+        on.clear();
+        break;
+      }
+      on += (on.empty() ? "" : " AND ") + a->text + " = " + b->text;
+    }
+    if (!on.empty()) return on;
+  }
+  return std::nullopt;
 }
 
 std::string QueryGenerator::equality(const Columns& left, const Columns& right) {
+  if (chance(50)) {
+    if (const auto on = key_equality(left, right)) return *on;
+  }
   for (int i = 0; i < 20; ++i) {
     const Column& l = pick_column(left);
     const Column& r = pick_column(right);
@@ -86,6 +130,12 @@ QueryGenerator::Item QueryGenerator::join(const Columns& outer, int depth) {
   const std::string kind = pick<std::string>({" JOIN ", " JOIN ", " LEFT JOIN ", " LEFT JOIN ",
                                               " LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN "});
   if (chance(8)) return using_join(left, kind);
+  if (chance(4)) {
+    const Item right = named_table(pick(tables_));
+    Columns both = left.columns;
+    both.insert(both.end(), right.columns.begin(), right.columns.end());
+    return {"(" + left.text + " NATURAL" + kind + right.text + ")", std::move(both)};
+  }
   // LATERAL may look to the left only where the right side is not preserved.
   const bool inner = kind == " JOIN " || kind == " LEFT JOIN ";
   Item right = from_item(inner ? seen : Columns{}, depth - 1);
@@ -98,6 +148,12 @@ QueryGenerator::Item QueryGenerator::join(const Columns& outer, int depth) {
     if (chance(20)) on += " AND " + equality(left.columns, right.columns);
   }
   return {"(" + left.text + kind + right.text + " ON " + on + ")", std::move(columns)};
+}
+
+// Sometimes the one before, so that a table meets itself.
+const Table& QueryGenerator::pick_table() {
+  if (last_table_ == nullptr || chance(80)) last_table_ = &pick(tables_);
+  return *last_table_;
 }
 
 QueryGenerator::Item QueryGenerator::from_item(const Columns& outer, int depth) {

@@ -4,6 +4,7 @@
 // the change. The catalog is the server's own.
 //
 // PGCACHE_SOUNDNESS_SEED and PGCACHE_SOUNDNESS_QUERIES make other and longer runs.
+// PGCACHE_SOUNDNESS_COMPLAIN shows the queries that are not cacheable or not valid.
 // PGCACHE_SOUNDNESS_FILE names a file of queries to be tried instead, one a line, each followed by
 // its parameters behind tabs (\N: NULL).
 #include <gtest/gtest.h>
@@ -164,19 +165,24 @@ class Soundness : public ::testing::Test {
     return rows;
   }
 
+  // For whoever works on the generator.
+  static void complain(const std::string& why, const GeneratedQuery& query) {
+    if (std::getenv("PGCACHE_SOUNDNESS_COMPLAIN") == nullptr) return;
+    std::printf("%s: %s\n", why.c_str(), query.text.c_str());
+  }
+
   void check(const GeneratedQuery& query, int changes) {
     const StatementShape shape = scan_shape(query.text, true);
     const Analysis analysis = analyze_with(*catalog_, query.text);
     if (analysis.cacheable() == nullptr) {
       ++refused_[show(analysis, *catalog_, false)];
+      complain(show(analysis, *catalog_, false), query);
       return;
     }
     const auto before = answer(query);
     if (!before) {
       ++invalid_[last_error_];
-      if (std::getenv("PGCACHE_SOUNDNESS_INVALID") != nullptr) {
-        std::printf("%s: %s\n", last_error_.c_str(), query.text.c_str());
-      }
+      complain(last_error_, query);
       return;
     }
     ++checked_;

@@ -14,6 +14,10 @@ std::string joined(const std::vector<std::string>& parts) {
 
 }  // namespace
 
+std::string QueryGenerator::first_of(const Select& select) {
+  return "(SELECT x.v FROM (" + select.text + ") x(v) ORDER BY 1 LIMIT 1)";
+}
+
 std::string QueryGenerator::aggregate_of(const Column& column) {
   if (column.type == ValueClass::kBool) return "bool_or(" + column.text + ")";
   return pick<std::string>({"min(", "max("}) + column.text + ")";
@@ -94,9 +98,8 @@ void QueryGenerator::aggregate(Parts& parts, const Columns& visible) {
     parts.outputs.push_back(
         {"count(*)", "c" + std::to_string(parts.outputs.size()), ValueClass::kNumber});
     if (chance(20)) {
-      parts.outputs.push_back(
-          {"(" + select({}, 0, {ValueClass::kNumber}).text + " ORDER BY 1 LIMIT 1)",
-           "c" + std::to_string(parts.outputs.size()), ValueClass::kNumber});
+      parts.outputs.push_back({first_of(select({}, 0, {ValueClass::kNumber})),
+                               "c" + std::to_string(parts.outputs.size()), ValueClass::kNumber});
     }
   }
   if (chance(20)) parts.tail = " HAVING count(*) " + pick<std::string>({"> 1", "< 2", "= 1"});
@@ -112,6 +115,37 @@ void QueryGenerator::add_window(Parts& parts, const Columns& visible) {
       number == nullptr || chance(50) ? "count(*)" : "max(" + number->text + ")";
   parts.outputs.push_back({call + " OVER (" + over + ")",
                            "c" + std::to_string(parts.outputs.size()), ValueClass::kNumber});
+}
+
+void QueryGenerator::add_odd_output(Parts& parts, const Columns& visible) {
+  const std::string name = "c" + std::to_string(parts.outputs.size());
+  const Column& column = pick_column(visible);
+  const Column* const number = pick_of(visible, ValueClass::kNumber);
+  switch (below(5)) {
+    case 0:
+      if (number == nullptr) return;
+      parts.outputs.push_back(
+          {"generate_series(1, " + number->text + "::int)", name, ValueClass::kNumber});
+      return;
+    case 1:
+      parts.outputs.push_back(
+          {first_of(select(visible, 0, {ValueClass::kNumber})), name, ValueClass::kNumber});
+      return;
+    case 2:
+      parts.outputs.push_back({"ARRAY(SELECT x.v FROM (" +
+                                   select(visible, 0, {ValueClass::kNumber}).text +
+                                   ") x(v) ORDER BY 1)::int[]",
+                               name, ValueClass::kInts});
+      return;
+    case 3:
+      parts.outputs.push_back({"(" + condition(visible, 1) + ")", name, ValueClass::kBool});
+      return;
+    default:
+      parts.outputs.push_back(
+          {"(SELECT count(*) FROM " + table().text + " WHERE " + column.text + " IS NOT NULL)",
+           name, ValueClass::kNumber});
+      return;
+  }
 }
 
 void QueryGenerator::make_distinct(Parts& parts) {
@@ -133,7 +167,11 @@ void QueryGenerator::limit(Parts& parts, bool offset) {
     if (chance(20)) order.back() += " DESC";
   }
   parts.tail += " ORDER BY " + joined(order);
-  parts.tail += " LIMIT " + std::to_string(1 + below(2));
+  if (chance(5)) {
+    parts.tail += " LIMIT (SELECT count(*) FROM " + table().text + ")";
+  } else {
+    parts.tail += " LIMIT " + std::to_string(1 + below(2));
+  }
   if (offset) parts.tail += " OFFSET 1";
 }
 
@@ -157,7 +195,9 @@ QueryGenerator::Select QueryGenerator::simple_select(const Columns& outer, int d
       parts.where = equality(item.columns, outer) + " AND " + parts.where;
     }
   }
-  const int kind = below(20);
+  if (parts.any && chance(12)) add_odd_output(parts, visible);
+  const bool plain = parts.outputs.back().text.find_first_of("( ") == std::string::npos;
+  const int kind = plain ? below(20) : 5 + below(15);
   if (kind < 3) group(parts, item.columns, depth);
   if (kind == 3 || kind == 4) aggregate(parts, item.columns);
   if (kind == 5 && parts.any) add_window(parts, item.columns);

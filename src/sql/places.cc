@@ -2,6 +2,7 @@
 #include "sql/places.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "sql/tree.h"
@@ -12,6 +13,7 @@ namespace {
 using ConditionsPtr = std::shared_ptr<const Conditions>;
 
 constexpr int kFactsDepthMax = 8;
+constexpr std::size_t kConditionMax = 5'000;  // expressions that are put into one condition
 
 class Walker {
  public:
@@ -61,12 +63,14 @@ class Walker {
 
   static bool can_enter(const Block& block, std::uint32_t use, const Expr& conjunct) {
     bool all = !has_opaque(conjunct);
+    std::size_t size = 0;
     each_expr(conjunct, [&](const Expr& part) {
       if (part.kind == Expr::Kind::kColumn && part.use == use) {
         all = all && passes_conditions(block, part.column);
+        if (all) size += size_of(block.outputs[part.column]);
       }
     });
-    return all && !block.unknown_outputs;
+    return all && !block.unknown_outputs && size < kConditionMax;
   }
 
   const Expr* keep(Expr expr) { return &kept_.emplace_back(std::move(expr)); }
@@ -202,7 +206,8 @@ class Walker {
     }
   }
 
-  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context,
+  // The conditions point into the nodes, which are the query's own.
+  void visit_inner(std::span<const FromNode> nodes, Conjuncts context,
                    const Block* whole = nullptr) {
     for (const FromNode& node : nodes) gather(node, context);
     const auto conditions = std::make_shared<const Conditions>(query_, std::move(context));
@@ -233,8 +238,8 @@ class Walker {
     const FromNode& right = node.children[1];
     if (node.join == JoinKind::kFull) {
       const Conjuncts either = without({&left, &right}, context);
-      visit_inner({left}, either);
-      visit_inner({right}, either);
+      visit_inner({&left, 1}, either);
+      visit_inner({&right, 1}, either);
       if (node.on) visit_sublinks(*node.on, either);
       return;
     }
@@ -244,7 +249,7 @@ class Walker {
     Conjuncts inside = without({&extended}, context);
     gather(kept, inside);
     if (node.on) flatten(*node.on, inside);
-    visit_inner({extended}, inside);
+    visit_inner({&extended, 1}, inside);
     if (node.on) visit_sublinks(*node.on, without({&extended}, context));
   }
 

@@ -81,6 +81,16 @@ TEST(Soundness, ShownKeysBesideWindows) {
   EXPECT_FALSE(shows("SELECT id, generate_series(1, id), count(*) OVER () FROM users"));
 }
 
+// NULLIF gives what the operator takes.
+TEST(Soundness, TypeOfNullIf) {
+  check({
+      {"SELECT id FROM users WHERE nullif(id, 1) / 2 = 1",
+       "users WHERE int4div(nullif(id, ?1), ?2) = ?3 [id]"},
+      {"SELECT id FROM users WHERE nullif(id, 1.5) / 2 = 1",
+       "users WHERE numeric_div(nullif(id, ?1), ?2) = ?3 [id]"},
+  });
+}
+
 // A child of `column`, the key of its parent.
 std::string dependencies_of_child(pg::Oid column, const char* text) {
   pg::Catalog catalog = make_shop_draft();

@@ -116,6 +116,15 @@ TEST(Soundness, Collations) {
   });
 }
 
+// An array that is a column of the row binds nothing.
+TEST(Soundness, ArraysOfColumns) {
+  check({
+      {"SELECT id FROM users WHERE name = ANY (tags)",
+       "users WHERE name = ANY (tags) [id name tags]"},
+      {"SELECT id FROM users WHERE name = ANY ($1)", "users KEY name = ANY ($1) [id name]"},
+  });
+}
+
 // A child of `column`, the key of its parent.
 std::string dependencies_of_child(pg::Oid column, const char* text) {
   pg::Catalog catalog = make_shop_draft();

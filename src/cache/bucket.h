@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "cache/entry.h"
@@ -23,8 +22,7 @@ struct Bucket {
 
   std::vector<Slot> slots;
   Place place = Place::kList;
-  const std::string* value = nullptr;  // kValue: under which it stands in its group
-  std::uint64_t key = 0;               // kKey: likewise
+  std::uint64_t hash = 0;  // kValue, kKey: under which it stands in its table
 
   Bucket() = default;
   Bucket(const Bucket&) = delete;

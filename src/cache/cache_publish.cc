@@ -160,7 +160,8 @@ bool CacheImpl::affects(const LoggedTransaction& transaction, const Candidate& c
       const sql::Dependency& dependency = query.dependencies[i];
       const auto& shown = candidate.standings[i].shown;
       if (visibility(dependency, seen) != Visibility::kInvisible &&
-          change_may_matter(dependency, seen, operands, shown ? &*shown : nullptr)) {
+          change_may_matter(dependency, seen, operands, shown ? &*shown : nullptr) &&
+          !keeps_result(dependency, seen, operands)) {
         return true;
       }
     }

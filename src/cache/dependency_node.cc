@@ -112,14 +112,14 @@ bool DependencyNode::place_by_tuple(Entry& entry, bool by_key) {
     if (!places(operand, equality->column)) return false;
     append_value(tuple, *operand.value);
   }
-  values->at(std::move(tuple)).add(entry, this, by_key);
+  values->at(tuple).add(entry, this, by_key);
   return true;
 }
 
 bool DependencyNode::place_by_list(Entry& entry, bool by_key) {
   auto list = values_of(*binding.equalities.front(), entry.operands);
   if (!list) return false;
-  for (std::string& value : *list) values->at(std::move(value)).add(entry, this, by_key);
+  for (const std::string& value : *list) values->at(value).add(entry, this, by_key);
   return true;
 }
 
@@ -233,7 +233,8 @@ void DependencyNode::test_entry(Entry& entry, const Search& search) {
   if (entry.doomed && !entry.coarse) return;
   search.image.forget_missed();
   if (!member_may_matter(dependency, search.change.relation(), entry.operands) ||
-      !row_may_matter(dependency, search.image, entry.operands)) {
+      !row_may_matter(dependency, search.image, entry.operands) ||
+      keeps_result(dependency, search.change, entry.operands)) {
     return;
   }
   const bool coarse =

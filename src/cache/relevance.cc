@@ -80,8 +80,9 @@ bool may_fulfil(const sql::EqualityBinding& equality, const RowImage& image,
 }  // namespace
 
 Visibility visibility(const sql::Dependency& dependency, const ChangeImages& change) {
-  if (change.change().kind != cdc::ChangeKind::kUpdate || dependency.reads_all_columns) {
-    return Visibility::kVisible;
+  if (change.change().kind != cdc::ChangeKind::kUpdate) {
+    const bool alone = dependency.is_parent && change.change().kind != cdc::ChangeKind::kTruncate;
+    return alone ? Visibility::kInvisible : Visibility::kVisible;
   }
   bool all_kept = true;
   bool may_all_be_kept = true;
@@ -91,6 +92,9 @@ Visibility visibility(const sql::Dependency& dependency, const ChangeImages& cha
     may_all_be_kept = may_all_be_kept && keeps != ChangeImages::Keeps::kPerhapsNot;
   };
   for (const std::string& column : dependency.columns_read) ask(column);
+  if (dependency.reads_all_columns) {
+    for (const cdc::StreamColumn& column : change.change().relation->columns) ask(column.name);
+  }
   // These are read columns too; asking again makes sure.
   for (const sql::EqualityBinding& equality : dependency.equalities) ask(equality.column.name);
   if (dependency.range) ask(dependency.range->column.name);
@@ -119,6 +123,64 @@ bool row_may_matter(const sql::Dependency& dependency, const RowImage& image,
   if (dependency.range && !may_lie_in(*dependency.range, image, operands.values)) return false;
   return dependency.residual.kind == sql::Predicate::Kind::kTrue ||
          sql::may_match(dependency.residual, image, operands.values);
+}
+
+namespace {
+
+bool certainly_equal(const sql::Operand& column, const sql::Operand& operand) {
+  return column.known() && operand.known() && *column.value == *operand.value;
+}
+
+bool certainly_fulfils(const sql::EqualityBinding& equality, const RowImage& image,
+                       const BoundOperands& operands) {
+  const sql::Operand& column = image.look(equality.column);
+  if (equality.array) {
+    const sql::OperandIndex index = equality.operands.front();
+    const ArrayOperand* const array = operands.array(index);
+    return column.known() && operands.values[index].known() && array && !array->elements.empty() &&
+           column.value->family() == array->elements.front().family() &&
+           may_equal_element(column, operands.values[index], array);
+  }
+  return std::any_of(equality.operands.begin(), equality.operands.end(), [&](sql::OperandIndex i) {
+    return certainly_equal(column, operands.values[i]);
+  });
+}
+
+bool certainly_lies_in(const sql::RangeBinding& range, const RowImage& image,
+                       const std::vector<sql::Operand>& operands) {
+  if (!image.look(range.column).known()) return false;
+  for (const auto& bound : {range.lower, range.upper}) {
+    if (bound && (!operands[*bound].known() ||
+                  !pg::compare(*image.look(range.column).value, *operands[*bound].value))) {
+      return false;
+    }
+  }
+  return may_lie_in(range, image, operands);
+}
+
+bool row_certainly_fulfils(const sql::Dependency& dependency, const RowImage& image,
+                           const BoundOperands& operands) {
+  for (const sql::EqualityBinding& equality : dependency.equalities) {
+    if (!certainly_fulfils(equality, image, operands)) return false;
+  }
+  if (dependency.range && !certainly_lies_in(*dependency.range, image, operands.values)) {
+    return false;
+  }
+  return dependency.residual.kind == sql::Predicate::Kind::kTrue ||
+         sql::evaluate(dependency.residual, image, operands.values) == sql::Truth::kTrue;
+}
+
+}  // namespace
+
+bool keeps_result(const sql::Dependency& dependency, const ChangeImages& change,
+                  const BoundOperands& operands) {
+  if (change.change().kind != cdc::ChangeKind::kUpdate || !dependency.columns_shown) return false;
+  for (const std::string& column : *dependency.columns_shown) {
+    if (change.keeps(column) != ChangeImages::Keeps::kYes) return false;
+  }
+  return change.before() && change.after() &&
+         row_certainly_fulfils(dependency, *change.before(), operands) &&
+         row_certainly_fulfils(dependency, *change.after(), operands);
 }
 
 bool change_may_matter(const sql::Dependency& dependency, const ChangeImages& change,

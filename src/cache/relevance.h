@@ -11,8 +11,9 @@
 namespace pgcache::cache {
 
 enum class Visibility {
-  kInvisible,  // an UPDATE that certainly keeps every column that the query reads of the relation;
-               // one that reads none, such as count(*), heeds no UPDATE
+  kInvisible,  // an UPDATE that certainly keeps every column that the query reads of the relation
+               // (one that reads none, such as count(*), heeds no UPDATE); of a parent, an INSERT
+               // or DELETE
   kUnproven,   // it might be that, if more were known of the row before
   kVisible,
 };
@@ -28,6 +29,11 @@ bool member_may_matter(const sql::Dependency& dependency, pg::Oid member,
 // Whether a row that looks like `image` can be one that matters.
 bool row_may_matter(const sql::Dependency& dependency, const RowImage& image,
                     const BoundOperands& operands);
+
+// An UPDATE whose row certainly fulfils the conditions as it did before, and has kept whatever else
+// the query reads of it.
+bool keeps_result(const sql::Dependency& dependency, const ChangeImages& change,
+                  const BoundOperands& operands);
 
 // The images of the change, without regard to visibility(). `shown`: what the result shows, for a
 // dependency of which it shows every row that it depends on; else null.

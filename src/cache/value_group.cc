@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "base/check.h"
 
 namespace pgcache::cache {
 
@@ -52,41 +51,21 @@ ValueGroup::Look ValueGroup::look(const RowImage& image, std::string& tuple) con
   return is_null ? Look::kNull : Look::kValues;
 }
 
-Bucket& ValueGroup::at(std::string tuple) {
-  const auto [it, made] = buckets_.try_emplace(std::move(tuple));
-  if (made) {
-    it->second.place = Bucket::Place::kValue;
-    it->second.value = &it->first;
-  }
-  return it->second;
-}
-
-Bucket* ValueGroup::find(std::string_view tuple) {
-  const auto it = buckets_.find(tuple);
-  return it == buckets_.end() ? nullptr : &it->second;
-}
-
-void ValueGroup::erase(const Bucket& bucket) {
-  const auto it = buckets_.find(*bucket.value);
-  CHECK(it != buckets_.end());
-  buckets_.erase(it);
-}
-
 Bucket& IntervalGroup::at(const Interval& interval) {
   Bucket& bucket = tree_.at(interval);
   bucket.place = Bucket::Place::kInterval;
   return bucket;
 }
 
-Bucket& KeyGroup::at(std::uint64_t key) {
-  Bucket& bucket = buckets_[key];
-  bucket.place = Bucket::Place::kKey;
-  bucket.key = key;
+Bucket& HashedBuckets::at(std::uint64_t hash, Bucket::Place place) {
+  Bucket& bucket = buckets_[hash];
+  bucket.place = place;
+  bucket.hash = hash;
   return bucket;
 }
 
-Bucket* KeyGroup::find(std::uint64_t key) {
-  const auto it = buckets_.find(key);
+Bucket* HashedBuckets::find(std::uint64_t hash) {
+  const auto it = buckets_.find(hash);
   return it == buckets_.end() ? nullptr : &it->second;
 }
 

@@ -28,6 +28,17 @@ std::string group_signature(const std::vector<pg::Oid>& members,
 // Appends a value so that no two different sequences of values look alike.
 void append_value(std::string& tuple, const pg::Value& value);
 
+// Buckets by hash. Values whose hashes collide share one: every candidate is tested anyway.
+class HashedBuckets {
+ public:
+  Bucket& at(std::uint64_t hash, Bucket::Place place);
+  Bucket* find(std::uint64_t hash);
+  void erase(const Bucket& bucket) { buckets_.erase(bucket.hash); }
+
+ private:
+  std::unordered_map<std::uint64_t, Bucket> buckets_;
+};
+
 class ValueGroup {
  public:
   enum class Look { kValues, kNull, kUnknown };
@@ -38,9 +49,11 @@ class ValueGroup {
   const std::string& signature() const { return signature_; }
   // The bound columns' values in the row, if they are known and none is NULL.
   Look look(const RowImage& image, std::string& tuple) const;
-  Bucket& at(std::string tuple);
-  Bucket* find(std::string_view tuple);
-  void erase(const Bucket& bucket);
+  Bucket& at(std::string_view tuple) {
+    return buckets_.at(hash_bytes(tuple), Bucket::Place::kValue);
+  }
+  Bucket* find(std::string_view tuple) { return buckets_.find(hash_bytes(tuple)); }
+  void erase(const Bucket& bucket) { buckets_.erase(bucket); }
 
   std::vector<DependencyNode*> nodes;          // that place entries here
   std::vector<DependencyNode*> or_null_nodes;  // those of them that rows with NULL concern
@@ -48,7 +61,7 @@ class ValueGroup {
  private:
   std::string signature_;
   std::vector<sql::ColumnRef> columns_;
-  std::unordered_map<std::string, Bucket, StringHash, std::equal_to<>> buckets_;
+  HashedBuckets buckets_;
 };
 
 class IntervalGroup {
@@ -80,9 +93,9 @@ class KeyGroup {
 
   const std::string& signature() const { return signature_; }
   const std::vector<sql::ColumnRef>& columns() const { return columns_; }
-  Bucket& at(std::uint64_t key);
-  Bucket* find(std::uint64_t key);
-  void erase(const Bucket& bucket) { buckets_.erase(bucket.key); }
+  Bucket& at(std::uint64_t key) { return buckets_.at(key, Bucket::Place::kKey); }
+  Bucket* find(std::uint64_t key) { return buckets_.find(key); }
+  void erase(const Bucket& bucket) { buckets_.erase(bucket); }
 
   std::size_t node_count = 0;
   std::optional<std::uint64_t> key_at_hand;  // of the former row that is being looked for
@@ -90,7 +103,7 @@ class KeyGroup {
  private:
   std::string signature_;
   std::vector<sql::ColumnRef> columns_;
-  std::unordered_map<std::uint64_t, Bucket> buckets_;
+  HashedBuckets buckets_;
 };
 
 }  // namespace pgcache::cache

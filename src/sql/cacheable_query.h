@@ -146,6 +146,13 @@ struct Dependency {
   // Columns that the query reads of this relation (any role); empty with reads_all_columns.
   std::vector<std::string> columns_read;
   bool reads_all_columns = true;
+  // Engaged: those that it reads otherwise than in conditions that the bindings and the residual
+  // say in full. Of two rows that certainly fulfil these and agree in these columns one does for
+  // the other.
+  std::optional<std::vector<std::string>> columns_shown = std::nullopt;
+  // A row appears before, and disappears after, whatever else could make it matter: it is a parent
+  // by a foreign key, joined to its child. Only UPDATEs of it matter by themselves.
+  bool is_parent = false;
   std::vector<std::string> passes = {};  // that made it what it is, for people
 
   bool whole_relation() const {

@@ -125,6 +125,15 @@ const Expr* Conditions::bound(ColumnKey key) const {
   return it == bound_.end() ? nullptr : it->second;
 }
 
+bool Conditions::are_compared(ColumnKey a, ColumnKey b) const {
+  return std::any_of(conjuncts_.begin(), conjuncts_.end(), [&](const Expr* conjunct) {
+    if (!is_equality(*conjunct) || !is_column(conjunct->children[1])) return false;
+    const ColumnKey left = key_of(conjunct->children[0]);
+    const ColumnKey right = key_of(conjunct->children[1]);
+    return (left == a && right == b) || (left == b && right == a);
+  });
+}
+
 // ---------------------------------------------------------------- one table's rows
 
 std::optional<ColumnKey> Conditions::in_use(ColumnKey key, std::uint32_t use) const {

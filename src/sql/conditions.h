@@ -26,6 +26,9 @@ class Conditions {
   // about other rows are opaque.
   std::vector<Expr> on(std::uint32_t use) const;
 
+  // Whether some conjunct says that the two are equal.
+  bool are_compared(ColumnKey a, ColumnKey b) const;
+
   // Conditions on operands alone.
   std::vector<Expr> guards() const;
 

@@ -2,12 +2,12 @@
 #include "sql/dependencies.h"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <unordered_set>
 #include <utility>
 
 #include "sql/conditions.h"
+#include "sql/places.h"
 #include "sql/predicates.h"
 #include "sql/tree.h"
 
@@ -24,13 +24,17 @@ class Deriver {
       : query_(query), catalog_(catalog), out_(out), predicates_(query, catalog, out) {}
 
   bool run() {
-    visit_block(query_.top, {});
-    for (const std::uint32_t block : query_.also) visit_block(block, {});
+    count_mentions();
+    const Places places(query_);
+    if (places.list().size() > kDependenciesMax) return false;
+    for (const Place& place : places.list()) add_dependency(place.use, *place.conditions);
     show_keys();
-    return !predicates_.overflow() && out_.dependencies.size() <= kDependenciesMax;
+    find_parents();
+    return !predicates_.overflow();
   }
 
  private:
+<<<<<<< HEAD
   // ---------------------------------------------------------------- blocks
 
   // `context` holds whenever the block is asked for rows; it may be about columns of `use`, which
@@ -320,6 +324,8 @@ class Deriver {
     visit_use(sublink.use, context);
   }
 
+=======
+>>>>>>> main
   // ---------------------------------------------------------------- one table
 
   void add_dependency(std::uint32_t use_index, const Conditions& conditions) {
@@ -332,6 +338,7 @@ class Deriver {
     for (std::size_t i = 0; !d.reads_all_columns && i < use.columns_read.size(); ++i) {
       if (use.columns_read[i]) d.columns_read.push_back(use.relation->columns[i].name);
     }
+    find_columns_shown(use_index, conditions, d);
     std::vector<Predicate> all;
     for (const Expr& condition : conditions.on(use_index)) bind(condition, use_index, all);
     drop_bound(d, all);
@@ -344,7 +351,113 @@ class Deriver {
     }
     if (d.guard.kind == Predicate::Kind::kFalse) return;  // it can never hold
     places_.push_back(use_index);
+    children_.push_back(children_of(use_index, conditions));
     out_.dependencies.push_back(std::move(d));
+  }
+
+  // Conditions of the query itself on this one row, said in full by predicates, need only hold.
+  void find_columns_shown(std::uint32_t use, const Conditions& conditions, Dependency& d) {
+    std::map<std::uint32_t, std::size_t> in_conditions;
+    const std::set<const Expr*> conjuncts(conditions.conjuncts().begin(),
+                                          conditions.conjuncts().end());
+    for (const Expr* conjunct : conjuncts) {
+      if (!in_tree_.contains(conjunct) || has_opaque(*conjunct)) continue;
+      bool own = true;
+      std::map<std::uint32_t, std::size_t> columns;
+      each_expr(*conjunct, [&](const Expr& part) {
+        if (part.kind != Expr::Kind::kColumn) return;
+        own = own && part.use == use;
+        ++columns[part.column];
+      });
+      // x = x says something of NULL only, and is not said by predicates.
+      const bool same = conjunct->kind == Expr::Kind::kCompare &&
+                        same_expr(conjunct->children[0], conjunct->children[1]);
+      if (!own || same || columns.empty() || is_unknown(predicates_.build(*conjunct, use)))
+        continue;
+      for (const auto& [column, count] : columns) in_conditions[column] += count;
+    }
+    if (in_conditions.empty()) return;
+    d.columns_shown.emplace();
+    const pg::Relation& relation = *query_.uses[use].relation;
+    for (std::uint32_t i = 0; i < relation.columns.size(); ++i) {
+      const auto all = mentions_.find({use, i});
+      const auto some = in_conditions.find(i);
+      const std::size_t elsewhere = (all == mentions_.end() ? 0 : all->second) -
+                                    (some == in_conditions.end() ? 0 : some->second);
+      if (elsewhere > 0) d.columns_shown->push_back(relation.columns[i].name);
+    }
+  }
+
+  void count_mentions() {
+    const auto count = [&](const Expr& top) {
+      each_expr(top, [&](const Expr& part) {
+        in_tree_.insert(&part);
+        if (part.kind == Expr::Kind::kColumn) ++mentions_[key_of(part)];
+      });
+    };
+    for (const Block& block : query_.blocks) each_block_expr(block, count);
+  }
+
+  // Uses of tables that refer to this one by a foreign key, joined along it.
+  std::vector<std::uint32_t> children_of(std::uint32_t use, const Conditions& conditions) const {
+    std::vector<std::uint32_t> children;
+    if (!is_one_table(query_.uses[use])) return children;
+    std::set<std::uint32_t> others;
+    for (const Expr* conjunct : conditions.conjuncts()) {
+      each_expr(*conjunct, [&](const Expr& part) {
+        if (part.kind == Expr::Kind::kColumn && part.use != use) others.insert(part.use);
+      });
+    }
+    for (const std::uint32_t other : others) {
+      const TableUse& child = query_.uses[other];
+      if (!is_one_table(child)) continue;
+      for (const pg::ForeignKey& key : child.relation->foreign_keys) {
+        if (is_joined_along(key, use, other, conditions)) children.push_back(other);
+      }
+    }
+    return children;
+  }
+
+  bool is_joined_along(const pg::ForeignKey& key, std::uint32_t parent, std::uint32_t child,
+                       const Conditions& conditions) const {
+    const pg::Relation& to = *query_.uses[parent].relation;
+    const pg::Relation& from = *query_.uses[child].relation;
+    if (key.referenced != to.oid || key.columns.size() != key.referenced_columns.size()) {
+      return false;
+    }
+    for (std::size_t i = 0; i < key.columns.size(); ++i) {
+      const pg::Column* const c = from.find_column(key.columns[i]);
+      const pg::Column* const p = to.find_column(key.referenced_columns[i]);
+      if (c == nullptr || p == nullptr) return false;
+      const ColumnKey c_key{child, static_cast<std::uint32_t>(c - from.columns.data())};
+      const ColumnKey p_key{parent, static_cast<std::uint32_t>(p - to.columns.data())};
+      if (!conditions.are_compared(c_key, p_key)) return false;
+    }
+    return !key.columns.empty();
+  }
+
+  // A new row of a parent has no children yet, and one that goes has none left (in the same
+  // transaction at the latest): it matters by a change of the child, if by anything. The child's
+  // changes must count for that, or those of a child of its own; what refers to itself in a circle
+  // has no such end.
+  void find_parents() {
+    std::set<std::uint32_t> grounded;
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      if (children_[i].empty()) grounded.insert(places_[i]);
+    }
+    bool again = true;
+    while (again) {
+      again = false;
+      for (std::size_t i = 0; i < places_.size(); ++i) {
+        if (out_.dependencies[i].is_parent) continue;
+        out_.dependencies[i].is_parent =
+            std::any_of(children_[i].begin(), children_[i].end(),
+                        [&](std::uint32_t child) { return grounded.contains(child); });
+        if (!out_.dependencies[i].is_parent) continue;
+        grounded.insert(places_[i]);
+        again = true;
+      }
+    }
   }
 
   static Predicate conjunction(std::vector<Predicate> parts) {
@@ -528,7 +641,6 @@ class Deriver {
     if (shown.size() == relation.key_columns.size()) d.shown_key = std::move(shown);
   }
 
-  static constexpr int kFactsDepthMax = 8;
   struct Candidate {
     EqualityBinding binding;
     std::size_t place = 0;  // among the conditions
@@ -538,9 +650,11 @@ class Deriver {
   const pg::Catalog& catalog_;
   CacheableQuery& out_;
   PredicateBuilder predicates_;
-  std::deque<Expr> kept_;
   std::vector<Candidate> candidates_;
-  std::vector<std::uint32_t> places_;  // the use of each dependency
+  std::vector<std::uint32_t> places_;                 // the use of each dependency
+  std::vector<std::vector<std::uint32_t>> children_;  // of each dependency, see children_of()
+  std::map<ColumnKey, std::size_t> mentions_;         // of each column in the query
+  std::set<const Expr*> in_tree_;
   std::unordered_set<Oid> seen_relations_;
 };
 

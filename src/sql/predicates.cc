@@ -20,12 +20,6 @@ bool is_number(pg::Oid type) {
          type == pg::type::kNumeric;
 }
 
-// Whether some part of a value is unknown, so that nothing can be said of it.
-bool is_unknown(const Predicate& value) {
-  return value.kind == Kind::kUnknown ||
-         std::any_of(value.children.begin(), value.children.end(), is_unknown);
-}
-
 Predicate::Kind list_kind(Expr::Kind kind) {
   switch (kind) {
     case Expr::Kind::kAnd:
@@ -58,6 +52,11 @@ Predicate::Kind list_kind(Expr::Kind kind) {
 }
 
 }  // namespace
+
+bool is_unknown(const Predicate& value) {
+  return value.kind == Kind::kUnknown ||
+         std::any_of(value.children.begin(), value.children.end(), is_unknown);
+}
 
 Predicate leaf(Predicate::Kind kind) {
   Predicate p;

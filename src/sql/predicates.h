@@ -46,6 +46,9 @@ class PredicateBuilder {
 
 Predicate leaf(Predicate::Kind kind);
 
+// Whether some part of it is unknown.
+bool is_unknown(const Predicate& predicate);
+
 // Drops what cannot rule a row out. In a positive place an OR with an unknown branch never can.
 Predicate simplify(Predicate predicate, bool positive);
 

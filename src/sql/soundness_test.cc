@@ -121,7 +121,8 @@ TEST(Soundness, ArraysOfColumns) {
   check({
       {"SELECT id FROM users WHERE name = ANY (tags)",
        "users WHERE name = ANY (tags) [id name tags]"},
-      {"SELECT id FROM users WHERE name = ANY ($1)", "users KEY name = ANY ($1) [id name]"},
+      {"SELECT id FROM users WHERE name = ANY ($1)",
+       "users KEY name = ANY ($1) IF NOT ((NULL = ANY ($1)) IS FALSE) [id name]"},
   });
 }
 

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sql/places.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sql/tree.h"
+
+namespace pgcache::sql {
+namespace {
+
+using ConditionsPtr = std::shared_ptr<const Conditions>;
+
+constexpr int kFactsDepthMax = 8;
+
+class Walker {
+ public:
+  Walker(const ResolvedQuery& query, std::deque<Expr>& kept, std::vector<Place>& places)
+      : query_(query), kept_(kept), places_(places) {}
+
+  void run() {
+    visit_block(query_.top, {});
+    for (const std::uint32_t block : query_.also) visit_block(block, {});
+  }
+
+ private:
+  // `context` holds whenever the block is asked for rows; it may be about columns of `use`, which
+  // stands for the block.
+  void visit_use(std::uint32_t use, const Conjuncts& context) {
+    const std::uint32_t number = query_.uses[use].block;
+    const Block& block = query_.blocks[number];
+    const bool branches = !block.branches.empty();
+    Conjuncts inside;
+    if (branches && block.some) inside.push_back(&*block.some);
+    for (const Expr* conjunct : context) {
+      if (!mentions(*conjunct, {use})) {
+        inside.push_back(conjunct);
+      } else if (branches ? can_enter_branches(block) : can_enter(block, use, *conjunct)) {
+        inside.push_back(conjunct);
+      }
+    }
+    if (!branches) {
+      for (const Expr*& conjunct : inside) {
+        if (mentions(*conjunct, {use})) conjunct = entered(block, use, *conjunct);
+      }
+      return visit_block(number, inside);
+    }
+    for (const std::uint32_t branch : block.branches) {
+      Conjuncts of_branch = inside;
+      for (const Expr*& conjunct : of_branch) {
+        if (mentions(*conjunct, {use})) conjunct = moved(*conjunct, use, branch);
+      }
+      visit_use(branch, of_branch);
+    }
+    visit_sublinks_of(block, inside);
+  }
+
+  static bool can_enter_branches(const Block& block) {
+    return !block.limited && !block.unknown_outputs;
+  }
+
+  static bool can_enter(const Block& block, std::uint32_t use, const Expr& conjunct) {
+    bool all = !has_opaque(conjunct);
+    each_expr(conjunct, [&](const Expr& part) {
+      if (part.kind == Expr::Kind::kColumn && part.use == use) {
+        all = all && passes_conditions(block, part.column);
+      }
+    });
+    return all && !block.unknown_outputs;
+  }
+
+  const Expr* keep(Expr expr) { return &kept_.emplace_back(std::move(expr)); }
+
+  const Expr* entered(const Block& block, std::uint32_t use, const Expr& conjunct) {
+    Expr copy = conjunct;
+    substitute(copy, use, [&](const Expr& column) { return block.outputs[column.column]; });
+    return keep(std::move(copy));
+  }
+
+  const Expr* moved(const Expr& conjunct, std::uint32_t from, std::uint32_t to) {
+    Expr copy = conjunct;
+    substitute(copy, from, [&](const Expr& column) {
+      Expr other = column;
+      other.use = to;
+      return other;
+    });
+    return keep(std::move(copy));
+  }
+
+  void visit_block(std::uint32_t number, Conjuncts context) {
+    const Block& block = query_.blocks[number];
+    if (!block.branches.empty()) {
+      if (block.some) context.push_back(&*block.some);
+      for (const std::uint32_t branch : block.branches) visit_use(branch, context);
+      return visit_sublinks_of(block, context);
+    }
+    const bool lonely = gives_row_of_none(block);
+    if (lonely) visit_sublinks_of(without_rows(block), context);
+    if (block.some) context.push_back(&*block.some);
+    if (block.where) flatten(*block.where, context);
+    if (block.having) add_having(block, context);
+    if (!lonely) return visit_inner(block.from, std::move(context), &block);
+    Block rows;
+    rows.where = block.where;
+    visit_inner(block.from, std::move(context), &rows);
+  }
+
+  // Without keys there is a group even where no row fulfils WHERE: what is computed of groups does
+  // not depend on that.
+  static bool gives_row_of_none(const Block& block) {
+    return block.grouped && (block.grouping_sets || block.keys.empty());
+  }
+
+  static Block without_rows(const Block& block) {
+    Block groups = block;
+    groups.from.clear();
+    groups.where.reset();
+    return groups;
+  }
+
+  // Conditions on groups that are conditions on each row of theirs.
+  void add_having(const Block& block, Conjuncts& context) const {
+    if (block.grouping_sets) return;
+    Conjuncts parts;
+    flatten(*block.having, parts);
+    for (const Expr* part : parts) {
+      bool on_keys = !has_opaque(*part);
+      each_expr(*part, [&](const Expr& e) {
+        if (e.kind != Expr::Kind::kColumn) return;
+        on_keys = on_keys && std::any_of(block.keys.begin(), block.keys.end(),
+                                         [&](const Expr& key) { return same_expr(key, e); });
+      });
+      if (on_keys) context.push_back(part);
+    }
+  }
+
+  // What is known of each row that a block yields, in terms of the use that stands for it.
+  std::vector<Expr> facts(std::uint32_t use, int depth = 0) {
+    const Block& block = query_.blocks[query_.uses[use].block];
+    if (block.unknown_outputs || depth > kFactsDepthMax) return {};
+    if (block.kind == Block::Kind::kSelect) return facts_of_select(block, use, depth);
+    if (block.branches.empty()) return {};
+    std::vector<std::vector<Expr>> of_branches;
+    for (const std::uint32_t branch : block.branches) {
+      std::vector<Expr>& list = of_branches.emplace_back(facts(branch, depth + 1));
+      for (Expr& fact : list) fact = *moved(fact, branch, use);
+    }
+    if (block.kind == Block::Kind::kExcept) return of_branches[0];
+    if (block.kind == Block::Kind::kIntersect) {
+      for (Expr& fact : of_branches[1]) of_branches[0].push_back(std::move(fact));
+      return of_branches[0];
+    }
+    std::vector<Expr> choices;
+    for (std::vector<Expr>& list : of_branches) {
+      if (list.empty()) return {};
+      choices.push_back(make_expr(Expr::Kind::kAnd, std::move(list)));
+    }
+    return {make_expr(Expr::Kind::kOr, std::move(choices))};
+  }
+
+  std::vector<Expr> facts_of_select(const Block& block, std::uint32_t use, int depth) {
+    Conjuncts known;
+    if (block.where) flatten(*block.where, known);
+    for (const FromNode& node : block.from) gather(node, known, depth + 1);
+    if (gives_row_of_none(block)) return {};
+    std::vector<Expr> out;
+    for (const Expr* conjunct : known) {
+      if (has_opaque(*conjunct) || !has_columns(*conjunct)) continue;
+      Expr outside = *conjunct;
+      if (rename(outside, block, use)) out.push_back(std::move(outside));
+    }
+    return out;
+  }
+
+  static bool rename(Expr& expr, const Block& block, std::uint32_t use) {
+    if (expr.kind == Expr::Kind::kColumn) {
+      for (std::uint32_t i = 0; i < block.outputs.size(); ++i) {
+        if (!same_expr(block.outputs[i], expr)) continue;
+        expr.use = use;
+        expr.column = i;
+        return true;
+      }
+      return false;
+    }
+    return std::all_of(expr.children.begin(), expr.children.end(),
+                       [&](Expr& child) { return rename(child, block, use); });
+  }
+
+  // ---------------------------------------------------------------- FROM
+
+  // What holds for each row of the node, by the inner joins that it is made of.
+  void gather(const FromNode& node, Conjuncts& context, int depth = 0) {
+    if (node.kind == FromNode::Kind::kBlock) {
+      for (Expr& fact : facts(node.use, depth)) context.push_back(keep(std::move(fact)));
+    }
+    if (node.kind != FromNode::Kind::kJoin) return;
+    if (node.join == JoinKind::kInner) {
+      if (node.on) flatten(*node.on, context);
+      for (const FromNode& child : node.children) gather(child, context, depth);
+    } else if (node.join != JoinKind::kFull) {
+      gather(node.children[node.join == JoinKind::kLeft ? 0 : 1], context, depth);
+    }
+  }
+
+  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context,
+                   const Block* whole = nullptr) {
+    for (const FromNode& node : nodes) gather(node, context);
+    const auto conditions = std::make_shared<const Conditions>(query_, std::move(context));
+    for (const FromNode& node : nodes) visit(node, conditions);
+    if (whole != nullptr) visit_sublinks_of(*whole, conditions->conjuncts());
+  }
+
+  void visit(const FromNode& node, const ConditionsPtr& conditions) {
+    const Conjuncts& context = conditions->conjuncts();
+    switch (node.kind) {
+      case FromNode::Kind::kTable:
+        places_.push_back({node.use, conditions});
+        return;
+      case FromNode::Kind::kBlock:
+        return visit_use(node.use, context);
+      case FromNode::Kind::kOther:
+        for (const Expr& expr : node.exprs) visit_sublinks(expr, context);
+        return;
+      case FromNode::Kind::kJoin:
+        break;
+    }
+    if (node.join == JoinKind::kInner) {
+      for (const FromNode& child : node.children) visit(child, conditions);
+      if (node.on) visit_sublinks(*node.on, context);
+      return;
+    }
+    const FromNode& left = node.children[0];
+    const FromNode& right = node.children[1];
+    if (node.join == JoinKind::kFull) {
+      const Conjuncts either = without({&left, &right}, context);
+      visit_inner({left}, either);
+      visit_inner({right}, either);
+      if (node.on) visit_sublinks(*node.on, either);
+      return;
+    }
+    const FromNode& kept = node.join == JoinKind::kLeft ? left : right;
+    const FromNode& extended = node.join == JoinKind::kLeft ? right : left;
+    visit(kept, conditions);
+    Conjuncts inside = without({&extended}, context);
+    gather(kept, inside);
+    if (node.on) flatten(*node.on, inside);
+    visit_inner({extended}, inside);
+    if (node.on) visit_sublinks(*node.on, without({&extended}, context));
+  }
+
+  static Conjuncts without(const std::vector<const FromNode*>& sides, const Conjuncts& context) {
+    std::set<std::uint32_t> uses;
+    for (const FromNode* side : sides) collect_uses(*side, uses);
+    Conjuncts out;
+    for (const Expr* conjunct : context) {
+      if (!mentions(*conjunct, uses)) out.push_back(conjunct);
+    }
+    return out;
+  }
+
+  // ---------------------------------------------------------------- subqueries in expressions
+
+  void visit_sublinks_of(const Block& block, const Conjuncts& context) {
+    std::set<std::uint32_t> fulfilled;
+    if (block.where) {
+      Conjuncts parts;
+      flatten(*block.where, parts);
+      for (const Expr* part : parts) {
+        if (part->kind == Expr::Kind::kSublink) fulfilled.insert(part->use);
+      }
+    }
+    std::set<std::uint32_t> visited;
+    const auto visit_expr = [&](const Expr& expr) {
+      Conjuncts sublinks;
+      collect_sublinks(expr, sublinks);
+      for (const Expr* sublink : sublinks) {
+        if (visited.insert(sublink->use).second) {
+          visit_sublink(*sublink, context, fulfilled.contains(sublink->use));
+        }
+      }
+    };
+    Block expressions = block;
+    expressions.from.clear();
+    each_block_expr(std::as_const(expressions), visit_expr);
+  }
+
+  void visit_sublinks(const Expr& expr, const Conjuncts& context) {
+    Conjuncts sublinks;
+    collect_sublinks(expr, sublinks);
+    for (const Expr* sublink : sublinks) visit_sublink(*sublink, context, false);
+  }
+
+  // x op ANY (...) is what it is by the rows for which the comparison is not false, or if it must
+  // be true, by those for which it is; x op ALL (...) by those for which it is not true.
+  void visit_sublink(const Expr& sublink, Conjuncts context, bool fulfilled) {
+    if (sublink.link == LinkKind::kAny) {
+      for (const Expr& comparison : sublink.children) {
+        if (fulfilled) {
+          context.push_back(keep(comparison));
+        } else {
+          context.push_back(keep(make_not(make_expr(Expr::Kind::kIsFalse, {comparison}))));
+        }
+      }
+    }
+    if (sublink.link == LinkKind::kAll && sublink.children.size() == 1) {
+      context.push_back(keep(make_not(make_expr(Expr::Kind::kIsTrue, {sublink.children[0]}))));
+    }
+    visit_use(sublink.use, context);
+  }
+
+  const ResolvedQuery& query_;
+  std::deque<Expr>& kept_;
+  std::vector<Place>& places_;
+};
+
+}  // namespace
+
+Places::Places(const ResolvedQuery& query) { Walker(query, kept_, list_).run(); }
+
+}  // namespace pgcache::sql

@@ -2,6 +2,7 @@
 #include "sql/places.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "sql/tree.h"
@@ -56,7 +57,9 @@ class Walker {
   }
 
   static bool can_enter_branches(const Block& block) {
-    return !block.limited && !block.unknown_outputs;
+    return !block.limited && !block.unknown_outputs &&
+           std::all_of(block.outputs.begin(), block.outputs.end(),
+                       [](const Expr& output) { return output.collation.deterministic; });
   }
 
   static bool can_enter(const Block& block, std::uint32_t use, const Expr& conjunct) {
@@ -127,8 +130,10 @@ class Walker {
       bool on_keys = !has_opaque(*part);
       each_expr(*part, [&](const Expr& e) {
         if (e.kind != Expr::Kind::kColumn) return;
-        on_keys = on_keys && std::any_of(block.keys.begin(), block.keys.end(),
-                                         [&](const Expr& key) { return same_expr(key, e); });
+        on_keys =
+            on_keys && std::any_of(block.keys.begin(), block.keys.end(), [&](const Expr& key) {
+              return key.collation.deterministic && same_expr(key, e);
+            });
       });
       if (on_keys) context.push_back(part);
     }
@@ -202,7 +207,8 @@ class Walker {
     }
   }
 
-  void visit_inner(const std::vector<FromNode>& nodes, Conjuncts context,
+  // Conditions outlive the call: the nodes are the query's own.
+  void visit_inner(std::span<const FromNode> nodes, Conjuncts context,
                    const Block* whole = nullptr) {
     for (const FromNode& node : nodes) gather(node, context);
     const auto conditions = std::make_shared<const Conditions>(query_, std::move(context));
@@ -233,8 +239,8 @@ class Walker {
     const FromNode& right = node.children[1];
     if (node.join == JoinKind::kFull) {
       const Conjuncts either = without({&left, &right}, context);
-      visit_inner({left}, either);
-      visit_inner({right}, either);
+      visit_inner({&left, 1}, either);
+      visit_inner({&right, 1}, either);
       if (node.on) visit_sublinks(*node.on, either);
       return;
     }
@@ -244,7 +250,7 @@ class Walker {
     Conjuncts inside = without({&extended}, context);
     gather(kept, inside);
     if (node.on) flatten(*node.on, inside);
-    visit_inner({extended}, inside);
+    visit_inner({&extended, 1}, inside);
     if (node.on) visit_sublinks(*node.on, without({&extended}, context));
   }
 

@@ -233,7 +233,8 @@ class Deriver {
         binding.operands = p.in_operands;
         break;
       case Predicate::Kind::kAnyOf:
-        if (p.all || p.op != CompareOp::kEq || p.children[0].kind != Predicate::Kind::kColumn) {
+        if (p.all || p.op != CompareOp::kEq || p.children.size() > 1 ||
+            p.children[0].kind != Predicate::Kind::kColumn) {
           return false;
         }
         binding.column = p.children[0].column;

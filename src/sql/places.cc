@@ -58,7 +58,9 @@ class Walker {
   }
 
   static bool can_enter_branches(const Block& block) {
-    return !block.limited && !block.unknown_outputs;
+    return !block.limited && !block.unknown_outputs &&
+           std::all_of(block.outputs.begin(), block.outputs.end(),
+                       [](const Expr& output) { return output.collation.deterministic; });
   }
 
   static bool can_enter(const Block& block, std::uint32_t use, const Expr& conjunct) {
@@ -131,8 +133,10 @@ class Walker {
       bool on_keys = !has_opaque(*part);
       each_expr(*part, [&](const Expr& e) {
         if (e.kind != Expr::Kind::kColumn) return;
-        on_keys = on_keys && std::any_of(block.keys.begin(), block.keys.end(),
-                                         [&](const Expr& key) { return same_expr(key, e); });
+        on_keys =
+            on_keys && std::any_of(block.keys.begin(), block.keys.end(), [&](const Expr& key) {
+              return key.collation.deterministic && same_expr(key, e);
+            });
       });
       if (on_keys) context.push_back(part);
     }

@@ -168,6 +168,14 @@ Predicate PredicateBuilder::operand(const Expr& expr) {
   return p;
 }
 
+// The comparison may have come from a column of another collation.
+namespace {
+ColumnRef ordered_as(const Expr& comparison, ColumnRef column) {
+  column.ordered = column.ordered && comparison.ordered;
+  return column;
+}
+}  // namespace
+
 Predicate PredicateBuilder::compare(const Expr& expr, std::uint32_t use) {
   const Expr& left = expr.children[0];
   const Expr& right = expr.children[1];
@@ -176,14 +184,14 @@ Predicate PredicateBuilder::compare(const Expr& expr, std::uint32_t use) {
   p.op = expr.op;
   if (own(left) && own(right)) {
     p.kind = Kind::kCompareColumns;
-    p.column = column_ref(left);
-    p.other_column = column_ref(right);
+    p.column = ordered_as(expr, column_ref(left));
+    p.other_column = ordered_as(expr, column_ref(right));
     return p;
   }
   if (own(left) && right.kind == Expr::Kind::kOperand) {
     if (!is_usable(right.operand)) return p;
     p.kind = Kind::kCompare;
-    p.column = column_ref(left);
+    p.column = ordered_as(expr, column_ref(left));
     p.operand = operand_index(right.operand);
     return p;
   }

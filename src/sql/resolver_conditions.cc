@@ -150,11 +150,13 @@ Expr Resolver::resolve_sameness(const PgQuery__AExpr& expr, const Expr& left, co
   }
   if (null_if) {
     const bool flipped = equal.children[0].kind != left.kind || !same_expr(equal.children[0], left);
-    if (flipped || left.type == pg::type::kUnknown) {
+    // The left side as the operator takes it, which may have made it a numeric or a float8.
+    const bool widened = left.type == pg::type::kFloat4 && right.type != left.type;
+    if (flipped || widened || left.type == pg::type::kUnknown) {
       return make_opaque(pg::Oid::kInvalid, {std::move(equal)});
     }
     equal.kind = Expr::Kind::kNullIf;
-    equal.type = left.type;
+    equal.type = right.type == pg::type::kNumeric ? right.type : left.type;
     equal.collation = left.collation;
     return equal;
   }

@@ -134,7 +134,9 @@ Expr Resolver::collate(Expr value, const PgQuery__CollateClause& clause) const {
   const pg::Oid c = name.name == "C"       ? pg::Oid{950}
                     : name.name == "POSIX" ? pg::Oid{951}
                                            : pg::Oid::kInvalid;
-  if (!builtin || c == pg::Oid::kInvalid || !is_value(value)) {
+  // What is computed is computed by the collation that it had.
+  const bool plain = value.kind == Expr::Kind::kColumn || value.kind == Expr::Kind::kOperand;
+  if (!builtin || c == pg::Oid::kInvalid || !plain) {
     return make_opaque(type, {std::move(value)});
   }
   value.collation = {c, true, catalog_.encoding() == "UTF8", true};

@@ -81,6 +81,51 @@ TEST(Soundness, ShownKeysBesideWindows) {
   EXPECT_FALSE(shows("SELECT id, generate_series(1, id), count(*) OVER () FROM users"));
 }
 
+// NULLIF gives what the operator takes.
+TEST(Soundness, TypeOfNullIf) {
+  check({
+      {"SELECT id FROM users WHERE nullif(id, 1) / 2 = 1",
+       "users WHERE int4div(nullif(id, ?1), ?2) = ?3 [id]"},
+      {"SELECT id FROM users WHERE nullif(id, 1.5) / 2 = 1",
+       "users WHERE numeric_div(nullif(id, ?1), ?2) = ?3 [id]"},
+  });
+}
+
+// Bytes are in the order of the collation that compares, not of the column that is looked at.
+TEST(Soundness, Collations) {
+  check({
+      {"SELECT b.id FROM users a JOIN users b ON a.name = b.tag WHERE b.tag > 'm'",
+       "users WHERE name > ?1 [name]; users RANGE tag > ?1 [id tag]"},
+      {"SELECT b.id FROM users a JOIN users b ON a.name = b.tag WHERE a.name > 'm'",
+       "users WHERE name > ?1 [name]; users WHERE tag > ?1 [id tag]"},
+      {"SELECT id FROM users WHERE lower(name COLLATE \"C\") = 'm'",
+       "users WHERE lower(name) = ?1 [id name]"},
+      {"SELECT id FROM users WHERE lower(name) COLLATE \"C\" = 'm'", "users [id name]"},
+      {"SELECT id FROM users WHERE nick COLLATE \"C\" = 'm'", "users KEY nick = ?1 [id nick]"},
+      {"SELECT * FROM (SELECT nick, count(*) FROM users GROUP BY nick) s"
+       " WHERE nick COLLATE \"C\" = 'm'",
+       "users [nick]"},
+      {"SELECT * FROM (SELECT DISTINCT nick FROM users) s WHERE nick COLLATE \"C\" = 'm'",
+       "users [nick]"},
+      {"SELECT * FROM (SELECT nick FROM users UNION SELECT nick FROM users) s"
+       " WHERE nick COLLATE \"C\" = 'm'",
+       "users [nick]; users [nick]"},
+      {"SELECT count(*) FROM users GROUP BY nick HAVING nick COLLATE \"C\" = 'm'", "users [nick]"},
+      {"SELECT count(*) FROM users GROUP BY tag HAVING tag COLLATE \"C\" = 'm'",
+       "users KEY tag = ?1 [tag]"},
+  });
+}
+
+// An array that is a column of the row binds nothing.
+TEST(Soundness, ArraysOfColumns) {
+  check({
+      {"SELECT id FROM users WHERE name = ANY (tags)",
+       "users WHERE name = ANY (tags) [id name tags]"},
+      {"SELECT id FROM users WHERE name = ANY ($1)",
+       "users KEY name = ANY ($1) IF NOT ((NULL = ANY ($1)) IS FALSE) [id name]"},
+  });
+}
+
 // A child of `column`, the key of its parent.
 std::string dependencies_of_child(pg::Oid column, const char* text) {
   pg::Catalog catalog = make_shop_draft();

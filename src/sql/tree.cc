@@ -264,9 +264,12 @@ bool passes_conditions(const Block& block, std::uint32_t column) {
   const Expr& output = block.outputs[column];
   if (block.limited || block.grouping_sets || !is_value(output) || has_opaque(output)) return false;
   const auto is_one_of = [&](const std::vector<Expr>& list) {
-    return std::any_of(list.begin(), list.end(),
-                       [&](const Expr& expr) { return same_expr(expr, output); });
+    return std::any_of(list.begin(), list.end(), [&](const Expr& expr) {
+      return expr.collation.deterministic && same_expr(expr, output);
+    });
   };
+  // Of texts that are equal and not the same, one stands for the others.
+  if (block.distinct && !output.collation.deterministic) return false;
   if (block.grouped && !is_one_of(block.keys)) return false;
   if (!block.distinct_on.empty() && !is_one_of(block.distinct_on)) return false;
   return std::all_of(block.partitions.begin(), block.partitions.end(), is_one_of);

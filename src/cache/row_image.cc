@@ -20,7 +20,7 @@ sql::Operand parse(const cdc::Cell& cell, const sql::ColumnRef& column) {
     case cdc::CellKind::kNull:
       return {State::kNull, std::nullopt};
     case cdc::CellKind::kText:
-      value = column.value_type ? pg::parse_text(*column.value_type, cell.bytes)
+      value = column.value_type ? pg::parse_server_text(*column.value_type, cell.bytes)
                                 : pg::parse_text(column.type, cell.bytes);
       break;
     case cdc::CellKind::kBinary:

@@ -276,9 +276,14 @@ std::optional<Value> parse_text(Oid type, std::string_view text) {
 std::optional<Value> parse_text(const ValueType& type, std::string_view text) {
   if (type.family == ValueFamily::kEnum) return value_of(type.family, enum_label(type, text));
   if (type.family == ValueFamily::kArray) {
-    return value_of(type.family, array_from_text(type, text));
+    return value_of(type.family, array_from_text(type, text, false));
   }
   return value_of(type.family, bytes_from_text(type.family, type.oid, text));
+}
+
+std::optional<Value> parse_server_text(const ValueType& type, std::string_view text) {
+  if (type.family != ValueFamily::kArray) return parse_text(type, text);
+  return value_of(type.family, array_from_text(type, text, true));
 }
 
 std::optional<Value> parse_binary(Oid type, std::string_view bytes) {

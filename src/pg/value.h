@@ -116,6 +116,9 @@ std::optional<std::strong_ordering> compare(const Value& a, const Value& b);
 std::optional<Value> parse_text(Oid type, std::string_view text);
 
 std::optional<Value> parse_text(const ValueType& type, std::string_view text);
+// The same of what the server's output function wrote: in an array an unquoted NULL is NULL, which
+// a session with array_nulls off would read otherwise.
+std::optional<Value> parse_server_text(const ValueType& type, std::string_view text);
 
 // The binary form of the wire protocol (the type's send function).
 std::optional<Value> parse_binary(Oid type, std::string_view bytes);

@@ -78,8 +78,8 @@ bool null_may_be_text(const ValueType& element, std::string_view null) {
 // if any lower bound is not 1, all bounds: [2:3][1:1]={{1},{2}}.
 class TextReader {
  public:
-  TextReader(const ValueType& element, std::string_view text)
-      : builder_(element), text_(trim_spaces(text)) {}
+  TextReader(const ValueType& element, std::string_view text, bool by_server)
+      : builder_(element), text_(trim_spaces(text)), by_server_(by_server) {}
 
   CanonicalBytes read() {
     std::vector<Dimension> bounds;
@@ -184,7 +184,7 @@ class TextReader {
     if (!equals_ignoring_case(text, "null")) {
       return builder_.add(parse_text(builder_.element(), text));
     }
-    if (null_may_be_text(builder_.element(), text)) return false;
+    if (!by_server_ && null_may_be_text(builder_.element(), text)) return false;
     builder_.add_null();
     return true;
   }
@@ -206,6 +206,7 @@ class TextReader {
 
   Builder builder_;
   std::string_view text_;
+  bool by_server_;  // which quotes a text NULL, whatever array_nulls is
   std::size_t at_ = 0;
   std::optional<std::size_t> depth_of_elements_;
   std::vector<Dimension> dimensions_;
@@ -244,9 +245,9 @@ std::optional<std::size_t> element_count(const std::vector<Dimension>& dimension
 
 }  // namespace
 
-CanonicalBytes array_from_text(const ValueType& type, std::string_view text) {
+CanonicalBytes array_from_text(const ValueType& type, std::string_view text, bool by_server) {
   if (type.element == nullptr) return std::nullopt;
-  return TextReader(*type.element, text).read();
+  return TextReader(*type.element, text, by_server).read();
 }
 
 CanonicalBytes array_from_binary(const ValueType& type, std::string_view bytes) {

@@ -85,7 +85,7 @@ CanonicalBytes jsonb_from_text(std::string_view text);
 CanonicalBytes jsonb_from_binary(std::string_view bytes);
 
 // value_array.cc.
-CanonicalBytes array_from_text(const ValueType& type, std::string_view text);
+CanonicalBytes array_from_text(const ValueType& type, std::string_view text, bool by_server);
 CanonicalBytes array_from_binary(const ValueType& type, std::string_view bytes);
 
 }  // namespace pgcache::pg

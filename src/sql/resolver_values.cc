@@ -34,8 +34,10 @@ int width(Oid type) {
 std::optional<Expr> Resolver::read_as(Expr operand, Oid type) const {
   const pg::ValueTypePtr values = pg::value_type_of(catalog_, type);
   if (!values) return std::nullopt;
-  // The canonical text is the same; and comparisons know text only.
-  const Oid base = values->oid == pg::type::kVarchar ? pg::type::kText : values->oid;
+  // The canonical value is the same; and comparisons know text and inet only.
+  const Oid base = values->oid == pg::type::kVarchar ? pg::type::kText
+                   : values->oid == pg::type::kCidr  ? pg::type::kInet
+                                                     : values->oid;
   operand.type = base;
   operand.operand.type = base;
   operand.operand.value_type = pg::family_of(base) ? nullptr : values;

@@ -18,9 +18,9 @@
 #include "origin/catalog_loader.h"
 #include "origin/link.h"
 #include "sql/analysis_support.h"
-#include "sql/soundness_check.h"
-#include "sql/soundness_generator.h"
-#include "sql/soundness_schema.h"
+#include "sql/soundness_check_test_support.h"
+#include "sql/soundness_generator_test_support.h"
+#include "sql/soundness_schema_test_support.h"
 #include "support/cluster.h"
 #include "support/pq.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "sql/soundness_schema.h"
+#include "sql/soundness_schema_test_support.h"
 #include "sql/test_catalog.h"
 
 namespace pgcache::sql::testing {

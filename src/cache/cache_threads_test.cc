@@ -116,7 +116,7 @@ class ThreadsTest : public ::testing::Test {
       const int id = static_cast<int>(random() % kKeys);
       const std::uint64_t xid = database_.begin();
       TransactionBuilder t(static_cast<std::uint32_t>(xid), 6000 + static_cast<std::uint64_t>(i));
-      t.update(users_, {std::to_string(id), "a", "1", "n"});
+      t.update(users_, {std::to_string(id), "a", std::to_string(i), "n"});
       const TransactionPtr transaction = t.build();
       if (random() % 2 == 0) {
         database_.become_visible(id);

@@ -94,6 +94,8 @@ Visibility visibility(const sql::Dependency& dependency, const ChangeImages& cha
   for (const std::string& column : dependency.columns_read) ask(column);
   if (dependency.reads_all_columns) {
     for (const cdc::StreamColumn& column : change.change().relation->columns) ask(column.name);
+    // That nothing changes at all is not to be expected.
+    may_all_be_kept = false;
   }
   // These are read columns too; asking again makes sure.
   for (const sql::EqualityBinding& equality : dependency.equalities) ask(equality.column.name);

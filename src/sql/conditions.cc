@@ -9,7 +9,8 @@ using Kind = Expr::Kind;
 
 namespace {
 
-constexpr std::size_t kListMax = 64;  // members of a list that are looked at one by one
+constexpr std::size_t kGuardedMax = 300;  // conditions that are compared with each other
+constexpr std::size_t kListMax = 64;      // members of a list that are looked at one by one
 
 bool is_column(const Expr& expr) { return expr.kind == Kind::kColumn; }
 bool is_operand(const Expr& expr) { return expr.kind == Kind::kOperand; }
@@ -265,6 +266,7 @@ std::vector<Expr> Conditions::checks() const {
 
 std::vector<Expr> Conditions::guards_of(const Conjuncts& conjuncts) const {
   std::vector<Expr> out;
+  if (conjuncts.size() > kGuardedMax) return out;
   for (const Expr* conjunct : conjuncts) {
     Expr guard = with_operands(*conjunct);
     if (has_columns(guard) || has_opaque(guard)) continue;

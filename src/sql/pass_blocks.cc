@@ -11,6 +11,8 @@ namespace pgcache::sql {
 namespace {
 
 constexpr std::size_t kUsesMax = 400;
+constexpr std::size_t kOutputMax = 100;     // expressions in one output that is put elsewhere
+constexpr std::size_t kCopiesMax = 20'000;  // in all of its copies
 
 // ---------------------------------------------------------------- separating
 
@@ -199,7 +201,16 @@ class Merger {
     changed_ = true;
     std::set<std::uint32_t> own;
     for (const FromNode& item : inner.from) collect_uses(item, own);
-    const std::vector<Expr> outputs = std::move(inner.outputs);
+    std::vector<Expr> outputs = std::move(inner.outputs);
+    // What stands in several places grows with each level.
+    for (std::uint32_t i = 0; i < outputs.size(); ++i) {
+      const std::size_t size = size_of(outputs[i]);
+      if (size == 1 ||
+          (size < kOutputMax && size * count_mentions(block, from, {node.use, i}) < kCopiesMax)) {
+        continue;
+      }
+      outputs[i] = summary_of(outputs[i]);
+    }
     const auto replace = [&](const Expr& column) {
       const Expr& output = outputs[column.column];
       // Above the outer join the column is NULL where its row is missing.
@@ -214,6 +225,18 @@ class Merger {
     replace_below(block, use, replace);
     Block& outer = query_.blocks[block];
     for (Expr& expr : others) outer.others.push_back(std::move(expr));
+  }
+
+  std::size_t count_mentions(std::uint32_t block, std::vector<FromNode>& from, ColumnKey key) {
+    std::size_t count = 0;
+    const auto visit = [&](Expr& expr) {
+      each_expr(expr, [&](const Expr& part) {
+        count += part.kind == Expr::Kind::kColumn && key_of(part) == key ? 1 : 0;
+      });
+    };
+    for (FromNode& node : from) each_node_expr(node, visit);
+    each_block_below(query_, block, [&](Block& b) { each_block_expr(b, visit); });
+    return count;
   }
 
   void replace_in(FromNode& node, std::uint32_t use,

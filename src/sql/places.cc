@@ -13,6 +13,7 @@ namespace {
 using ConditionsPtr = std::shared_ptr<const Conditions>;
 
 constexpr int kFactsDepthMax = 8;
+constexpr std::size_t kConditionMax = 5'000;  // expressions that are put into one condition
 
 class Walker {
  public:
@@ -64,12 +65,14 @@ class Walker {
 
   static bool can_enter(const Block& block, std::uint32_t use, const Expr& conjunct) {
     bool all = !has_opaque(conjunct);
+    std::size_t size = 0;
     each_expr(conjunct, [&](const Expr& part) {
       if (part.kind == Expr::Kind::kColumn && part.use == use) {
         all = all && passes_conditions(block, part.column);
+        if (all) size += size_of(block.outputs[part.column]);
       }
     });
-    return all && !block.unknown_outputs;
+    return all && !block.unknown_outputs && size < kConditionMax;
   }
 
   const Expr* keep(Expr expr) { return &kept_.emplace_back(std::move(expr)); }
@@ -207,7 +210,7 @@ class Walker {
     }
   }
 
-  // Conditions outlive the call: the nodes are the query's own.
+  // The conditions point into the nodes, which are the query's own.
   void visit_inner(std::span<const FromNode> nodes, Conjuncts context,
                    const Block* whole = nullptr) {
     for (const FromNode& node : nodes) gather(node, context);

@@ -6,7 +6,9 @@
 //   resolver_select.cc     SELECT, VALUES, set operations, WITH, the clauses
 //   resolver_from.cc       FROM items, joins, views, relation rules
 //   resolver_names.cc      columns, types, the notes on literals and parameters
+//   resolver_constraints.cc  CHECK constraints and partition bounds
 //   resolver_expr.cc       expressions
+//   resolver_conditions.cc  connectives, tests, IN, BETWEEN and the like
 //   resolver_operators.cc  operators, and which comparisons are the built-in ones
 //   resolver_values.cc     values that can be computed here: coercions, calls, collations
 //   resolver_functions.cc  functions and casts

@@ -13,8 +13,6 @@ using pg::Oid;
 
 constexpr int kViewDepthMax = 16;
 constexpr std::size_t kUsesMax = 200;
-constexpr std::size_t kConstraintsMax = 20;  // CHECK constraints of one table
-constexpr std::size_t kPartitionsMax = 200;
 
 std::string_view alias_name(const PgQuery__Alias* alias) {
   return alias == nullptr ? std::string_view() : std::string_view(alias->aliasname);
@@ -227,79 +225,6 @@ Resolver::FromResult Resolver::resolve_table(const PgQuery__RangeVar& var,
   item.has_system_columns = true;
   result.scope.has_system_columns = true;
   return result;
-}
-
-// CHECK constraints and the bounds of partitions, from the catalog. What is not understood is left
-// out: it only ever narrows.
-void Resolver::resolve_constraints(std::uint32_t use) {
-  const pg::Relation& relation = *query_.uses[use].relation;
-  if (failed()) return;
-  const auto add = [&](const std::string& text, std::vector<Expr>& list) {
-    if (std::optional<Expr> condition = resolve_constraint(text, use)) {
-      list.push_back(*std::move(condition));
-    }
-  };
-  std::vector<Expr> checks;
-  for (std::size_t i = 0; i < relation.checks.size() && i < kConstraintsMax; ++i) {
-    add(relation.checks[i], checks);
-  }
-  if (!relation.partition_constraint.empty()) add(relation.partition_constraint, checks);
-  query_.uses[use].checks = std::move(checks);
-  if (!query_.uses[use].inherit || relation.kind != 'p') return;
-  std::size_t resolved = 0;
-  for (const Oid oid : relation.descendants) {
-    const pg::Relation* const child = catalog_.find_relation(oid);
-    if (child == nullptr || child->partition_constraint.empty()) continue;
-    if (++resolved > kPartitionsMax) break;
-    std::vector<Expr> bounds;
-    add(child->partition_constraint, bounds);
-    if (!bounds.empty()) query_.uses[use].member_bounds.emplace_back(oid, std::move(bounds[0]));
-  }
-}
-
-std::optional<Expr> Resolver::resolve_constraint(const std::string& text, std::uint32_t use) {
-  const std::string select = "SELECT " + text;
-  const auto parsed = ParseTree::parse(select, select);
-  const ParseTree* const tree = std::get_if<ParseTree>(&parsed);
-  const Node* const statement =
-      tree != nullptr && tree->statement_count() == 1 ? tree->statement(0) : nullptr;
-  if (statement == nullptr || statement->node_case != PG_QUERY__NODE__NODE_SELECT_STMT ||
-      statement->select_stmt->n_target_list != 1) {
-    return std::nullopt;
-  }
-  const Node* const target = statement->select_stmt->target_list[0];
-  if (target->node_case != PG_QUERY__NODE__NODE_RES_TARGET) return std::nullopt;
-  FromScope columns;
-  const pg::Relation& relation = *query_.uses[use].relation;
-  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
-    const pg::Column& c = relation.columns[i];
-    ScopeColumn& column = columns.columns.emplace_back(ScopeColumn{c.name, {}});
-    column.expr.kind = Expr::Kind::kColumn;
-    column.expr.type = c.type;
-    column.expr.use = use;
-    column.expr.column = static_cast<std::uint32_t>(i);
-    column.expr.collation = {c.collation, c.collation_deterministic, orders_bytes(catalog_, c),
-                             c.ascii_case};
-  }
-  Source source;
-  source.text = select;
-  source.search_path = {kPgCatalog};
-  source.in_view = true;
-  std::swap(source_, source);
-  const bool user_types = user_types_;
-  const std::size_t notes = notes_.size();
-  const std::size_t uses = query_.uses.size();
-  const Scope scope{&columns, nullptr, nullptr};
-  Expr condition = as_condition(resolve_expr(target->res_target->val, scope));
-  std::swap(source_, source);
-  // It is no part of the statement: what cannot be understood, or says something about it, goes.
-  const bool understood = !failed() && query_.uses.size() == uses;
-  failure_.reset();
-  user_types_ = user_types;
-  notes_.resize(notes);
-  if (!understood) return std::nullopt;
-  each_expr(condition, [](Expr& part) { part.note = -1; });
-  return condition;
 }
 
 // The definition was written out under an empty search path: what has no schema is in pg_catalog.

@@ -275,6 +275,24 @@ bool passes_conditions(const Block& block, std::uint32_t column) {
   return std::all_of(block.partitions.begin(), block.partitions.end(), is_one_of);
 }
 
+std::size_t size_of(const Expr& expr) {
+  std::size_t size = 1;
+  for (const Expr& child : expr.children) size += size_of(child);
+  return size;
+}
+
+Expr summary_of(const Expr& expr) {
+  std::set<ColumnKey> columns;
+  std::set<std::uint32_t> sublinks;
+  std::vector<Expr> parts;
+  each_expr(expr, [&](const Expr& part) {
+    const bool column = part.kind == Kind::kColumn && columns.insert(key_of(part)).second;
+    const bool sublink = part.kind == Kind::kSublink && sublinks.insert(part.use).second;
+    if (column || sublink) parts.push_back(part);
+  });
+  return make_opaque(expr.type, std::move(parts));
+}
+
 void substitute(Expr& expr, std::uint32_t use,
                 const std::function<Expr(const Expr& column)>& replace) {
   if (expr.kind == Kind::kColumn) {

@@ -66,6 +66,10 @@ bool is_one_table(const TableUse& use);
 // from, whatever it computes of them afterwards. Not for set operations.
 bool passes_conditions(const Block& block, std::uint32_t column);
 
+std::size_t size_of(const Expr& expr);  // in expressions
+// The same as far as it is read: an opaque expression of its columns and subqueries.
+Expr summary_of(const Expr& expr);
+
 // Replaces columns of `use` by what `replace` gives for their number.
 void substitute(Expr& expr, std::uint32_t use,
                 const std::function<Expr(const Expr& column)>& replace);

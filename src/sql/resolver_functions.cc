@@ -297,10 +297,7 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
     return {};
   }
   const bool relabelled = is_text(base_type(catalog_, expr.type)) && is_text(target);
-  if (plain && (expr.type == target || relabelled)) {
-    expr.type = target;
-    return expr;
-  }
+  if (plain && (expr.type == target || relabelled)) return relabel(std::move(expr), target);
   const bool exact = is_integer(expr.type) ? is_integer(target) || target == pg::type::kNumeric
                                            : expr.type == target;
   if (readable && exact && is_integer(expr.operand.type)) {

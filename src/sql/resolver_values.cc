@@ -58,15 +58,13 @@ std::optional<Expr> Resolver::coerce(Expr value, Oid type) const {
   if (from == type || (is_text(from) && is_text(type))) return value;
   // One line of numbers; and a wider integer has no other value.
   if (is_number(from) && is_number(type) && width(from) <= width(type)) {
-    value.type = type;
-    return value;
+    return relabel(std::move(value), type);
   }
   if (is_number(from) && type == pg::type::kFloat8 && value.kind == Expr::Kind::kOperand) {
     return read_as(std::move(value), type);
   }
   if (from == pg::type::kFloat4 && type == pg::type::kFloat8) {
-    value.type = type;
-    return value;
+    return relabel(std::move(value), type);
   }
   const pg::Cast* const cast = catalog_.find_cast(from, type);
   if (cast == nullptr || cast->context != 'i' || !pg::can_cast(from, type)) return std::nullopt;

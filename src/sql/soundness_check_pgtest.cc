@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "sql/soundness_check.h"
+#include "sql/soundness_check_test_support.h"
 
 namespace pgcache::sql::testing {
 
@@ -104,11 +104,64 @@ bool is_shown(const Dependency& d, const TextRow& row, const pg::Catalog& catalo
   });
 }
 
-bool touches(const Dependency& d, const Change& change) {
-  if (!change.before || !change.after || d.reads_all_columns) return true;
-  return std::any_of(d.columns_read.begin(), d.columns_read.end(), [&](const std::string& name) {
-    return change.before->cells.at(name) != change.after->cells.at(name);
+// ---------------------------------------------------------------- what an UPDATE keeps
+
+bool is_equal(const Operand& column, const Operand& operand) {
+  return column.known() && operand.known() && *column.value == *operand.value;
+}
+
+bool certainly_meets(const CacheableQuery& query, const EqualityBinding& binding,
+                     const TextRow& row, const std::vector<Operand>& operands) {
+  const Operand column = row.column(binding.column);
+  if (binding.or_null && column.state == State::kNull) return true;
+  if (!binding.array) {
+    return std::any_of(binding.operands.begin(), binding.operands.end(),
+                       [&](OperandIndex i) { return is_equal(column, operands[i]); });
+  }
+  const OperandIndex array = binding.operands.front();
+  const pg::ValueTypePtr& type = query.operands[array].value_type;
+  if (!operands[array].known() || !type) return false;
+  const auto elements = pg::array_elements(*type, *operands[array].value);
+  return elements && std::any_of(elements->begin(), elements->end(),
+                                 [&](const Operand& element) { return is_equal(column, element); });
+}
+
+bool certainly_lies_in(const RangeBinding& range, const TextRow& row,
+                       const std::vector<Operand>& operands) {
+  const Operand column = row.column(range.column);
+  const auto comparable = [&](const std::optional<OperandIndex>& bound) {
+    return !bound || (column.known() && operands[*bound].known() &&
+                      pg::compare(*column.value, *operands[*bound].value));
+  };
+  return comparable(range.lower) && comparable(range.upper) && lies_in(range, row, operands);
+}
+
+bool certainly_fulfils(const CacheableQuery& query, const Dependency& d, const TextRow& row,
+                       const std::vector<Operand>& operands) {
+  const bool bound =
+      std::all_of(d.equalities.begin(), d.equalities.end(), [&](const EqualityBinding& binding) {
+        return certainly_meets(query, binding, row, operands);
+      });
+  return bound && (!d.range || certainly_lies_in(*d.range, row, operands)) &&
+         evaluate(d.residual, row, operands) == Truth::kTrue;
+}
+
+bool agree(const Change& change, const std::vector<std::string>& columns) {
+  return std::all_of(columns.begin(), columns.end(), [&](const std::string& name) {
+    return change.before->cells.at(name) == change.after->cells.at(name);
   });
+}
+
+bool keeps_result(const CacheableQuery& query, const Dependency& d, const Change& change,
+                  const std::vector<Operand>& operands) {
+  return change.before && change.after && d.columns_shown && agree(change, *d.columns_shown) &&
+         certainly_fulfils(query, d, *change.before, operands) &&
+         certainly_fulfils(query, d, *change.after, operands);
+}
+
+bool touches(const Dependency& d, const Change& change) {
+  if (!change.before || !change.after) return !d.is_parent;
+  return d.reads_all_columns || !agree(change, d.columns_read);
 }
 
 bool member_matters(const Dependency& d, pg::Oid member, const std::vector<Operand>& operands) {
@@ -128,7 +181,8 @@ bool is_announced(const CacheableQuery& query, const Change& change,
                      [&](const Dependency& d) {
                        if (!member_matters(d, change.relation, operands)) return false;
                        if (change.truncate) return true;
-                       if (!touches(d, change)) return false;
+                       if (!touches(d, change) || keeps_result(query, d, change, operands))
+                         return false;
                        if (change.after && row_matters(query, d, *change.after, operands))
                          return true;
                        if (!change.before || !row_matters(query, d, *change.before, operands))

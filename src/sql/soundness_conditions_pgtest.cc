@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conditions and values of random queries.
-#include "sql/soundness_generator.h"
+#include "sql/soundness_generator_test_support.h"
 
 namespace pgcache::sql::testing {
 
@@ -74,7 +74,8 @@ std::string QueryGenerator::value(const Columns& columns, ValueClass type) {
     case 3:
       if (type == ValueClass::kNumber) {
         return pick<std::string>({"(" + c + " + 1)", "abs(" + c + ")", "(- " + c + ")",
-                                  "(" + c + " * 2)", c + "::numeric(4,1)"});
+                                  "(" + c + " * 2)", c + "::numeric(4,1)", c + "::int",
+                                  c + "::bigint", "coalesce(" + c + "::int, " + c + ")"});
       }
       if (type == ValueClass::kText) {
         return pick<std::string>({"lower(" + c + ")", "upper(" + c + ")", "(" + c + " || 'b')",

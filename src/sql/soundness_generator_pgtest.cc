@@ -2,7 +2,7 @@
 // FROM items of random queries.
 #include <algorithm>
 
-#include "sql/soundness_generator.h"
+#include "sql/soundness_generator_test_support.h"
 
 namespace pgcache::sql::testing {
 

@@ -18,9 +18,9 @@
 #include "origin/catalog_loader.h"
 #include "origin/link.h"
 #include "sql/analysis_support.h"
-#include "sql/soundness_check.h"
-#include "sql/soundness_generator.h"
-#include "sql/soundness_schema.h"
+#include "sql/soundness_check_test_support.h"
+#include "sql/soundness_generator_test_support.h"
+#include "sql/soundness_schema_test_support.h"
 #include "support/cluster.h"
 #include "support/pq.h"
 
@@ -50,7 +50,8 @@ class Soundness : public ::testing::Test {
  protected:
   Soundness() : sql_(cluster_.dsn()), values_(random_) {
     sql_.must(soundness_schema());
-    sql_.must("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = '5s'");
+    sql_.must(
+        "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = '1s'; SET jit = off");
     catalog_ = load(cluster_.dsn());
     tables_ = tables_of(*catalog_);
     for (const Table& table : tables_) {
@@ -299,7 +300,7 @@ std::vector<GeneratedQuery> queries_of_file(const char* path) {
 
 TEST_F(Soundness, EveryChangeOfAResultIsAnnounced) {
   const char* const path = std::getenv("PGCACHE_SOUNDNESS_FILE");
-  const int queries = from_environment("PGCACHE_SOUNDNESS_QUERIES", path == nullptr ? 250 : 60);
+  const int queries = from_environment("PGCACHE_SOUNDNESS_QUERIES", path == nullptr ? 600 : 60);
   random_.seed(static_cast<unsigned>(from_environment("PGCACHE_SOUNDNESS_SEED", 1)));
   if (path != nullptr) {
     for (const GeneratedQuery& query : queries_of_file(path)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "sql/soundness_schema.h"
+#include "sql/soundness_schema_test_support.h"
 #include "sql/test_catalog.h"
 
 namespace pgcache::sql::testing {
@@ -51,6 +51,9 @@ const char* soundness_schema() {
          "  SELECT id, name FROM animals WHERE legs > 0;"
          "CREATE VIEW either AS SELECT id, name FROM teams UNION SELECT k, v FROM parts;"
          "CREATE VIEW statuses AS SELECT DISTINCT status, paid FROM orders;"
+         "CREATE VIEW cut AS SELECT id, (email::varchar(1))::text AS first, name::char(1) AS "
+         "second,"
+         "  team_id::numeric(3, 1) / 2 AS half FROM users;"
          "CREATE VIEW totals AS SELECT u.id, u.name, sum(o.total) AS total, count(o.id) AS n"
          "  FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY u.id, u.name;";
 }

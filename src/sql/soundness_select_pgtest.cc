@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SELECTs of random queries.
-#include "sql/soundness_generator.h"
+#include "sql/soundness_generator_test_support.h"
 
 namespace pgcache::sql::testing {
 

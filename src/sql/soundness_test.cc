@@ -126,6 +126,14 @@ TEST(Soundness, ArraysOfColumns) {
   });
 }
 
+// What a cast gives may be taken as another type; it is still what the cast gave.
+TEST(Soundness, CastsOfCasts) {
+  check({
+      {"SELECT id FROM users WHERE coalesce(score, $1::numeric::int) = id",
+       "users WHERE coalesce(score, cast(cast($1))) = id [id score]"},
+  });
+}
+
 // A child of `column`, the key of its parent.
 std::string dependencies_of_child(pg::Oid column, const char* text) {
   pg::Catalog catalog = make_shop_draft();

@@ -82,6 +82,19 @@ Expr make_not(Expr child) {
   return make_expr(Kind::kNot, std::move(children));
 }
 
+Expr relabel(Expr value, pg::Oid type) {
+  if (value.kind != Kind::kCast || value.type == type) {
+    value.type = type;
+    return value;
+  }
+  Expr out;
+  out.kind = Kind::kCast;
+  out.type = type;
+  out.collation = value.collation;
+  out.children.push_back(std::move(value));
+  return out;
+}
+
 Expr make_false() {
   Expr expr;
   expr.kind = Kind::kOperand;

@@ -23,6 +23,8 @@ bool same_expr(const Expr& a, const Expr& b);
 Expr make_opaque(pg::Oid type, std::vector<Expr> children);
 Expr make_expr(Expr::Kind kind, std::vector<Expr> children);  // a truth
 Expr make_not(Expr child);
+// The same value under another type, which has it too. (The type of a cast is what it casts to.)
+Expr relabel(Expr value, pg::Oid type);
 Expr make_false();
 // The conjuncts of a condition, nested ANDs taken apart.
 void flatten(const Expr& expr, std::vector<const Expr*>& out);

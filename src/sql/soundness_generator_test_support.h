@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random queries over the tables of soundness_schema.h. Whatever rows a query may give is
-// determined: LIMIT stands on what is sorted by all that is shown.
+// Random queries over the tables of soundness_schema_test_support.h. Whatever rows a query may give
+// is determined: LIMIT stands on what is sorted by all that is shown.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "sql/soundness_schema.h"
+#include "sql/soundness_schema_test_support.h"
 
 namespace pgcache::sql::testing {
 

@@ -85,7 +85,11 @@ struct FilledCache {
       TransactionBuilder t(static_cast<std::uint32_t>(xid), 5000 + 10 * xid);
       for (std::size_t j = i; j < std::min(ids.size(), i + rows); ++j) {
         if (kind == cdc::ChangeKind::kInsert) t.insert(users, row(ids[j]));
-        if (kind == cdc::ChangeKind::kUpdate) t.update(users, row(ids[j]));
+        if (kind == cdc::ChangeKind::kUpdate) {
+          Row changed = row(ids[j]);
+          changed.back() = "note of " + std::to_string(xid);
+          t.update(users, changed);
+        }
       }
       transactions.push_back(t.build());
     }

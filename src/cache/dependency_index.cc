@@ -27,6 +27,7 @@ constexpr std::uint64_t kTableBytes = 176;
 
 std::vector<sql::ColumnRef> columns_of(const DependencyNode::Binding& binding) {
   std::vector<sql::ColumnRef> columns;
+  columns.reserve(binding.equalities.size());
   for (const sql::EqualityBinding* equality : binding.equalities) {
     columns.push_back(equality->column);
   }

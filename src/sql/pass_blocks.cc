@@ -34,7 +34,8 @@ class Copier {
     for (const std::uint32_t use : uses) {
       if (numbers_.contains(use)) continue;
       numbers_.emplace(use, static_cast<std::uint32_t>(query_.uses.size()));
-      query_.uses.push_back(TableUse(query_.uses[use]));
+      TableUse copy = query_.uses[use];
+      query_.uses.push_back(std::move(copy));
       TableUse& copied = query_.uses.back();
       for (Expr& check : copied.checks) renumber(check);
       for (auto& [member, bounds] : copied.member_bounds) renumber(bounds);

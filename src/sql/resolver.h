@@ -105,7 +105,7 @@ class Resolver {
   void resolve_distinct(const PgQuery__SelectStmt& select, const Scope& scope,
                         const SelectResult& result, Block& block);
   void finish_windows(const PgQuery__SelectStmt& select, const Scope& scope,
-                      std::vector<LevelFacts::Window> windows, Block& block);
+                      const std::vector<LevelFacts::Window>& windows, Block& block);
   std::uint32_t add_block(Block block);
   std::uint32_t add_use_of(std::uint32_t block);
   bool names_output(const Node* node, const SelectResult& result) const;

@@ -116,6 +116,7 @@ Expr Resolver::touch(Expr expr) {
 
 std::vector<Expr> Resolver::touch_all(const ScopeRelation& relation) {
   std::vector<Expr> out;
+  out.reserve(relation.columns.size());
   for (const ScopeColumn& column : relation.columns) out.push_back(touch(column.expr));
   return out;
 }

@@ -262,7 +262,7 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
   for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
     block.others.push_back(resolve_sort(node, scope, &result));
   }
-  finish_windows(select, scope, std::move(facts.windows), block);
+  finish_windows(select, scope, facts.windows, block);
   resolve_limits(select, scope, block);
   if (failed()) return {};
   block.grouped = facts.aggregates || select.n_group_clause > 0 || select.having_clause != nullptr;
@@ -297,7 +297,7 @@ void Resolver::resolve_distinct(const PgQuery__SelectStmt& select, const Scope& 
 
 // The partitions of all window functions, of which some refer to the WINDOW clause.
 void Resolver::finish_windows(const PgQuery__SelectStmt& select, const Scope& scope,
-                              std::vector<LevelFacts::Window> windows, Block& block) {
+                              const std::vector<LevelFacts::Window>& windows, Block& block) {
   std::vector<LevelFacts::Window> named;
   const auto partition_of = [&](const LevelFacts::Window& window) {
     for (const LevelFacts::Window& base : named) {

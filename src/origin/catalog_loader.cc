@@ -14,8 +14,6 @@ namespace {
 
 using pg::Oid;
 
-constexpr Oid kDefaultCollation{100};
-
 // Lasting relations of user schemas: their columns are needed.
 constexpr const char* kUserRelations =
     "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -140,7 +138,7 @@ void take_column(Draft& d, const Reply& r, int i) {
   column.not_null = r.truth(i, 5);
   column.collation = r.oid(i, 6);
   column.collation_deterministic = r.truth(i, 7);
-  if (column.collation == kDefaultCollation) {
+  if (column.collation == pg::collation::kDefault) {
     column.collation_is_c = d.default_collation_is_c;
     column.ascii_case = d.default_ascii_case;
   } else if (column.collation != Oid::kInvalid) {

@@ -21,13 +21,10 @@ namespace {
 
 constexpr std::size_t kNameBytesMax = 63;
 
-bool is_integer(Oid type) {
-  return type == type::kInt2 || type == type::kInt4 || type == type::kInt8;
-}
 bool is_float(Oid type) { return type == type::kFloat4 || type == type::kFloat8; }
-bool is_number(Oid type) { return is_integer(type) || type == type::kNumeric; }
-bool is_text(Oid type) { return type == type::kText || type == type::kVarchar; }
-bool is_string(Oid type) { return is_text(type) || type == type::kBpchar || type == type::kName; }
+bool is_string(Oid type) {
+  return type::is_text(type) || type == type::kBpchar || type == type::kName;
+}
 
 // ------------------------------------------------------------------ to text
 
@@ -64,7 +61,7 @@ std::string time_text(std::int64_t micros) {
 
 // The output function's text, where it depends on the value alone.
 std::optional<std::string> output_of(Oid from, const Value& value) {
-  if (is_integer(from)) {
+  if (type::is_integer(from)) {
     const auto n = integer_of(value);
     return n ? std::optional(std::to_string(*n)) : std::nullopt;
   }
@@ -76,8 +73,8 @@ std::optional<std::string> output_of(Oid from, const Value& value) {
 }
 
 bool has_output(Oid from) {
-  return is_integer(from) || from == type::kOid || from == type::kUuid || from == type::kTime ||
-         from == type::kBool;
+  return type::is_integer(from) || from == type::kOid || from == type::kUuid ||
+         from == type::kTime || from == type::kBool;
 }
 
 // ------------------------------------------------------------------ between strings
@@ -114,7 +111,7 @@ MaybeValue between_strings(Oid from, Oid to, const Value& value, const FunctionC
 
 // The input function reads white space around numbers and booleans, so a char(n)'s lost blanks do
 // not matter to these.
-bool ignores_blanks(Oid to) { return is_number(to) || is_float(to) || to == type::kBool; }
+bool ignores_blanks(Oid to) { return type::is_number(to) || is_float(to) || to == type::kBool; }
 
 bool has_input(Oid from, Oid to) {
   if (!is_string(from) || is_string(to) || !family_of(to)) return false;
@@ -174,7 +171,7 @@ std::string decimal_text(const Number& n) {
 MaybeValue number_to_float(Oid from, Oid to, const Value& value) {
   const auto n = number_of(value);
   if (!n) return {};
-  if (is_integer(from)) {
+  if (type::is_integer(from)) {
     const auto integer = static_cast<std::int64_t>(n->mantissa);
     return to == type::kFloat4 ? float_value(static_cast<float>(integer))
                                : float_value(static_cast<double>(integer));
@@ -201,24 +198,24 @@ MaybeValue float_to_numeric(Oid from, const Value& value) {
 }
 
 bool between_numbers(Oid from, Oid to) {
-  return (is_number(from) || is_float(from)) && (is_number(to) || is_float(to));
+  return (type::is_number(from) || is_float(from)) && (type::is_number(to) || is_float(to));
 }
 
 MaybeValue number_cast(Oid from, Oid to, const Value& value) {
   if (is_float(from)) {
-    if (is_integer(to)) return float_to_integer(to, value);
+    if (type::is_integer(to)) return float_to_integer(to, value);
     if (to == type::kNumeric) return float_to_numeric(from, value);
     return to == type::kFloat4 ? narrowed(float_of(value)) : MaybeValue::of(value);
   }
   if (is_float(to)) return number_to_float(from, to, value);
-  return is_integer(to) ? number_to_integer(to, value) : MaybeValue::of(value);
+  return type::is_integer(to) ? number_to_integer(to, value) : MaybeValue::of(value);
 }
 
 // ------------------------------------------------------------------ oid, bool, times
 
 bool is_oid_cast(Oid from, Oid to) {
   return (from == type::kOid && (to == type::kInt4 || to == type::kInt8)) ||
-         (to == type::kOid && is_integer(from));
+         (to == type::kOid && type::is_integer(from));
 }
 
 // int4 and oid are each other's bits; an int2 is widened first.

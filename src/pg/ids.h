@@ -23,7 +23,17 @@ inline constexpr Oid kBool{16}, kBytea{17}, kChar{18}, kName{19}, kInt8{20}, kIn
     kMoney{790}, kBpchar{1042}, kVarchar{1043}, kDate{1082}, kTime{1083}, kTimestamp{1114},
     kTimestamptz{1184}, kInterval{1186}, kTimetz{1266}, kNumeric{1700}, kUuid{2950}, kJsonb{3802},
     kCidr{650}, kMacaddr8{774}, kMacaddr{829}, kInet{869};
+
+inline bool is_text(Oid type) { return type == kText || type == kVarchar; }
+inline bool is_integer(Oid type) { return type == kInt2 || type == kInt4 || type == kInt8; }
+// The types of one exact line of numbers; not the floats.
+inline bool is_number(Oid type) { return is_integer(type) || type == kNumeric; }
 }  // namespace type
+
+// Those of the built-in collations that code names (pg_collation.dat).
+namespace collation {
+inline constexpr Oid kDefault{100}, kC{950}, kPosix{951};
+}  // namespace collation
 
 // A position in the write-ahead log. Zero means "none".
 struct Lsn {

@@ -20,15 +20,13 @@ Operand read_text(const OperandSpec& spec, std::string_view text) {
   return from(pg::parse_text(spec.type, "-" + std::string(text)));
 }
 
-bool is_text(pg::Oid type) { return type == pg::type::kText || type == pg::type::kVarchar; }
-
 Operand read_parameter(const OperandSpec& spec, const Parameter& parameter, pg::Oid type) {
   if (parameter.is_null) return {State::kNull, std::nullopt};
   if (spec.negated) return {};
   if (spec.type == pg::Oid::kInvalid) return read_text(spec, {});
   // The binary form of a text is the text; a text that is cast is read by the target's input
   // function.
-  if (!parameter.binary || (is_text(type) && !is_text(spec.type))) {
+  if (!parameter.binary || (pg::type::is_text(type) && !pg::type::is_text(spec.type))) {
     return read_text(spec, parameter.bytes);
   }
   if (type != spec.type) return {};

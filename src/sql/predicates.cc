@@ -12,14 +12,6 @@ using Kind = Predicate::Kind;
 
 namespace {
 
-constexpr pg::Oid kCCollation{950};
-constexpr pg::Oid kPosixCollation{951};
-
-bool is_number(pg::Oid type) {
-  return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8 ||
-         type == pg::type::kNumeric;
-}
-
 Predicate::Kind list_kind(Expr::Kind kind) {
   switch (kind) {
     case Expr::Kind::kAnd:
@@ -135,7 +127,7 @@ Predicate PredicateBuilder::build(const Expr& expr, std::uint32_t use) {
       p.context.ascii_case = expr.collation.ascii_case;
       // Of a database whose default orders bytes, the case mapping may still be another one.
       p.context.c_collation =
-          expr.collation.oid == kCCollation || expr.collation.oid == kPosixCollation;
+          expr.collation.oid == pg::collation::kC || expr.collation.oid == pg::collation::kPosix;
       p.context.deterministic = expr.collation.deterministic;
       p.context.utf8 = catalog_.encoding() == "UTF8";
       return p;
@@ -266,7 +258,7 @@ bool PredicateBuilder::is_usable(const OperandSpec& spec) const {
   if (spec.source != OperandSpec::Source::kParameter) return true;
   const pg::Oid type = out_.parameter_types[spec.index];
   return type == spec.type || type == pg::type::kText || type == pg::type::kVarchar ||
-         (is_number(type) && spec.type == pg::type::kFloat8);
+         (pg::type::is_number(type) && spec.type == pg::type::kFloat8);
 }
 
 OperandIndex PredicateBuilder::operand_index(const OperandSpec& spec) {

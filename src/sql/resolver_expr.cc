@@ -131,8 +131,8 @@ Expr Resolver::collate(Expr value, const PgQuery__CollateClause& clause) const {
   const pg::Oid type = value.type == pg::type::kUnknown ? pg::type::kText : value.type;
   const QualifiedName name = split_name(list_of(clause.n_collname, clause.collname));
   const bool builtin = name.schema == "pg_catalog" || (name.schema.empty() && in_path(kPgCatalog));
-  const pg::Oid c = name.name == "C"       ? pg::Oid{950}
-                    : name.name == "POSIX" ? pg::Oid{951}
+  const pg::Oid c = name.name == "C"       ? pg::collation::kC
+                    : name.name == "POSIX" ? pg::collation::kPosix
                                            : pg::Oid::kInvalid;
   // What is computed is computed by the collation that it had.
   const bool plain = value.kind == Expr::Kind::kColumn || value.kind == Expr::Kind::kOperand;

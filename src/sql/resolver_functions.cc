@@ -13,10 +13,6 @@ namespace {
 
 using pg::Oid;
 
-bool is_integer(Oid type) {
-  return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8;
-}
-bool is_text(Oid type) { return type == pg::type::kText || type == pg::type::kVarchar; }
 bool is_known(Oid type) { return type != Oid::kInvalid && type != pg::type::kUnknown; }
 
 // Whether a call with this many arguments can mean the function: trailing defaults, or a VARIADIC
@@ -285,8 +281,8 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
     fail(BypassReason::kVolatileCast, "timetz");
     return {};
   }
-  const bool direct_text = expr.kind == Expr::Kind::kOperand && is_text(expr.type) &&
-                           is_text(expr.operand.type) && expr.note >= 0;
+  const bool direct_text = expr.kind == Expr::Kind::kOperand && pg::type::is_text(expr.type) &&
+                           pg::type::is_text(expr.operand.type) && expr.note >= 0;
   if (direct_text) {
     if (!timeless) notes_[static_cast<std::size_t>(expr.note)].timeless = false;
     return readable ? read() : make_opaque(target, {std::move(expr)});
@@ -296,11 +292,13 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
     fail(BypassReason::kVolatileCast, type == nullptr ? "" : type->name);
     return {};
   }
-  const bool relabelled = is_text(base_type(catalog_, expr.type)) && is_text(target);
+  const bool relabelled =
+      pg::type::is_text(base_type(catalog_, expr.type)) && pg::type::is_text(target);
   if (plain && (expr.type == target || relabelled)) return relabel(std::move(expr), target);
-  const bool exact = is_integer(expr.type) ? is_integer(target) || target == pg::type::kNumeric
-                                           : expr.type == target;
-  if (readable && exact && is_integer(expr.operand.type)) {
+  const bool exact = pg::type::is_integer(expr.type)
+                         ? pg::type::is_integer(target) || target == pg::type::kNumeric
+                         : expr.type == target;
+  if (readable && exact && pg::type::is_integer(expr.operand.type)) {
     expr.type = target;
     return expr;
   }

@@ -39,18 +39,13 @@ CompareOp flip(CompareOp op) {
   return op;
 }
 
-bool is_number(Oid type) {
-  return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8 ||
-         type == pg::type::kNumeric;
-}
-
 bool is_known(Oid type) { return type != Oid::kInvalid && type != pg::type::kUnknown; }
 
 // Of two different types of numbers; nothing where the choice is not as simple.
 Oid wider(Oid a, Oid b) {
   for (const Oid wide : {pg::type::kFloat8, pg::type::kNumeric}) {
-    if (a == wide && is_number(b)) return wide;
-    if (b == wide && is_number(a)) return wide;
+    if (a == wide && pg::type::is_number(b)) return wide;
+    if (b == wide && pg::type::is_number(a)) return wide;
   }
   return Oid::kInvalid;
 }
@@ -265,7 +260,7 @@ std::optional<Expr> Resolver::compare(CompareOp op, Expr left, Expr right) {
     const Oid other = base_type(catalog_, (side == &left ? right : left).type);
     const bool literal = side->type == pg::type::kUnknown;
     // A number beside a float is converted to one.
-    const bool widened = side->kind == Expr::Kind::kOperand && is_number(side->type) &&
+    const bool widened = side->kind == Expr::Kind::kOperand && pg::type::is_number(side->type) &&
                          pg::family_of(other) == pg::ValueFamily::kFloat;
     if (!literal && !widened) continue;
     if (!is_known(other)) return std::nullopt;

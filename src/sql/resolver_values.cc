@@ -13,14 +13,6 @@ namespace {
 
 using pg::Oid;
 
-bool is_text(Oid type) { return type == pg::type::kText || type == pg::type::kVarchar; }
-bool is_integer(Oid type) {
-  return type == pg::type::kInt2 || type == pg::type::kInt4 || type == pg::type::kInt8;
-}
-bool is_number(Oid type) { return is_integer(type) || type == pg::type::kNumeric; }
-
-constexpr Oid kDefaultCollation{100};
-
 // Where each type stands in the order in which numbers are implicitly widened.
 int width(Oid type) {
   if (type == pg::type::kInt2) return 1;
@@ -55,12 +47,13 @@ std::optional<Expr> Resolver::coerce(Expr value, Oid type) const {
     return read_as(std::move(value), type);
   }
   const Oid from = base_type(catalog_, value.type);
-  if (from == type || (is_text(from) && is_text(type))) return value;
+  if (from == type || (pg::type::is_text(from) && pg::type::is_text(type))) return value;
   // One line of numbers; and a wider integer has no other value.
-  if (is_number(from) && is_number(type) && width(from) <= width(type)) {
+  if (pg::type::is_number(from) && pg::type::is_number(type) && width(from) <= width(type)) {
     return relabel(std::move(value), type);
   }
-  if (is_number(from) && type == pg::type::kFloat8 && value.kind == Expr::Kind::kOperand) {
+  if (pg::type::is_number(from) && type == pg::type::kFloat8 &&
+      value.kind == Expr::Kind::kOperand) {
     return read_as(std::move(value), type);
   }
   if (from == pg::type::kFloat4 && type == pg::type::kFloat8) {
@@ -80,8 +73,8 @@ std::optional<Collation> Resolver::common_collation(const std::vector<Expr>& val
   for (const Expr& value : values) {
     if (value.collation.oid == Oid::kInvalid || value.collation.oid == out.oid) continue;
     // The database's default yields to any other (manual, 24.2.1).
-    if (value.collation.oid == kDefaultCollation && out.oid != Oid::kInvalid) continue;
-    if (out.oid != Oid::kInvalid && out.oid != kDefaultCollation) return std::nullopt;
+    if (value.collation.oid == pg::collation::kDefault && out.oid != Oid::kInvalid) continue;
+    if (out.oid != Oid::kInvalid && out.oid != pg::collation::kDefault) return std::nullopt;
     out = value.collation;
   }
   return out;

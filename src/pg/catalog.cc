@@ -34,10 +34,15 @@ auto find_or_null(const Map& map, const Key& key) -> const typename Map::mapped_
 }  // namespace
 
 const Column* Relation::find_column(std::string_view column) const {
-  for (const Column& c : columns) {
-    if (c.name == column) return &c;
+  const std::optional<std::uint32_t> number = column_number(column);
+  return number ? &columns[*number] : nullptr;
+}
+
+std::optional<std::uint32_t> Relation::column_number(std::string_view column) const {
+  for (std::uint32_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].name == column) return i;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 void Catalog::add_schema(Oid oid, std::string name) {

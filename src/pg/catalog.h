@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -68,6 +69,8 @@ struct Relation {
   std::string partition_constraint;  // what every row of a partition fulfils; empty when not known
 
   const Column* find_column(std::string_view column) const;
+  // Its place among `columns`.
+  std::optional<std::uint32_t> column_number(std::string_view column) const;
 };
 
 enum class Volatility : char { kImmutable = 'i', kStable = 's', kVolatile = 'v' };

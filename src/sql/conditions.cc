@@ -104,21 +104,10 @@ void Conditions::join_rows() {
 bool Conditions::is_same_row(std::uint32_t a, std::uint32_t b) const {
   const TableUse& left = query_.uses[a];
   const TableUse& right = query_.uses[b];
-  if (left.relation == nullptr || left.relation != right.relation || !is_one_table(left) ||
-      !is_one_table(right)) {
-    return false;
-  }
-  const pg::Relation& relation = *left.relation;
-  const auto agree = [&](const std::string& name) {
-    const pg::Column* const column = relation.find_column(name);
-    if (column == nullptr) return false;
-    const auto at = static_cast<std::uint32_t>(column - relation.columns.data());
-    return same({a, at}, {b, at});
-  };
-  return std::any_of(
-      relation.unique_keys.begin(), relation.unique_keys.end(), [&](const pg::UniqueKey& key) {
-        return !key.columns.empty() && std::all_of(key.columns.begin(), key.columns.end(), agree);
-      });
+  return is_one_table(left) && is_one_table(right) && left.relation == right.relation &&
+         fixes_unique_key(*left.relation, [&](std::uint32_t column) {
+           return same({a, column}, {b, column});
+         });
 }
 
 const Expr* Conditions::bound(ColumnKey key) const {
@@ -127,12 +116,8 @@ const Expr* Conditions::bound(ColumnKey key) const {
 }
 
 bool Conditions::are_compared(ColumnKey a, ColumnKey b) const {
-  return std::any_of(conjuncts_.begin(), conjuncts_.end(), [&](const Expr* conjunct) {
-    if (!is_equality(*conjunct) || !is_column(conjunct->children[1])) return false;
-    const ColumnKey left = key_of(conjunct->children[0]);
-    const ColumnKey right = key_of(conjunct->children[1]);
-    return (left == a && right == b) || (left == b && right == a);
-  });
+  return std::any_of(conjuncts_.begin(), conjuncts_.end(),
+                     [&](const Expr* conjunct) { return equates(*conjunct, a, b); });
 }
 
 // ---------------------------------------------------------------- one table's rows
@@ -295,7 +280,7 @@ void Conditions::add_pairs(const Conjuncts& conjuncts, std::vector<Expr>& out) c
     for (const Expr* b : conjuncts) {
       if (b->kind == Kind::kIsNull && is_column(b->children[0]) &&
           find(key_of(b->children[0])) == key) {
-        out.push_back(make_false());
+        out.push_back(make_truth(false));
       }
       if (bound_.contains(key) || side_of(*a) != Side::kLower || !is_on_column(*b) ||
           side_of(*b) != Side::kUpper || find(key_of(b->children[0])) != key) {
@@ -315,8 +300,7 @@ void Conditions::add_arrays(const Conjuncts& conjuncts, std::vector<Expr>& out) 
   for (const Expr* conjunct : conjuncts) {
     if (conjunct->kind != Kind::kAnyOf || !is_on_column(*conjunct)) continue;
     Expr any = *conjunct;
-    any.children[0] = Expr();
-    any.children[0].kind = Kind::kNull;
+    any.children[0] = make_null();
     out.push_back(make_not(make_expr(Kind::kIsFalse, {std::move(any)})));
   }
 }

@@ -109,7 +109,6 @@ class Deriver {
   // Uses of tables that refer to this one by a foreign key, joined along it.
   std::vector<std::uint32_t> children_of(std::uint32_t use, const Conditions& conditions) const {
     std::vector<std::uint32_t> children;
-    if (!is_one_table(query_.uses[use])) return children;
     std::set<std::uint32_t> others;
     for (const Expr* conjunct : conditions.conjuncts()) {
       each_expr(*conjunct, [&](const Expr& part) {
@@ -117,31 +116,17 @@ class Deriver {
       });
     }
     for (const std::uint32_t other : others) {
-      const TableUse& child = query_.uses[other];
-      if (!is_one_table(child)) continue;
-      for (const pg::ForeignKey& key : child.relation->foreign_keys) {
-        if (is_joined_along(key, use, other, conditions)) children.push_back(other);
+      const pg::Relation* const child = query_.uses[other].relation;
+      if (child == nullptr) continue;
+      for (const pg::ForeignKey& key : child->foreign_keys) {
+        const auto links = links_along(query_, key, other, use);
+        const bool joined = std::all_of(links.begin(), links.end(), [&](const auto& link) {
+          return conditions.are_compared(link.first, link.second);
+        });
+        if (joined && !links.empty()) children.push_back(other);
       }
     }
     return children;
-  }
-
-  bool is_joined_along(const pg::ForeignKey& key, std::uint32_t parent, std::uint32_t child,
-                       const Conditions& conditions) const {
-    const pg::Relation& to = *query_.uses[parent].relation;
-    const pg::Relation& from = *query_.uses[child].relation;
-    if (key.referenced != to.oid || key.columns.size() != key.referenced_columns.size()) {
-      return false;
-    }
-    for (std::size_t i = 0; i < key.columns.size(); ++i) {
-      const pg::Column* const c = from.find_column(key.columns[i]);
-      const pg::Column* const p = to.find_column(key.referenced_columns[i]);
-      if (c == nullptr || p == nullptr) return false;
-      const ColumnKey c_key{child, static_cast<std::uint32_t>(c - from.columns.data())};
-      const ColumnKey p_key{parent, static_cast<std::uint32_t>(p - to.columns.data())};
-      if (!conditions.are_compared(c_key, p_key)) return false;
-    }
-    return !key.columns.empty();
   }
 
   // A new row of a parent has no children yet, and one that goes has none left (in the same
@@ -320,10 +305,7 @@ class Deriver {
   static void collect_showable(const FromNode& node, std::set<std::uint32_t>& uses) {
     if (node.kind == FromNode::Kind::kTable) uses.insert(node.use);
     for (std::size_t i = 0; i < node.children.size(); ++i) {
-      const bool extended = node.join == JoinKind::kFull ||
-                            (node.join == JoinKind::kLeft && i == 1) ||
-                            (node.join == JoinKind::kRight && i == 0);
-      if (!extended) collect_showable(node.children[i], uses);
+      if (!is_extended(node, i)) collect_showable(node.children[i], uses);
     }
   }
 

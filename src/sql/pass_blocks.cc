@@ -189,10 +189,7 @@ class Merger {
   void merge_node(std::uint32_t block, std::vector<FromNode>& from, FromNode& node, bool nullable) {
     if (node.kind == FromNode::Kind::kJoin) {
       for (std::size_t i = 0; i < node.children.size(); ++i) {
-        const bool extended = node.join == JoinKind::kFull ||
-                              (node.join == JoinKind::kLeft && i == 1) ||
-                              (node.join == JoinKind::kRight && i == 0);
-        merge_node(block, from, node.children[i], nullable || extended);
+        merge_node(block, from, node.children[i], nullable || is_extended(node, i));
       }
       return;
     }
@@ -270,10 +267,11 @@ class Merger {
   void merge_sublinks(std::uint32_t number) {
     if (!query_.blocks[number].where) return;
     Expr where = *std::move(query_.blocks[number].where);
-    std::vector<Expr> conjuncts;
-    take_apart(std::move(where), conjuncts);
+    std::vector<Expr*> conjuncts;
+    flatten(where, conjuncts);
     std::vector<Expr> kept;
-    for (Expr& conjunct : conjuncts) {
+    for (Expr* each : conjuncts) {
+      Expr& conjunct = *each;
       const bool link = conjunct.kind == Expr::Kind::kSublink &&
                         (conjunct.link == LinkKind::kExists || conjunct.link == LinkKind::kAny);
       if (!link ||
@@ -300,14 +298,6 @@ class Merger {
     if (!kept.empty()) {
       query_.blocks[number].where = make_expr(Expr::Kind::kAnd, std::move(kept));
     }
-  }
-
-  static void take_apart(Expr expr, std::vector<Expr>& out) {
-    if (expr.kind != Expr::Kind::kAnd) {
-      out.push_back(std::move(expr));
-      return;
-    }
-    for (Expr& child : expr.children) take_apart(std::move(child), out);
   }
 
   ResolvedQuery& query_;

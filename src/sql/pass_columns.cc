@@ -11,13 +11,6 @@ namespace {
 
 using Kind = Expr::Kind;
 
-Expr make_null() {
-  Expr expr;
-  expr.kind = Kind::kNull;
-  expr.type = pg::type::kUnknown;
-  return expr;
-}
-
 class Pruner {
  public:
   explicit Pruner(ResolvedQuery& query) : query_(query) {}

@@ -11,12 +11,6 @@ namespace {
 using Kind = Expr::Kind;
 using Uses = std::set<std::uint32_t>;
 
-Expr make_true() {
-  Expr expr = make_false();
-  expr.operand.constant = "true";
-  return expr;
-}
-
 bool is_constant(const Expr& expr, const char* value) {
   return expr.kind == Kind::kOperand && expr.type == pg::type::kBool &&
          expr.operand.source == OperandSpec::Source::kConstant && expr.operand.constant == value;
@@ -53,11 +47,7 @@ class Simplifier {
   // Adds the uses that may be extended with NULLs above the node.
   void simplify_node(FromNode& node, Uses& nullable) {
     Uses below;
-    std::vector<Uses> of_children;
-    for (FromNode& child : node.children) {
-      simplify_node(child, below);
-      collect_uses(child, of_children.emplace_back());
-    }
+    for (FromNode& child : node.children) simplify_node(child, below);
     Uses own;
     collect_uses(node, own);
     present_.clear();
@@ -65,11 +55,9 @@ class Simplifier {
                         std::inserter(present_, present_.end()));
     simplify_condition(node.on, node.join == JoinKind::kInner);
     nullable.insert(below.begin(), below.end());
-    if (node.kind != FromNode::Kind::kJoin) return;
-    const bool left = node.join == JoinKind::kRight || node.join == JoinKind::kFull;
-    const bool right = node.join == JoinKind::kLeft || node.join == JoinKind::kFull;
-    if (left) nullable.insert(of_children[0].begin(), of_children[0].end());
-    if (right) nullable.insert(of_children[1].begin(), of_children[1].end());
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+      if (is_extended(node, i)) collect_uses(node.children[i], nullable);
+    }
   }
 
   void simplify_condition(std::optional<Expr>& condition, bool may_vanish) {
@@ -109,12 +97,12 @@ class Simplifier {
         return simplify_list(expr);
       case Kind::kNot: {
         const Expr& child = expr.children[0];
-        if (is_true(child)) return become(expr, make_false());
-        if (is_false(child)) return become(expr, make_true());
+        if (is_true(child)) return become(expr, make_truth(false));
+        if (is_false(child)) return become(expr, make_truth(true));
         return;
       }
       case Kind::kIsNull:
-        if (cannot_be_null(expr.children[0])) become(expr, make_false());
+        if (cannot_be_null(expr.children[0])) become(expr, make_truth(false));
         return;
       case Kind::kCompare:
         return simplify_comparison(expr);
@@ -122,8 +110,7 @@ class Simplifier {
       case Kind::kIsFalse: {
         const Expr& child = expr.children[0];
         if (!is_true(child) && !is_false(child)) return;
-        return become(expr,
-                      is_true(child) == (expr.kind == Kind::kIsTrue) ? make_true() : make_false());
+        return become(expr, make_truth(is_true(child) == (expr.kind == Kind::kIsTrue)));
       }
       default:
         return;
@@ -134,7 +121,7 @@ class Simplifier {
     if (!same_expr(expr.children[0], expr.children[1]) || !cannot_be_null(expr.children[0])) return;
     const bool holds =
         expr.op == CompareOp::kEq || expr.op == CompareOp::kLe || expr.op == CompareOp::kGe;
-    become(expr, holds ? make_true() : make_false());
+    become(expr, make_truth(holds));
   }
 
   void simplify_list(Expr& expr) {
@@ -143,7 +130,7 @@ class Simplifier {
     bool nested = false;
     for (Expr& child : expr.children) {
       if (all ? is_false(child) : is_true(child)) {
-        return become(expr, all ? make_false() : make_true());
+        return become(expr, make_truth(!all));
       }
       if (all ? is_true(child) : is_false(child)) continue;
       if (child.kind == expr.kind) {
@@ -158,7 +145,7 @@ class Simplifier {
       expr.children = std::move(kept);
       return;
     }
-    if (kept.empty()) return become(expr, all ? make_true() : make_false());
+    if (kept.empty()) return become(expr, make_truth(all));
     become(expr, make_expr(expr.kind, std::move(kept)));
   }
 
@@ -231,10 +218,7 @@ class Reducer {
       }
     }
     for (std::size_t i = 0; i < node.children.size(); ++i) {
-      const bool extended = node.join == JoinKind::kFull ||
-                            (node.join == JoinKind::kLeft && i == 1) ||
-                            (node.join == JoinKind::kRight && i == 0);
-      if (!extended) {
+      if (!is_extended(node, i)) {
         Conjuncts more = context;
         if (node.join != JoinKind::kInner) add_conditions(node.children[i], more);
         visit(node.children[i], more);

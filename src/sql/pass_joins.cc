@@ -20,39 +20,21 @@ std::size_t count_mentions(const Expr& expr, std::uint32_t use) {
 }
 
 // Columns of one use that some conjuncts set equal to something outside of it.
-class KeyedBy {
- public:
-  KeyedBy(std::uint32_t use, const std::vector<const Expr*>& conjuncts) {
-    for (const Expr* conjunct : conjuncts) {
-      if (conjunct->kind != Kind::kCompare || conjunct->op != CompareOp::kEq) continue;
-      for (const std::size_t side : {0u, 1u}) {
-        const Expr& column = conjunct->children[side];
-        const Expr& other = conjunct->children[1 - side];
-        if (column.kind == Kind::kColumn && column.use == use && !mentions(other, {use})) {
-          columns_.insert(column.column);
-        }
+std::set<std::uint32_t> columns_given(std::uint32_t use,
+                                      const std::vector<const Expr*>& conjuncts) {
+  std::set<std::uint32_t> columns;
+  for (const Expr* conjunct : conjuncts) {
+    if (conjunct->kind != Kind::kCompare || conjunct->op != CompareOp::kEq) continue;
+    for (const std::size_t side : {0u, 1u}) {
+      const Expr& column = conjunct->children[side];
+      const Expr& other = conjunct->children[1 - side];
+      if (column.kind == Kind::kColumn && column.use == use && !mentions(other, {use})) {
+        columns.insert(column.column);
       }
     }
   }
-
-  bool covers(const pg::Relation& relation) const {
-    return std::any_of(
-        relation.unique_keys.begin(), relation.unique_keys.end(), [&](const pg::UniqueKey& key) {
-          return !key.columns.empty() &&
-                 std::all_of(key.columns.begin(), key.columns.end(),
-                             [&](const std::string& name) { return has(relation, name); });
-        });
-  }
-
- private:
-  bool has(const pg::Relation& relation, const std::string& name) const {
-    const pg::Column* const column = relation.find_column(name);
-    return column != nullptr &&
-           columns_.contains(static_cast<std::uint32_t>(column - relation.columns.data()));
-  }
-
-  std::set<std::uint32_t> columns_;
-};
+  return columns;
+}
 
 class OuterJoinDropper {
  public:
@@ -110,7 +92,10 @@ class OuterJoinDropper {
       within += count_mentions(expr, table->use);
       opaque = opaque || has_opaque(expr);
     });
-    if (opaque || !KeyedBy(table->use, conjuncts).covers(*use.relation)) return false;
+    const std::set<std::uint32_t> given = columns_given(table->use, conjuncts);
+    const bool one_row = fixes_unique_key(
+        *use.relation, [&](std::uint32_t column) { return given.contains(column); });
+    if (opaque || !one_row) return false;
     std::size_t all = 0;
     each_block_below(query_, block, [&](Block& b) {
       each_block_expr(b, [&](Expr& expr) { all += count_mentions(expr, table->use); });
@@ -131,24 +116,16 @@ struct InnerPart {
   std::vector<std::uint32_t> tables;
 };
 
-void take_apart(Expr& expr, std::vector<Expr*>& out) {
-  if (expr.kind != Kind::kAnd) {
-    out.push_back(&expr);
-    return;
-  }
-  for (Expr& child : expr.children) take_apart(child, out);
-}
-
 void collect_inner(FromNode& node, InnerPart& part) {
   if (node.kind == FromNode::Kind::kTable) part.tables.push_back(node.use);
   if (node.kind != FromNode::Kind::kJoin || node.join != JoinKind::kInner) return;
-  if (node.on) take_apart(*node.on, part.conjuncts);
+  if (node.on) flatten(*node.on, part.conjuncts);
   for (FromNode& child : node.children) collect_inner(child, part);
 }
 
 InnerPart inner_part(Block& block) {
   InnerPart part;
-  if (block.where) take_apart(*block.where, part.conjuncts);
+  if (block.where) flatten(*block.where, part.conjuncts);
   for (FromNode& node : block.from) collect_inner(node, part);
   return part;
 }
@@ -196,9 +173,7 @@ class ParentDropper {
   bool drop_one(std::uint32_t block) {
     const InnerPart part = inner_part(query_.blocks[block]);
     for (const std::uint32_t child : part.tables) {
-      const TableUse& use = query_.uses[child];
-      if (!is_one_table(use)) continue;
-      for (const pg::ForeignKey& key : use.relation->foreign_keys) {
+      for (const pg::ForeignKey& key : query_.uses[child].relation->foreign_keys) {
         for (const std::uint32_t parent : part.tables) {
           if (parent != child && try_drop(block, part, child, parent, key)) return true;
         }
@@ -210,33 +185,28 @@ class ParentDropper {
   // Every child row whose key is not NULL has exactly one parent row.
   bool try_drop(std::uint32_t block, const InnerPart& part, std::uint32_t child,
                 std::uint32_t parent, const pg::ForeignKey& key) {
-    const TableUse& from = query_.uses[child];
-    const TableUse& to = query_.uses[parent];
-    if (to.relation->oid != key.referenced || !is_one_table(to) ||
-        key.columns.size() != key.referenced_columns.size() || key.columns.empty()) {
-      return false;
-    }
-    std::set<Expr*> links;
-    std::map<Expr*, Expr> instead;  // that the child has a parent at all
-    std::vector<ColumnKey> replacements(to.relation->columns.size(), {child, kNone});
-    for (std::size_t i = 0; i < key.columns.size(); ++i) {
-      const pg::Column* const c = from.relation->find_column(key.columns[i]);
-      const pg::Column* const p = to.relation->find_column(key.referenced_columns[i]);
-      if (c == nullptr || p == nullptr) return false;
-      const auto c_at = static_cast<std::uint32_t>(c - from.relation->columns.data());
-      const auto p_at = static_cast<std::uint32_t>(p - to.relation->columns.data());
-      Expr* const link = find_link(part, {child, c_at}, {parent, p_at});
+    const auto links = links_along(query_, key, child, parent);
+    if (links.empty()) return false;
+    const std::vector<pg::Column>& from = query_.uses[child].relation->columns;
+    const std::vector<pg::Column>& to = query_.uses[parent].relation->columns;
+    std::map<const Expr*, Expr> instead;  // of the links: that the child has a parent at all
+    std::vector<ColumnKey> replacements(to.size(), {child, kNone});
+    for (const auto& [child_key, parent_key] : links) {
+      const Expr* const link = find_link(part, child_key, parent_key);
       if (link == nullptr) return false;
-      links.insert(link);
-      const bool left = key_of(link->children[0]) == ColumnKey{child, c_at};
-      Expr is_null = make_expr(Kind::kIsNull, {link->children[left ? 0 : 1]});
-      instead[link] = make_not(std::move(is_null));
-      if (c->type == p->type && c->collation == p->collation && is_identity(*c)) {
-        replacements[p_at].second = c_at;
+      const std::size_t side = key_of(link->children[0]) == child_key ? 0 : 1;
+      instead[link] = make_not(make_expr(Kind::kIsNull, {link->children[side]}));
+      const pg::Column& c = from[child_key.second];
+      const pg::Column& p = to[parent_key.second];
+      if (c.type == p.type && c.collation == p.collation && is_identity(c)) {
+        replacements[parent_key.second] = child_key;
       }
     }
-    if (!only_key_is_looked_at(block, parent, replacements, links)) return false;
-    for (auto& [link, condition] : instead) *link = std::move(condition);
+    if (!only_key_is_looked_at(block, parent, replacements, instead)) return false;
+    for (Expr* conjunct : part.conjuncts) {
+      const auto it = instead.find(conjunct);
+      if (it != instead.end()) *conjunct = std::move(it->second);
+    }
     each_block_below(query_, block, [&](Block& b) {
       each_block_expr(b, [&](Expr& expr) { replace(expr, parent, replacements); });
     });
@@ -244,31 +214,24 @@ class ParentDropper {
     return true;
   }
 
-  static Expr* find_link(const InnerPart& part, ColumnKey a, ColumnKey b) {
-    for (Expr* conjunct : part.conjuncts) {
-      if (conjunct->kind != Kind::kCompare || conjunct->op != CompareOp::kEq) continue;
-      const Expr& left = conjunct->children[0];
-      const Expr& right = conjunct->children[1];
-      if (left.kind != Kind::kColumn || right.kind != Kind::kColumn) continue;
-      const bool same =
-          (key_of(left) == a && key_of(right) == b) || (key_of(left) == b && key_of(right) == a);
-      if (same) return conjunct;
-    }
-    return nullptr;
+  static const Expr* find_link(const InnerPart& part, ColumnKey a, ColumnKey b) {
+    const auto it = std::find_if(part.conjuncts.begin(), part.conjuncts.end(),
+                                 [&](const Expr* conjunct) { return equates(*conjunct, a, b); });
+    return it == part.conjuncts.end() ? nullptr : *it;
   }
 
   bool only_key_is_looked_at(std::uint32_t block, std::uint32_t parent,
                              const std::vector<ColumnKey>& replacements,
-                             const std::set<Expr*>& links) {
+                             const std::map<const Expr*, Expr>& links) {
     bool only = true;
-    const std::function<void(Expr&)> look = [&](Expr& expr) {
+    const std::function<void(const Expr&)> look = [&](const Expr& expr) {
       if (links.contains(&expr)) return;
       if (expr.kind == Kind::kColumn && expr.use == parent) {
         only = only && replacements[expr.column].second != kNone;
       }
-      for (Expr& child : expr.children) look(child);
+      for (const Expr& child : expr.children) look(child);
     };
-    each_block_below(query_, block, [&](Block& b) { each_block_expr(b, look); });
+    each_block_below(query_, block, [&](const Block& b) { each_block_expr(b, look); });
     return only;
   }
 

@@ -23,9 +23,8 @@ Expr Resolver::as_condition(Expr expr) {
     if (std::optional<Expr> truth = read_as(expr, pg::type::kBool)) return *std::move(truth);
   }
   if (expr.kind != Expr::Kind::kColumn) return expr;
-  Expr truth = make_false();
-  truth.operand.constant = "true";
-  if (std::optional<Expr> comparison = compare(CompareOp::kEq, expr, truth)) return *comparison;
+  std::optional<Expr> comparison = compare(CompareOp::kEq, expr, make_truth(true));
+  if (comparison) return *std::move(comparison);
   return make_opaque(pg::type::kBool, {std::move(expr)});
 }
 

@@ -222,9 +222,7 @@ Expr Resolver::resolve_case(const PgQuery__CaseExpr& expr, const Scope& scope) {
     conditions.push_back(expr.arg != nullptr ? apply_named("=", value, when) : as_condition(when));
     results.push_back(resolve_expr(node->case_when->result, scope));
   }
-  Expr otherwise;
-  otherwise.kind = Expr::Kind::kNull;
-  otherwise.type = pg::type::kUnknown;
+  Expr otherwise = make_null();
   if (expr.defresult != nullptr) otherwise = resolve_expr(expr.defresult, scope);
   if (failed()) return {};
   results.push_back(std::move(otherwise));

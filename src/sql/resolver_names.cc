@@ -299,12 +299,7 @@ Oid Resolver::resolve_type(const PgQuery__TypeName& type_name) {
 // ---------------------------------------------------------------- constants and parameters
 
 Expr Resolver::resolve_constant(const PgQuery__AConst& constant) {
-  Expr expr;
-  if (constant.isnull) {
-    expr.kind = Expr::Kind::kNull;
-    expr.type = pg::type::kUnknown;
-    return expr;
-  }
+  if (constant.isnull) return make_null();
   switch (constant.val_case) {
     case PG_QUERY__A__CONST__VAL_IVAL:
     case PG_QUERY__A__CONST__VAL_FVAL:
@@ -312,17 +307,13 @@ Expr Resolver::resolve_constant(const PgQuery__AConst& constant) {
     case PG_QUERY__A__CONST__VAL_SVAL:
       return resolve_string(constant.sval->sval, constant.location);
     case PG_QUERY__A__CONST__VAL_BOOLVAL:
-      expr.kind = Expr::Kind::kOperand;
-      expr.type = pg::type::kBool;
-      expr.operand.type = pg::type::kBool;
-      expr.operand.constant = constant.boolval->boolval ? "true" : "false";
-      return expr;
+      return make_truth(constant.boolval->boolval != 0);
     case PG_QUERY__A__CONST__VAL_BSVAL:
-      return expr;
+      return {};
     case PG_QUERY__A__CONST__VAL__NOT_SET:
     default:
       fail(BypassReason::kUnsupported, "constant");
-      return expr;
+      return {};
   }
 }
 

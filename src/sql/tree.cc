@@ -7,24 +7,6 @@ namespace pgcache::sql {
 
 using Kind = Expr::Kind;
 
-bool is_truth(const Expr& expr) {
-  switch (expr.kind) {
-    case Kind::kAnd:
-    case Kind::kOr:
-    case Kind::kNot:
-    case Kind::kCompare:
-    case Kind::kIn:
-    case Kind::kAnyOf:
-    case Kind::kIsNull:
-    case Kind::kDistinct:
-    case Kind::kIsTrue:
-    case Kind::kIsFalse:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool is_value(const Expr& expr) {
   switch (expr.kind) {
     case Kind::kOpaque:
@@ -95,21 +77,44 @@ Expr relabel(Expr value, pg::Oid type) {
   return out;
 }
 
-Expr make_false() {
+Expr make_truth(bool value) {
   Expr expr;
   expr.kind = Kind::kOperand;
   expr.type = pg::type::kBool;
   expr.operand.type = pg::type::kBool;
-  expr.operand.constant = "false";
+  expr.operand.constant = value ? "true" : "false";
   return expr;
 }
 
-void flatten(const Expr& expr, std::vector<const Expr*>& out) {
+Expr make_null() {
+  Expr expr;
+  expr.kind = Kind::kNull;
+  expr.type = pg::type::kUnknown;
+  return expr;
+}
+
+namespace {
+
+template <typename E>
+void take_apart(E& expr, std::vector<E*>& out) {
   if (expr.kind != Kind::kAnd) {
     out.push_back(&expr);
     return;
   }
-  for (const Expr& child : expr.children) flatten(child, out);
+  for (E& child : expr.children) take_apart(child, out);
+}
+
+}  // namespace
+
+void flatten(const Expr& expr, std::vector<const Expr*>& out) { take_apart(expr, out); }
+void flatten(Expr& expr, std::vector<Expr*>& out) { take_apart(expr, out); }
+
+bool equates(const Expr& condition, ColumnKey a, ColumnKey b) {
+  if (condition.kind != Kind::kCompare || condition.op != CompareOp::kEq) return false;
+  const Expr& left = condition.children[0];
+  const Expr& right = condition.children[1];
+  if (left.kind != Kind::kColumn || right.kind != Kind::kColumn) return false;
+  return (key_of(left) == a && key_of(right) == b) || (key_of(left) == b && key_of(right) == a);
 }
 
 void each_expr(const Expr& expr, const std::function<void(const Expr&)>& visit) {
@@ -161,6 +166,11 @@ void each_node_expr(FromNode& node, const std::function<void(Expr&)>& visit) {
   visit_node(node, visit);
 }
 
+bool is_extended(const FromNode& join, std::size_t child) {
+  return join.join == JoinKind::kFull || (join.join == JoinKind::kLeft && child == 1) ||
+         (join.join == JoinKind::kRight && child == 0);
+}
+
 void collect_uses(const FromNode& node, std::set<std::uint32_t>& uses) {
   if (node.kind == FromNode::Kind::kTable || node.kind == FromNode::Kind::kBlock) {
     uses.insert(node.use);
@@ -178,9 +188,9 @@ std::vector<std::uint32_t> named_blocks(const ResolvedQuery& query, const Block&
   std::set<std::uint32_t> uses(block.branches.begin(), block.branches.end());
   for (const FromNode& node : block.from) collect_uses(node, uses);
   each_block_expr(block, [&](const Expr& expr) {
-    std::vector<const Expr*> sublinks;
-    collect_sublinks(expr, sublinks);
-    for (const Expr* sublink : sublinks) uses.insert(sublink->use);
+    each_expr(expr, [&](const Expr& part) {
+      if (part.kind == Kind::kSublink) uses.insert(part.use);
+    });
   });
   std::vector<std::uint32_t> out;
   for (const std::uint32_t use : uses) {
@@ -270,6 +280,39 @@ bool is_one_table(const TableUse& use) {
   if (use.relation == nullptr) return false;
   if (use.relation->kind == 'p') return use.inherit;
   return use.relation->descendants.empty() || !use.inherit;
+}
+
+bool fixes_unique_key(const pg::Relation& relation,
+                      const std::function<bool(std::uint32_t)>& fixed) {
+  const auto is_fixed = [&](const std::string& name) {
+    const std::optional<std::uint32_t> number = relation.column_number(name);
+    return number && fixed(*number);
+  };
+  return std::any_of(relation.unique_keys.begin(), relation.unique_keys.end(),
+                     [&](const pg::UniqueKey& key) {
+                       return !key.columns.empty() &&
+                              std::all_of(key.columns.begin(), key.columns.end(), is_fixed);
+                     });
+}
+
+std::vector<std::pair<ColumnKey, ColumnKey>> links_along(const ResolvedQuery& query,
+                                                         const pg::ForeignKey& key,
+                                                         std::uint32_t child,
+                                                         std::uint32_t parent) {
+  const TableUse& from = query.uses[child];
+  const TableUse& to = query.uses[parent];
+  if (!is_one_table(from) || !is_one_table(to) || to.relation->oid != key.referenced ||
+      key.columns.size() != key.referenced_columns.size()) {
+    return {};
+  }
+  std::vector<std::pair<ColumnKey, ColumnKey>> links;
+  for (std::size_t i = 0; i < key.columns.size(); ++i) {
+    const auto c = from.relation->column_number(key.columns[i]);
+    const auto p = to.relation->column_number(key.referenced_columns[i]);
+    if (!c || !p) return {};
+    links.push_back({{child, *c}, {parent, *p}});
+  }
+  return links;
 }
 
 bool passes_conditions(const Block& block, std::uint32_t column) {

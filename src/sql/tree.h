@@ -16,7 +16,6 @@ inline ColumnKey key_of(const Expr& column) { return {column.use, column.column}
 
 // Something that has a value or a truth which can be computed here, parts of it aside.
 bool is_value(const Expr& expr);
-bool is_truth(const Expr& expr);
 
 bool same_expr(const Expr& a, const Expr& b);
 
@@ -25,9 +24,14 @@ Expr make_expr(Expr::Kind kind, std::vector<Expr> children);  // a truth
 Expr make_not(Expr child);
 // The same value under another type, which has it too. (The type of a cast is what it casts to.)
 Expr relabel(Expr value, pg::Oid type);
-Expr make_false();
+Expr make_truth(bool value);
+Expr make_null();
 // The conjuncts of a condition, nested ANDs taken apart.
 void flatten(const Expr& expr, std::vector<const Expr*>& out);
+void flatten(Expr& expr, std::vector<Expr*>& out);
+
+// Whether it says that the two columns are equal.
+bool equates(const Expr& condition, ColumnKey a, ColumnKey b);
 
 // `visit` gets the expression and everything in it.
 void each_expr(const Expr& expr, const std::function<void(const Expr&)>& visit);
@@ -39,6 +43,9 @@ void each_block_expr(const Block& block, const std::function<void(const Expr&)>&
 void each_block_expr(Block& block, const std::function<void(Expr&)>& visit);
 void each_node_expr(const FromNode& node, const std::function<void(const Expr&)>& visit);
 void each_node_expr(FromNode& node, const std::function<void(Expr&)>& visit);
+
+// Whether an outer join puts NULLs in place of rows of that child.
+bool is_extended(const FromNode& join, std::size_t child);
 
 // The uses whose rows a node brings.
 void collect_uses(const FromNode& node, std::set<std::uint32_t>& uses);
@@ -63,6 +70,16 @@ bool is_strict(const Expr& expr, const std::set<std::uint32_t>& uses);
 // Whether a unique key of the table holds for all rows of the use: it does not reach across tables
 // that inherit from each other; that of a partitioned table reaches across its partitions.
 bool is_one_table(const TableUse& use);
+
+// Whether `fixed` holds for each column, by number, of some unique key.
+bool fixes_unique_key(const pg::Relation& relation,
+                      const std::function<bool(std::uint32_t)>& fixed);
+
+// The columns of the key in `child`, each with the one that it refers to in `parent`; none if the
+// key is not one of that table for this one, as far as uses of single tables go.
+std::vector<std::pair<ColumnKey, ColumnKey>> links_along(const ResolvedQuery& query,
+                                                         const pg::ForeignKey& key,
+                                                         std::uint32_t child, std::uint32_t parent);
 
 // Whether conditions on output `column` of the block are conditions on the rows that it selects
 // from, whatever it computes of them afterwards. Not for set operations.

@@ -28,26 +28,11 @@ const char* sign(CompareOp op) {
   return " ? ";
 }
 
-std::string show_operand(OperandIndex index, const CacheableQuery& query) {
-  if (index >= query.operands.size()) return "?";
-  const OperandSpec& spec = query.operands[index];
-  std::string out = spec.negated ? "-" : "";
-  switch (spec.source) {
-    case OperandSpec::Source::kConstant:
-      return out + "'" + spec.constant + "'";
-    case OperandSpec::Source::kLiteral:
-      return out + "?" + std::to_string(spec.index + 1);
-    case OperandSpec::Source::kParameter:
-      return out + "$" + std::to_string(spec.index + 1);
-  }
-  return out;
-}
-
 std::string show_list(const std::vector<OperandIndex>& operands, const CacheableQuery& query) {
   std::string out = "(";
   for (std::size_t i = 0; i < operands.size(); ++i) {
     if (i > 0) out += ", ";
-    out += show_operand(operands[i], query);
+    out += describe_operand(operands[i], query);
   }
   return out + ")";
 }
@@ -79,7 +64,8 @@ std::string show_case(const Predicate& predicate, const CacheableQuery& query) {
 
 std::string show_any(const Predicate& p, const CacheableQuery& query) {
   return describe(p.children[0], query) + sign(p.op) + (p.all ? "ALL (" : "ANY (") +
-         (p.children.size() > 1 ? describe(p.children[1], query) : show_operand(p.operand, query)) +
+         (p.children.size() > 1 ? describe(p.children[1], query)
+                                : describe_operand(p.operand, query)) +
          ")";
 }
 
@@ -100,7 +86,8 @@ std::string describe(const Predicate& predicate, const CacheableQuery& query) {
     case Predicate::Kind::kNot:
       return "NOT (" + show_children(predicate, "", query) + ")";
     case Predicate::Kind::kCompare:
-      return predicate.column.name + sign(predicate.op) + show_operand(predicate.operand, query);
+      return predicate.column.name + sign(predicate.op) +
+             describe_operand(predicate.operand, query);
     case Predicate::Kind::kCompareColumns:
       return predicate.column.name + sign(predicate.op) + predicate.other_column.name;
     case Predicate::Kind::kIsNull:
@@ -124,7 +111,7 @@ std::string describe(const Predicate& predicate, const CacheableQuery& query) {
     case Predicate::Kind::kColumn:
       return predicate.column.name;
     case Predicate::Kind::kOperand:
-      return show_operand(predicate.operand, query);
+      return describe_operand(predicate.operand, query);
     case Predicate::Kind::kNull:
       return "NULL";
     case Predicate::Kind::kCall:
@@ -148,23 +135,15 @@ std::string describe(const Predicate& predicate, const CacheableQuery& query) {
 std::string describe(const Dependency& dependency, const CacheableQuery& query) {
   std::string out = std::to_string(pg::to_u32(dependency.relation));
   for (std::size_t i = 0; i < dependency.equalities.size(); ++i) {
-    const EqualityBinding& binding = dependency.equalities[i];
-    out += (i == 0 ? " KEY " : ", ") + binding.column.name;
-    if (binding.array) {
-      out += " = ANY (" + show_operand(binding.operands[0], query) + ")";
-    } else {
-      out += binding.operands.size() == 1 ? " = " + show_operand(binding.operands[0], query)
-                                          : " IN " + show_list(binding.operands, query);
-    }
-    if (binding.or_null) out += " OR NULL";
+    out += (i == 0 ? " KEY " : ", ") + describe_key(dependency.equalities[i], query);
   }
   if (dependency.range) {
     const RangeBinding& range = *dependency.range;
     out += " RANGE " + range.column.name;
     if (range.lower)
-      out += (range.lower_inclusive ? " >= " : " > ") + show_operand(*range.lower, query);
+      out += (range.lower_inclusive ? " >= " : " > ") + describe_operand(*range.lower, query);
     if (range.upper)
-      out += (range.upper_inclusive ? " <= " : " < ") + show_operand(*range.upper, query);
+      out += (range.upper_inclusive ? " <= " : " < ") + describe_operand(*range.upper, query);
   }
   if (dependency.residual.kind != Predicate::Kind::kTrue) {
     out += " WHERE " + describe(dependency.residual, query);
@@ -176,15 +155,26 @@ std::string describe(const Dependency& dependency, const CacheableQuery& query) 
 }
 
 std::string describe_operand(OperandIndex index, const CacheableQuery& query) {
-  return show_operand(index, query);
+  if (index >= query.operands.size()) return "?";
+  const OperandSpec& spec = query.operands[index];
+  std::string out = spec.negated ? "-" : "";
+  switch (spec.source) {
+    case OperandSpec::Source::kConstant:
+      return out + "'" + spec.constant + "'";
+    case OperandSpec::Source::kLiteral:
+      return out + "?" + std::to_string(spec.index + 1);
+    case OperandSpec::Source::kParameter:
+      return out + "$" + std::to_string(spec.index + 1);
+  }
+  return out;
 }
 
 std::string describe_key(const EqualityBinding& binding, const CacheableQuery& query) {
   std::string out = binding.column.name;
   if (binding.array) {
-    out += " = ANY (" + show_operand(binding.operands[0], query) + ")";
+    out += " = ANY (" + describe_operand(binding.operands[0], query) + ")";
   } else if (binding.operands.size() == 1) {
-    out += " = " + show_operand(binding.operands[0], query);
+    out += " = " + describe_operand(binding.operands[0], query);
   } else {
     out += " IN " + show_list(binding.operands, query);
   }
@@ -195,11 +185,11 @@ std::string describe_range(const RangeBinding& range, const CacheableQuery& quer
   std::string out;
   if (range.lower) {
     out = range.column.name + (range.lower_inclusive ? " >= " : " > ") +
-          show_operand(*range.lower, query);
+          describe_operand(*range.lower, query);
   }
   if (range.upper) {
     out += (out.empty() ? "" : " AND ") + range.column.name +
-           (range.upper_inclusive ? " <= " : " < ") + show_operand(*range.upper, query);
+           (range.upper_inclusive ? " <= " : " < ") + describe_operand(*range.upper, query);
   }
   return out;
 }

@@ -62,6 +62,9 @@ Conditions::Conditions(const ResolvedQuery& query, Conjuncts conjuncts)
       bound_.emplace(find(key_of(conjunct->children[0])), &conjunct->children[1]);
     }
   }
+  own_guards_ = guards_of(conjuncts_);
+  const std::vector<Expr> more = checks();
+  guards_ = more.empty() ? own_guards_ : guards_with(more);
 }
 
 // ---------------------------------------------------------------- classes
@@ -194,10 +197,9 @@ Expr Conditions::with_operands(const Expr& expr) const {
   return out;
 }
 
-std::vector<Expr> Conditions::guards() const {
-  std::vector<Expr> more = checks();
+std::vector<Expr> Conditions::guards_with(const std::vector<Expr>& more) const {
   Conjuncts all = conjuncts_;
-  for (const Expr& check : more) all.push_back(&check);
+  for (const Expr& condition : more) all.push_back(&condition);
   return guards_of(all);
 }
 
@@ -206,18 +208,13 @@ std::vector<Expr> Conditions::guards_with(std::uint32_t use, const Expr& bounds)
   flatten(bounds, parts);
   std::vector<Expr> more;
   for (const Expr* part : parts) {
-    Expr moved = *part;
-    each_expr(moved, [&](Expr& e) {
+    each_expr(more.emplace_back(*part), [&](Expr& e) {
       if (is_column(e)) e.use = use;
     });
-    more.push_back(std::move(moved));
   }
-  Conjuncts all = conjuncts_;
-  for (const Expr& part : more) all.push_back(&part);
-  std::vector<Expr> out = guards_of(all);
-  const std::vector<Expr> without = guards_of(conjuncts_);
+  std::vector<Expr> out = guards_with(more);
   std::erase_if(out, [&](const Expr& guard) {
-    return std::any_of(without.begin(), without.end(),
+    return std::any_of(own_guards_.begin(), own_guards_.end(),
                        [&](const Expr& other) { return same_expr(guard, other); });
   });
   return out;

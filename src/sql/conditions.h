@@ -30,7 +30,7 @@ class Conditions {
   bool are_compared(ColumnKey a, ColumnKey b) const;
 
   // Conditions on operands alone.
-  std::vector<Expr> guards() const;
+  const std::vector<Expr>& guards() const { return guards_; }
 
   // Those that follow if `bounds` too is not false of the row of `use`.
   std::vector<Expr> guards_with(std::uint32_t use, const Expr& bounds) const;
@@ -54,12 +54,15 @@ class Conditions {
   void add_arrays(const Conjuncts& conjuncts, std::vector<Expr>& out) const;
   void add_lists(const Conjuncts& conjuncts, std::vector<Expr>& out) const;
   std::vector<Expr> guards_of(const Conjuncts& conjuncts) const;
+  std::vector<Expr> guards_with(const std::vector<Expr>& more) const;  // than the conjuncts
   std::vector<Expr> checks() const;
 
   const ResolvedQuery& query_;
   Conjuncts conjuncts_;
   Classes classes_;
   std::map<ColumnKey, const Expr*> bound_;  // by the first of the class
+  std::vector<Expr> own_guards_;            // by the conjuncts alone
+  std::vector<Expr> guards_;                // by CHECK constraints too
 };
 
 }  // namespace pgcache::sql

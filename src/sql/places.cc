@@ -2,6 +2,7 @@
 #include "sql/places.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -14,6 +15,9 @@ using ConditionsPtr = std::shared_ptr<const Conditions>;
 
 constexpr int kFactsDepthMax = 8;
 constexpr std::size_t kConditionMax = 5'000;  // expressions that are put into one condition
+
+// Of a block, besides FROM.
+enum class Clauses { kAll, kWhere, kBeyondRows };
 
 class Walker {
  public:
@@ -31,26 +35,33 @@ class Walker {
   void visit_use(std::uint32_t use, const Conjuncts& context) {
     const std::uint32_t number = query_.uses[use].block;
     const Block& block = query_.blocks[number];
-    const bool branches = !block.branches.empty();
+    if (!block.branches.empty()) return visit_branches(block, context, use);
     Conjuncts inside;
-    if (branches && block.some) inside.push_back(&*block.some);
     for (const Expr* conjunct : context) {
       if (!mentions(*conjunct, {use})) {
         inside.push_back(conjunct);
-      } else if (branches ? can_enter_branches(block) : can_enter(block, use, *conjunct)) {
-        inside.push_back(conjunct);
+      } else if (can_enter(block, use, *conjunct)) {
+        inside.push_back(entered(block, use, *conjunct));
       }
     }
-    if (!branches) {
-      for (const Expr*& conjunct : inside) {
-        if (mentions(*conjunct, {use})) conjunct = entered(block, use, *conjunct);
-      }
-      return visit_block(number, inside);
+    visit_block(number, std::move(inside));
+  }
+
+  // A condition on a column of a set operation is one on that of each branch.
+  void visit_branches(const Block& block, const Conjuncts& context,
+                      std::optional<std::uint32_t> use) {
+    const auto is_on_columns = [&](const Expr* conjunct) {
+      return use && mentions(*conjunct, {*use});
+    };
+    Conjuncts inside;
+    if (block.some) inside.push_back(&*block.some);
+    for (const Expr* conjunct : context) {
+      if (!is_on_columns(conjunct) || can_enter_branches(block)) inside.push_back(conjunct);
     }
     for (const std::uint32_t branch : block.branches) {
       Conjuncts of_branch = inside;
       for (const Expr*& conjunct : of_branch) {
-        if (mentions(*conjunct, {use})) conjunct = moved(*conjunct, use, branch);
+        if (is_on_columns(conjunct)) conjunct = moved(*conjunct, *use, branch);
       }
       visit_use(branch, of_branch);
     }
@@ -95,33 +106,19 @@ class Walker {
 
   void visit_block(std::uint32_t number, Conjuncts context) {
     const Block& block = query_.blocks[number];
-    if (!block.branches.empty()) {
-      if (block.some) context.push_back(&*block.some);
-      for (const std::uint32_t branch : block.branches) visit_use(branch, context);
-      return visit_sublinks_of(block, context);
-    }
+    if (!block.branches.empty()) return visit_branches(block, context, std::nullopt);
     const bool lonely = gives_row_of_none(block);
-    if (lonely) visit_sublinks_of(without_rows(block), context);
+    if (lonely) visit_sublinks_of(block, context, Clauses::kBeyondRows);
     if (block.some) context.push_back(&*block.some);
     if (block.where) flatten(*block.where, context);
     if (block.having) add_having(block, context);
-    if (!lonely) return visit_inner(block.from, std::move(context), &block);
-    Block rows;
-    rows.where = block.where;
-    visit_inner(block.from, std::move(context), &rows);
+    visit_inner(block.from, std::move(context), &block, lonely ? Clauses::kWhere : Clauses::kAll);
   }
 
   // Without keys there is a group even where no row fulfils WHERE: what is computed of groups does
   // not depend on that.
   static bool gives_row_of_none(const Block& block) {
     return block.grouped && (block.grouping_sets || block.keys.empty());
-  }
-
-  static Block without_rows(const Block& block) {
-    Block groups = block;
-    groups.from.clear();
-    groups.where.reset();
-    return groups;
   }
 
   // Conditions on groups that are conditions on each row of theirs.
@@ -211,12 +208,12 @@ class Walker {
   }
 
   // The conditions point into the nodes, which are the query's own.
-  void visit_inner(std::span<const FromNode> nodes, Conjuncts context,
-                   const Block* whole = nullptr) {
+  void visit_inner(std::span<const FromNode> nodes, Conjuncts context, const Block* whole = nullptr,
+                   Clauses clauses = Clauses::kAll) {
     for (const FromNode& node : nodes) gather(node, context);
     const auto conditions = std::make_shared<const Conditions>(query_, std::move(context));
     for (const FromNode& node : nodes) visit(node, conditions);
-    if (whole != nullptr) visit_sublinks_of(*whole, conditions->conjuncts());
+    if (whole != nullptr) visit_sublinks_of(*whole, conditions->conjuncts(), clauses);
   }
 
   void visit(const FromNode& node, const ConditionsPtr& conditions) {
@@ -269,9 +266,11 @@ class Walker {
 
   // ---------------------------------------------------------------- subqueries in expressions
 
-  void visit_sublinks_of(const Block& block, const Conjuncts& context) {
+  // Those of FROM aside.
+  void visit_sublinks_of(const Block& block, const Conjuncts& context,
+                         Clauses clauses = Clauses::kAll) {
     std::set<std::uint32_t> fulfilled;
-    if (block.where) {
+    if (block.where && clauses != Clauses::kBeyondRows) {
       Conjuncts parts;
       flatten(*block.where, parts);
       for (const Expr* part : parts) {
@@ -288,9 +287,8 @@ class Walker {
         }
       }
     };
-    Block expressions = block;
-    expressions.from.clear();
-    each_block_expr(std::as_const(expressions), visit_expr);
+    if (block.where && clauses != Clauses::kBeyondRows) visit_expr(*block.where);
+    if (clauses != Clauses::kWhere) each_expr_beyond_rows(block, visit_expr);
   }
 
   void visit_sublinks(const Expr& expr, const Conjuncts& context) {

@@ -137,9 +137,7 @@ void visit_node(Node& node, const Visit& visit) {
 }
 
 template <typename B, typename Visit>
-void visit_block(B& block, const Visit& visit) {
-  for (auto& node : block.from) visit_node(node, visit);
-  if (block.where) visit(*block.where);
+void visit_beyond_rows(B& block, const Visit& visit) {
   if (block.having) visit(*block.having);
   if (block.some) visit(*block.some);
   for (auto& expr : block.outputs) visit(expr);
@@ -151,6 +149,13 @@ void visit_block(B& block, const Visit& visit) {
   for (auto& expr : block.others) visit(expr);
 }
 
+template <typename B, typename Visit>
+void visit_block(B& block, const Visit& visit) {
+  for (auto& node : block.from) visit_node(node, visit);
+  if (block.where) visit(*block.where);
+  visit_beyond_rows(block, visit);
+}
+
 }  // namespace
 
 void each_block_expr(const Block& block, const std::function<void(const Expr&)>& visit) {
@@ -158,6 +163,9 @@ void each_block_expr(const Block& block, const std::function<void(const Expr&)>&
 }
 void each_block_expr(Block& block, const std::function<void(Expr&)>& visit) {
   visit_block(block, visit);
+}
+void each_expr_beyond_rows(const Block& block, const std::function<void(const Expr&)>& visit) {
+  visit_beyond_rows(block, visit);
 }
 void each_node_expr(const FromNode& node, const std::function<void(const Expr&)>& visit) {
   visit_node(node, visit);

@@ -41,6 +41,8 @@ void each_expr(Expr& expr, const std::function<void(Expr&)>& visit);
 // that it names.
 void each_block_expr(const Block& block, const std::function<void(const Expr&)>& visit);
 void each_block_expr(Block& block, const std::function<void(Expr&)>& visit);
+// Of those the ones behind FROM and WHERE: on what is made of the rows.
+void each_expr_beyond_rows(const Block& block, const std::function<void(const Expr&)>& visit);
 void each_node_expr(const FromNode& node, const std::function<void(const Expr&)>& visit);
 void each_node_expr(FromNode& node, const std::function<void(Expr&)>& visit);
 

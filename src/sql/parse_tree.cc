@@ -75,4 +75,14 @@ std::variant<ParseTree, BypassReason> ParseTree::parse(std::string_view text,
   return ParseTree(tree);
 }
 
+const PgQuery__SelectStmt* only_select(const std::variant<ParseTree, BypassReason>& parsed) {
+  const ParseTree* const tree = std::get_if<ParseTree>(&parsed);
+  if (tree == nullptr || tree->statement_count() != 1) return nullptr;
+  const PgQuery__Node* const statement = tree->statement(0);
+  if (statement == nullptr || statement->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
+    return nullptr;
+  }
+  return statement->select_stmt;
+}
+
 }  // namespace pgcache::sql

@@ -37,6 +37,9 @@ class ParseTree {
   std::unique_ptr<PgQuery__ParseResult, Free> result_;
 };
 
+// The one statement of a text, if it is a SELECT; else null. Lives as long as `parsed`.
+const PgQuery__SelectStmt* only_select(const std::variant<ParseTree, BypassReason>& parsed);
+
 // An upper bound of how deeply the tree of `text` can nest beyond its parts that are flat lists.
 std::size_t nesting_bound(std::string_view text);
 

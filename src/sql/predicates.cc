@@ -43,6 +43,12 @@ Predicate::Kind list_kind(Expr::Kind kind) {
   }
 }
 
+// The comparison may have come from a column of another collation.
+ColumnRef ordered_as(const Expr& comparison, ColumnRef column) {
+  column.ordered = column.ordered && comparison.ordered;
+  return column;
+}
+
 }  // namespace
 
 bool is_unknown(const Predicate& value) {
@@ -159,14 +165,6 @@ Predicate PredicateBuilder::operand(const Expr& expr) {
   p.operand = operand_index(expr.operand);
   return p;
 }
-
-// The comparison may have come from a column of another collation.
-namespace {
-ColumnRef ordered_as(const Expr& comparison, ColumnRef column) {
-  column.ordered = column.ordered && comparison.ordered;
-  return column;
-}
-}  // namespace
 
 Predicate PredicateBuilder::compare(const Expr& expr, std::uint32_t use) {
   const Expr& left = expr.children[0];

@@ -49,6 +49,9 @@ class Resolver {
     bool in_view = false;
   };
 
+  // Of a text that the server wrote out under an empty search path.
+  static Source source_in_catalog(std::string_view text);
+
   struct SelectResult {
     std::vector<ScopeColumn> columns;
     bool opaque = false;
@@ -132,6 +135,7 @@ class Resolver {
   std::vector<ScopeColumn> columns_of(const SelectResult& subquery, std::uint32_t use) const;
   FromResult from_subquery(SelectResult subquery, const PgQuery__Alias* alias,
                            std::string_view own_name);
+  std::vector<ScopeColumn> columns_of_table(std::uint32_t use) const;
   Cte* find_cte(std::string_view name) const;
   const pg::Relation* find_relation(const PgQuery__RangeVar& var);
   bool check_relation(const pg::Relation& relation, bool inherit);
@@ -191,6 +195,9 @@ class Resolver {
   void compare_with_subquery(const PgQuery__SubLink& link, const Expr& test,
                              const std::vector<ScopeColumn>& columns, bool unknown_columns,
                              Expr& result);
+  Expr resolve_coalesce(const PgQuery__CoalesceExpr& expr, const Scope& scope);
+  Expr resolve_extreme(const PgQuery__MinMaxExpr& expr, const Scope& scope);
+  Expr resolve_row_of(const Nodes& nodes, const Scope& scope);
   Expr resolve_case(const PgQuery__CaseExpr& expr, const Scope& scope);
   Expr resolve_indirection(const PgQuery__AIndirection& expr, const Scope& scope);
   Expr resolve_array(const PgQuery__AArrayExpr& expr, const Scope& scope);
@@ -276,5 +283,7 @@ std::string output_name(const PgQuery__Node* node);
 inline std::vector<const PgQuery__Node*> list_of(std::size_t n, PgQuery__Node* const* items) {
   return {items, items + n};
 }
+// Of a List node; else none.
+std::vector<const PgQuery__Node*> items_of(const PgQuery__Node* node);
 
 }  // namespace pgcache::sql

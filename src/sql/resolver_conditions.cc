@@ -8,14 +8,6 @@
 #include "sql/tree.h"
 
 namespace pgcache::sql {
-namespace {
-
-std::vector<const PgQuery__Node*> items_of(const PgQuery__Node* node) {
-  if (node == nullptr || node->node_case != PG_QUERY__NODE__NODE_LIST) return {};
-  return list_of(node->list->n_items, node->list->items);
-}
-
-}  // namespace
 
 Expr Resolver::as_condition(Expr expr) {
   settle(expr, pg::type::kBool);

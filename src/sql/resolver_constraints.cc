@@ -45,31 +45,13 @@ void Resolver::resolve_constraints(std::uint32_t use) {
 std::optional<Expr> Resolver::resolve_constraint(const std::string& text, std::uint32_t use) {
   const std::string select = "SELECT " + text;
   const auto parsed = ParseTree::parse(select, select);
-  const ParseTree* const tree = std::get_if<ParseTree>(&parsed);
-  const Node* const statement =
-      tree != nullptr && tree->statement_count() == 1 ? tree->statement(0) : nullptr;
-  if (statement == nullptr || statement->node_case != PG_QUERY__NODE__NODE_SELECT_STMT ||
-      statement->select_stmt->n_target_list != 1) {
-    return std::nullopt;
-  }
-  const Node* const target = statement->select_stmt->target_list[0];
+  const PgQuery__SelectStmt* const statement = only_select(parsed);
+  if (statement == nullptr || statement->n_target_list != 1) return std::nullopt;
+  const Node* const target = statement->target_list[0];
   if (target->node_case != PG_QUERY__NODE__NODE_RES_TARGET) return std::nullopt;
   FromScope columns;
-  const pg::Relation& relation = *query_.uses[use].relation;
-  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
-    const pg::Column& c = relation.columns[i];
-    ScopeColumn& column = columns.columns.emplace_back(ScopeColumn{c.name, {}});
-    column.expr.kind = Expr::Kind::kColumn;
-    column.expr.type = c.type;
-    column.expr.use = use;
-    column.expr.column = static_cast<std::uint32_t>(i);
-    column.expr.collation = {c.collation, c.collation_deterministic, orders_bytes(catalog_, c),
-                             c.ascii_case};
-  }
-  Source source;
-  source.text = select;
-  source.search_path = {kPgCatalog};
-  source.in_view = true;
+  columns.columns = columns_of_table(use);
+  Source source = source_in_catalog(select);
   std::swap(source_, source);
   const bool user_types = user_types_;
   const std::size_t notes = notes_.size();

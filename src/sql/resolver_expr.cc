@@ -8,14 +8,6 @@
 #include "sql/tree.h"
 
 namespace pgcache::sql {
-namespace {
-
-std::vector<const PgQuery__Node*> items_of(const PgQuery__Node* node) {
-  if (node == nullptr || node->node_case != PG_QUERY__NODE__NODE_LIST) return {};
-  return list_of(node->list->n_items, node->list->items);
-}
-
-}  // namespace
 
 Expr Resolver::resolve_expr(const Node* node, const Scope& scope) {
   Expr expr;
@@ -62,41 +54,14 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
       return resolve_sublink(*node.sub_link, scope);
     case PG_QUERY__NODE__NODE_CASE_EXPR:
       return resolve_case(*node.case_expr, scope);
-    case PG_QUERY__NODE__NODE_COALESCE_EXPR: {
-      const PgQuery__CoalesceExpr& e = *node.coalesce_expr;
-      std::vector<Expr> values = resolve_all(list_of(e.n_args, e.args), scope);
-      const pg::Oid type = unify(values);
-      std::optional<std::vector<Expr>> together = bring_together(values, type);
-      if (!together) return make_opaque(type, std::move(values));
-      Expr coalesce = make_expr(Expr::Kind::kCoalesce, *std::move(together));
-      coalesce.type = type;
-      coalesce.collation = *common_collation(coalesce.children);
-      return coalesce;
-    }
-    case PG_QUERY__NODE__NODE_MIN_MAX_EXPR: {
-      const PgQuery__MinMaxExpr& e = *node.min_max_expr;
-      std::vector<Expr> values = resolve_all(list_of(e.n_args, e.args), scope);
-      const pg::Oid type = unify(values);
-      std::optional<std::vector<Expr>> together = bring_together(values, type);
-      const pg::ValueTypePtr as = pg::value_type_of(catalog_, type);
-      const auto collation = common_collation(values);
-      if (!together || !as || !collation || !pg::is_ordered(*as, collation->is_c)) {
-        return make_opaque(type, std::move(values));
-      }
-      Expr extreme = make_expr(Expr::Kind::kExtreme, *std::move(together));
-      extreme.all = e.op == PG_QUERY__MIN_MAX_OP__IS_GREATEST;
-      extreme.type = type;
-      extreme.collation = *collation;
-      return extreme;
-    }
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+      return resolve_coalesce(*node.coalesce_expr, scope);
+    case PG_QUERY__NODE__NODE_MIN_MAX_EXPR:
+      return resolve_extreme(*node.min_max_expr, scope);
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
       return resolve_array(*node.a_array_expr, scope);
-    case PG_QUERY__NODE__NODE_ROW_EXPR: {
-      const PgQuery__RowExpr& e = *node.row_expr;
-      Expr row = make_expr(Expr::Kind::kRow, resolve_all(list_of(e.n_args, e.args), scope));
-      row.type = pg::Oid::kInvalid;
-      return row;
-    }
+    case PG_QUERY__NODE__NODE_ROW_EXPR:
+      return resolve_row_of(list_of(node.row_expr->n_args, node.row_expr->args), scope);
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE: {
       Expr inner = resolve_expr(node.collate_clause->arg, scope);
       settle(inner, pg::type::kText);
@@ -111,12 +76,9 @@ Expr Resolver::resolve_expr_node(const Node& node, const Scope& scope) {
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
       fail(BypassReason::kVolatileFunction, "CURRENT_DATE, CURRENT_USER or the like");
       return {};
-    case PG_QUERY__NODE__NODE_LIST: {
+    case PG_QUERY__NODE__NODE_LIST:
       // (a, b) in places where the grammar makes a list: GROUPING SETS.
-      Expr row = make_expr(Expr::Kind::kRow, resolve_all(items_of(&node), scope));
-      row.type = pg::Oid::kInvalid;
-      return row;
-    }
+      return resolve_row_of(items_of(&node), scope);
     default:
       fail(BypassReason::kUnsupported, "expression");
       return {};
@@ -186,25 +148,53 @@ Expr Resolver::resolve_sublink(const PgQuery__SubLink& link, const Scope& scope)
 void Resolver::compare_with_subquery(const PgQuery__SubLink& link, const Expr& test,
                                      const std::vector<ScopeColumn>& columns, bool unknown_columns,
                                      Expr& result) {
-  PgQuery__String text = PG_QUERY__STRING__INIT;
-  std::string sign = "=";
-  text.sval = sign.data();
-  Node equals = PG_QUERY__NODE__INIT;
-  equals.node_case = PG_QUERY__NODE__NODE_STRING;
-  equals.string = &text;
-  Nodes name = list_of(link.n_oper_name, link.oper_name);
-  if (name.empty()) name = {&equals};
+  const Nodes name = list_of(link.n_oper_name, link.oper_name);  // none: IN
+  const bool equality = name.empty() || split_name(name).name == "=";
   std::vector<Expr> tests = {test};
   if (test.kind == Expr::Kind::kRow) tests = test.children;
   const bool matched = !unknown_columns && tests.size() == columns.size();
   for (std::size_t i = 0; i < tests.size() && !failed(); ++i) {
     const Expr other = matched ? columns[i].expr : Expr{};
-    Expr comparison = apply_operator(name, &tests[i], other);
+    Expr comparison =
+        name.empty() ? apply_named("=", tests[i], other) : apply_operator(name, &tests[i], other);
     // Of rows only = compares column by column.
-    const bool separate = tests.size() == 1 || split_name(name).name == "=";
+    const bool separate = tests.size() == 1 || equality;
     if (!matched || !separate) comparison = make_opaque(pg::type::kBool, {std::move(comparison)});
     result.children.push_back(std::move(comparison));
   }
+}
+
+Expr Resolver::resolve_row_of(const Nodes& nodes, const Scope& scope) {
+  Expr row = make_expr(Expr::Kind::kRow, resolve_all(nodes, scope));
+  row.type = pg::Oid::kInvalid;
+  return row;
+}
+
+Expr Resolver::resolve_coalesce(const PgQuery__CoalesceExpr& expr, const Scope& scope) {
+  std::vector<Expr> values = resolve_all(list_of(expr.n_args, expr.args), scope);
+  const pg::Oid type = unify(values);
+  std::optional<std::vector<Expr>> together = bring_together(values, type);
+  if (!together) return make_opaque(type, std::move(values));
+  Expr coalesce = make_expr(Expr::Kind::kCoalesce, *std::move(together));
+  coalesce.type = type;
+  coalesce.collation = *common_collation(coalesce.children);
+  return coalesce;
+}
+
+Expr Resolver::resolve_extreme(const PgQuery__MinMaxExpr& expr, const Scope& scope) {
+  std::vector<Expr> values = resolve_all(list_of(expr.n_args, expr.args), scope);
+  const pg::Oid type = unify(values);
+  std::optional<std::vector<Expr>> together = bring_together(values, type);
+  const pg::ValueTypePtr as = pg::value_type_of(catalog_, type);
+  const auto collation = common_collation(values);
+  if (!together || !as || !collation || !pg::is_ordered(*as, collation->is_c)) {
+    return make_opaque(type, std::move(values));
+  }
+  Expr extreme = make_expr(Expr::Kind::kExtreme, *std::move(together));
+  extreme.all = expr.op == PG_QUERY__MIN_MAX_OP__IS_GREATEST;
+  extreme.type = type;
+  extreme.collation = *collation;
+  return extreme;
 }
 
 Expr Resolver::resolve_case(const PgQuery__CaseExpr& expr, const Scope& scope) {

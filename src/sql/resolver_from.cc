@@ -193,6 +193,23 @@ bool Resolver::check_relation(const pg::Relation& relation, bool inherit) {
   return !failed();
 }
 
+std::vector<ScopeColumn> Resolver::columns_of_table(std::uint32_t use) const {
+  const pg::Relation& relation = *query_.uses[use].relation;
+  std::vector<ScopeColumn> columns;
+  columns.reserve(relation.columns.size());
+  for (const pg::Column& c : relation.columns) {
+    Expr column;
+    column.kind = Expr::Kind::kColumn;
+    column.type = c.type;
+    column.use = use;
+    column.column = static_cast<std::uint32_t>(columns.size());
+    column.collation = {c.collation, c.collation_deterministic, orders_bytes(catalog_, c),
+                        c.ascii_case};
+    columns.push_back({c.name, std::move(column)});
+  }
+  return columns;
+}
+
 Resolver::FromResult Resolver::resolve_table(const PgQuery__RangeVar& var,
                                              const pg::Relation& relation) {
   if (query_.uses.size() >= kUsesMax) {
@@ -205,18 +222,7 @@ Resolver::FromResult Resolver::resolve_table(const PgQuery__RangeVar& var,
   query_.uses.emplace_back();
   query_.uses.back().relation = &relation;
   query_.uses.back().inherit = var.inh != 0;
-  std::vector<ScopeColumn> columns;
-  columns.reserve(relation.columns.size());
-  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
-    const pg::Column& c = relation.columns[i];
-    ScopeColumn& column = columns.emplace_back(ScopeColumn{c.name, {}});
-    column.expr.kind = Expr::Kind::kColumn;
-    column.expr.type = c.type;
-    column.expr.use = node.use;
-    column.expr.column = static_cast<std::uint32_t>(i);
-    column.expr.collation = {c.collation, c.collation_deterministic, orders_bytes(catalog_, c),
-                             c.ascii_case};
-  }
+  std::vector<ScopeColumn> columns = columns_of_table(node.use);
   FromResult result =
       make_item(std::move(node), std::move(columns), false, var.alias, relation.name);
   resolve_constraints(result.node.use);
@@ -227,6 +233,10 @@ Resolver::FromResult Resolver::resolve_table(const PgQuery__RangeVar& var,
   return result;
 }
 
+Resolver::Source Resolver::source_in_catalog(std::string_view text) {
+  return {text, nullptr, {kPgCatalog}, true};
+}
+
 // The definition was written out under an empty search path: what has no schema is in pg_catalog.
 Resolver::FromResult Resolver::resolve_view(const PgQuery__RangeVar& var,
                                             const pg::Relation& view) {
@@ -235,22 +245,17 @@ Resolver::FromResult Resolver::resolve_view(const PgQuery__RangeVar& var,
     return {};
   }
   const auto parsed = ParseTree::parse(view.view_definition, view.view_definition);
-  const ParseTree* const tree = std::get_if<ParseTree>(&parsed);
-  const Node* const statement =
-      tree != nullptr && tree->statement_count() == 1 ? tree->statement(0) : nullptr;
-  if (statement == nullptr || statement->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
+  const PgQuery__SelectStmt* const select = only_select(parsed);
+  if (select == nullptr) {
     fail(BypassReason::kUnsupported, view.name);
     return {};
   }
-  Source definition;
-  definition.text = view.view_definition;
-  definition.search_path = {kPgCatalog};
-  definition.in_view = true;
+  Source definition = source_in_catalog(view.view_definition);
   std::swap(source_, definition);
   CteFrame* const frame = frame_;
   frame_ = nullptr;
   ++view_depth_;
-  SelectResult result = resolve_select(*statement->select_stmt, nullptr);
+  SelectResult result = resolve_select(*select, nullptr);
   --view_depth_;
   frame_ = frame;
   std::swap(source_, definition);

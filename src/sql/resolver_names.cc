@@ -85,6 +85,11 @@ std::string_view string_of(const PgQuery__Node* node) {
   return node->string->sval;
 }
 
+std::vector<const PgQuery__Node*> items_of(const PgQuery__Node* node) {
+  if (node == nullptr || node->node_case != PG_QUERY__NODE__NODE_LIST) return {};
+  return list_of(node->list->n_items, node->list->items);
+}
+
 bool is_star(const PgQuery__Node* node) {
   return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_A_STAR;
 }

@@ -57,14 +57,9 @@ std::vector<Expr> both(const Expr* left, const Expr& right) {
   return out;
 }
 
-}  // namespace
-
-// ---------------------------------------------------------------- safety
-
 // The types with which PostgreSQL looks for an operator. It takes an untyped operand to have the
 // type of the other one, a domain for its base type, and has no operators of its own on varchar and
 // cidr but those of text and inet.
-namespace {
 void effective_types(const pg::Catalog& catalog, Oid& left, Oid& right) {
   left = base_type(catalog, left);
   right = base_type(catalog, right);
@@ -75,7 +70,10 @@ void effective_types(const pg::Catalog& catalog, Oid& left, Oid& right) {
   if (left == pg::type::kUnknown) left = right;
   if (right == pg::type::kUnknown) right = left;
 }
+
 }  // namespace
+
+// ---------------------------------------------------------------- safety
 
 Oid Resolver::accept_operator(const pg::Operator& op, const Expr* left, const Expr& right) {
   const pg::Function* const function = catalog_.find_function(op.function);

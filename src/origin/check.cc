@@ -20,22 +20,7 @@ namespace {
 
 constexpr int kOldestVersion = 140000;
 
-LinkOptions options_for(const config::Config& config, bool replication) {
-  LinkOptions options;
-  options.conninfo = config.origin;
-  options.application_name = "pgcache check";
-  options.replication = replication;
-  options.connect_timeout = config.origin_connect_timeout;
-  return options;
-}
-
-Result<std::unique_ptr<Link>> connect(const config::Config& config) {
-  auto opened = Link::open(options_for(config, false));
-  if (const Failure* failure = std::get_if<Failure>(&opened)) {
-    return Error{explain_connect_failure(*failure).what};
-  }
-  return std::move(std::get<std::unique_ptr<Link>>(opened));
-}
+constexpr const char* kName = "pgcache check";
 
 // The first column of the first row.
 Result<std::string> ask(Link& link, const std::string& sql) {
@@ -131,7 +116,9 @@ void Checker::slot() {
 
 // The privilege, pg_hba.conf and max_wal_senders, by trying.
 void Checker::replication_connection() {
-  auto opened = Link::open(options_for(config_, true));
+  LinkOptions options = link_options(config_, kName);
+  options.replication = true;
+  auto opened = Link::open(options);
   if (const Failure* failure = std::get_if<Failure>(&opened)) {
     Problem problem = explain_replication_failure(config_, *failure);
     // A missing REPLICATION attribute has been reported already.
@@ -214,13 +201,13 @@ std::string option_value(PQconninfoOption* options, std::string_view keyword) {
 }  // namespace
 
 Result<std::vector<Problem>> check_origin(const config::Config& config, bool running) {
-  Result<std::unique_ptr<Link>> link = connect(config);
+  Result<std::unique_ptr<Link>> link = connect_to_origin(config, kName);
   if (!link.ok()) return link.error();
   return Checker(config, running, **link).run();
 }
 
 Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {
-  Result<std::unique_ptr<Link>> connected = connect(config);
+  Result<std::unique_ptr<Link>> connected = connect_to_origin(config, kName);
   if (!connected.ok()) return connected.error();
   Link& link = **connected;
   std::vector<std::string> removed;

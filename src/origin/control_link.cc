@@ -61,10 +61,7 @@ void ControlLink::Impl::run() {
 }
 
 bool ControlLink::Impl::connect() {
-  LinkOptions options;
-  options.conninfo = config->origin;
-  options.application_name = "pgcache control";
-  options.connect_timeout = config->origin_connect_timeout;
+  LinkOptions options = link_options(*config, "pgcache control");
   options.stop = &stop;
   auto opened = Link::open(options);
   if (const Failure* failure = std::get_if<Failure>(&opened)) {

@@ -3,6 +3,7 @@
 #include "origin/problems.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -82,6 +83,23 @@ void ProblemReporter::report(std::vector<Problem> problems) {
   reported_ = true;
   last_ = std::move(texts);
   sink_(std::move(problems));
+}
+
+LinkOptions link_options(const config::Config& config, std::string application_name) {
+  LinkOptions options;
+  options.conninfo = config.origin;
+  options.application_name = std::move(application_name);
+  options.connect_timeout = config.origin_connect_timeout;
+  return options;
+}
+
+Result<std::unique_ptr<Link>> connect_to_origin(const config::Config& config,
+                                                std::string application_name) {
+  auto opened = Link::open(link_options(config, std::move(application_name)));
+  if (const Failure* failure = std::get_if<Failure>(&opened)) {
+    return Error{explain_connect_failure(*failure).what};
+  }
+  return std::move(std::get<std::unique_ptr<Link>>(opened));
 }
 
 }  // namespace pgcache::origin

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,11 @@ Problem explain_connect_failure(const Failure& failure);
 // Of a statement on the replication connection, or its start.
 Problem explain_replication_failure(const config::Config& config, const Failure& failure);
 Problem explain_publication_failure(const config::Config& config, const Failure& failure);
+
+LinkOptions link_options(const config::Config& config, std::string application_name);
+// An ordinary connection, under the name that pg_stat_activity shows.
+Result<std::unique_ptr<Link>> connect_to_origin(const config::Config& config,
+                                                std::string application_name);
 
 // Logs a set of problems when it differs from the last one, and hands it on. One thread.
 class ProblemReporter {

@@ -161,12 +161,9 @@ void ReplicationLink::Impl::run() {
 }
 
 LinkOptions ReplicationLink::Impl::link_options(bool replication) const {
-  LinkOptions options;
-  options.conninfo = config->origin;
   // The name by which synchronous_standby_names may name us.
-  options.application_name = replication ? config->slot : "pgcache start";
+  LinkOptions options = origin::link_options(*config, replication ? config->slot : "pgcache start");
   options.replication = replication;
-  options.connect_timeout = config->origin_connect_timeout;
   options.stop = &stop;
   return options;
 }

@@ -34,15 +34,9 @@ Status read_settings(Link& link, RoleView& view) {
 }  // namespace
 
 Result<RoleView> read_role_view(const config::Config& config) {
-  LinkOptions options;
-  options.conninfo = config.origin;
-  options.application_name = "pgcache explain";
-  options.connect_timeout = config.origin_connect_timeout;
-  auto opened = Link::open(options);
-  if (const Failure* failure = std::get_if<Failure>(&opened)) {
-    return Error{explain_connect_failure(*failure).what};
-  }
-  Link& link = *std::get<std::unique_ptr<Link>>(opened);
+  auto connected = connect_to_origin(config, "pgcache explain");
+  if (!connected.ok()) return connected.error();
+  Link& link = **connected;
   RoleView view;
   if (const Status read = read_settings(link, view); !read.ok()) return read.error();
   Result<LoadedCatalog> loaded = load_catalog(link, ViewDefinitions::kRead);

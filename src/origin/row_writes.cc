@@ -9,15 +9,9 @@
 namespace pgcache::origin {
 
 Result<std::vector<RowWrites>> read_row_writes(const config::Config& config) {
-  LinkOptions options;
-  options.conninfo = config.origin;
-  options.application_name = "pgcache check";
-  options.connect_timeout = config.origin_connect_timeout;
-  auto opened = Link::open(options);
-  if (const Failure* failure = std::get_if<Failure>(&opened)) {
-    return Error{explain_connect_failure(*failure).what};
-  }
-  Link& link = *std::get<std::unique_ptr<Link>>(opened);
+  auto connected = connect_to_origin(config, "pgcache check");
+  if (!connected.ok()) return connected.error();
+  Link& link = **connected;
   const Reply reply = link.query(
       "SELECT s.schemaname, s.relname, s.n_tup_upd + s.n_tup_del FROM pg_stat_user_tables s"
       " JOIN pg_class c ON c.oid = s.relid JOIN pg_publication_tables p"

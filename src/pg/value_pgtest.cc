@@ -78,14 +78,7 @@ TEST_P(ValueOfType, ReadsAsTheServerDoes) {
   }
 }
 
-TEST_P(ValueOfType, ComparesAsTheServerDoes) {
-  const TypeUnderTest& t = GetParam();
-  const std::vector<std::string> spellings = spellings_of(t, 12, 200);
-  stream_settings();
-  fill("a", t, spellings);
-  fill("b", t, spellings);
-  compare_pairs(t, t);
-}
+TEST_P(ValueOfType, ComparesAsTheServerDoes) { check_comparisons(GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Types, ValueOfType, ::testing::ValuesIn(kTypes),
                          [](const auto& p) { return std::string(p.param.name); });

@@ -292,6 +292,15 @@ class ValueServer : public ::testing::Test {
     EXPECT_GT(result.rows.size(), 4 * equal_pairs / 3) << "too few unequal pairs";
   }
 
+  // Pairs of 200 spellings of one type.
+  static void check_comparisons(const TypeUnderTest& t) {
+    const std::vector<std::string> spellings = spellings_of(t, 12, 200);
+    stream_settings();
+    fill("a", t, spellings);
+    fill("b", t, spellings);
+    compare_pairs(t, t);
+  }
+
   static inline std::unique_ptr<testing::Cluster> cluster_;
   static inline std::unique_ptr<Connection> connection_;
   static inline std::unique_ptr<Catalog> catalog_;

@@ -7,26 +7,10 @@
 #include <filesystem>
 
 #include "stack.h"
+#include "support/command.h"
 
 namespace pgcache::testing {
 namespace {
-
-struct Outcome {
-  int status = -1;
-  std::string output;
-};
-
-Outcome run(const std::string& command) {
-  FILE* pipe = popen((command + " 2>&1 </dev/null").c_str(), "r");
-  Outcome outcome;
-  std::array<char, 4096> buffer{};
-  while (const std::size_t got = fread(buffer.data(), 1, buffer.size(), pipe)) {
-    outcome.output.append(buffer.data(), got);
-  }
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) outcome.status = WEXITSTATUS(status);
-  return outcome;
-}
 
 // The interpreter of the virtual environment; empty when it cannot be made, with the reason.
 std::string python(std::string& why_not) {
@@ -34,11 +18,11 @@ std::string python(std::string& why_not) {
   const std::string requirements = PGCACHE_TEST_CLIENTS "/requirements.txt";
   const std::string interpreter = folder + "/bin/python";
   const std::string done = folder + "/requirements.txt";
-  if (run("cmp '" + requirements + "' '" + done + "'").status == 0) return interpreter;
+  if (run_command("cmp '" + requirements + "' '" + done + "'").status == 0) return interpreter;
   std::filesystem::remove_all(folder);
-  Outcome made = run("python3 -m venv '" + folder + "' && '" + interpreter +
-                     "' -m pip install --quiet --disable-pip-version-check -r '" + requirements +
-                     "' && cp '" + requirements + "' '" + done + "'");
+  Outcome made = run_command("python3 -m venv '" + folder + "' && '" + interpreter +
+                             "' -m pip install --quiet --disable-pip-version-check -r '" +
+                             requirements + "' && cp '" + requirements + "' '" + done + "'");
   if (made.status == 0) return interpreter;
   why_not = made.output;
   return {};
@@ -67,11 +51,11 @@ class Drivers : public SharedStack<Drivers> {
            std::to_string(stack().origin().port()) + " ";
   }
   static void expect_ok(const std::string& command) {
-    const Outcome outcome = run(command);
+    const Outcome outcome = run_command(command);
     EXPECT_TRUE(outcome.status == 0 && outcome.output.ends_with(" ok\n")) << outcome.output;
   }
   static bool installed(const std::string& program) {
-    return run("command -v " + program).status == 0;
+    return run_command("command -v " + program).status == 0;
   }
 
   static void run_python(const std::string& name, const std::string& part = {}) {
@@ -109,7 +93,8 @@ TEST_F(Drivers, NodePostgres) {
   std::filesystem::copy_file(PGCACHE_TEST_CLIENTS "/node/package.json", folder + "/package.json",
                              std::filesystem::copy_options::overwrite_existing);
   if (!std::filesystem::exists(folder + "/node_modules/pg")) {
-    const Outcome made = run("npm install --silent --no-audit --no-fund --prefix " + folder);
+    const Outcome made =
+        run_command("npm install --silent --no-audit --no-fund --prefix " + folder);
     if (made.status != 0) GTEST_SKIP() << "npm cannot install the driver: " << made.output;
   }
   expect_ok("NODE_PATH=" + folder + "/node_modules node " PGCACHE_TEST_CLIENTS "/node/client.js" +
@@ -119,9 +104,10 @@ TEST_F(Drivers, NodePostgres) {
 TEST_F(Drivers, Pgx) {
   if (!installed("go")) GTEST_SKIP() << "go is not installed";
   const std::string program = PGCACHE_TEST_SCRATCH "/client-pgx";
-  const Outcome made = run("cd " PGCACHE_TEST_CLIENTS "/pgx && go mod download");
+  const Outcome made = run_command("cd " PGCACHE_TEST_CLIENTS "/pgx && go mod download");
   if (made.status != 0) GTEST_SKIP() << "the Go modules cannot be had: " << made.output;
-  const Outcome built = run("cd " PGCACHE_TEST_CLIENTS "/pgx && go build -o " + program + " .");
+  const Outcome built =
+      run_command("cd " PGCACHE_TEST_CLIENTS "/pgx && go build -o " + program + " .");
   ASSERT_EQ(built.status, 0) << built.output;
   expect_ok(program + ports());
 }

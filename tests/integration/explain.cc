@@ -5,23 +5,15 @@
 #include <cstdlib>
 
 #include "stack.h"
+#include "support/command.h"
 
 namespace pgcache::testing {
 namespace {
-
-struct Outcome {
-  int status = -1;
-  std::string output;  // both streams
-};
 
 std::string in_quotes(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 std::string url_encoded(const std::string& text) {
@@ -56,19 +48,10 @@ class Explain : public SharedStack<Explain> {
  protected:
   Outcome run(const std::string& query, const std::string& more = {},
               const std::string& user = "postgres") {
-    const std::string command =
-        "env -u PGCACHE_BINARY -u PGCACHE_PG_BIN '" + std::string(std::getenv("PGCACHE_BINARY")) +
-        "' explain " + in_quotes(query) + " --origin " +
-        in_quotes(stack().origin().dsn("postgres", user)) + " " + more + " 2>&1 </dev/null";
-    FILE* pipe = popen(command.c_str(), "r");
-    Outcome outcome;
-    std::array<char, 4096> buffer{};
-    while (const std::size_t got = fread(buffer.data(), 1, buffer.size(), pipe)) {
-      outcome.output.append(buffer.data(), got);
-    }
-    const int status = pclose(pipe);
-    if (WIFEXITED(status)) outcome.status = WEXITSTATUS(status);
-    return outcome;
+    return run_command("env -u PGCACHE_BINARY -u PGCACHE_PG_BIN '" +
+                       std::string(std::getenv("PGCACHE_BINARY")) + "' explain " +
+                       in_quotes(query) + " --origin " +
+                       in_quotes(stack().origin().dsn("postgres", user)) + " " + more);
   }
   HttpAnswer page(const std::string& query, const std::string& more = {}) {
     return stack().proxy().http("/explain?q=" + url_encoded(query) + more);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "stack.h"
+#include "support/command.h"
 
 namespace pgcache::testing {
 namespace {
@@ -15,27 +16,8 @@ constexpr const char* kSchema =
     "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'v1');"
     "CREATE ROLE plain LOGIN; GRANT SELECT ON t TO plain";
 
-struct Outcome {
-  int status = -1;
-  std::string output;  // both streams
-};
-
 Outcome pgcache(const std::string& arguments, const std::string& environment = {}) {
-  const std::string command =
-      environment + " '" + std::getenv("PGCACHE_BINARY") + "' " + arguments + " 2>&1 </dev/null";
-  FILE* pipe = popen(command.c_str(), "r");
-  Outcome outcome;
-  std::array<char, 4096> buffer{};
-  while (const std::size_t got = fread(buffer.data(), 1, buffer.size(), pipe)) {
-    outcome.output.append(buffer.data(), got);
-  }
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) outcome.status = WEXITSTATUS(status);
-  return outcome;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
+  return run_command(environment + " '" + std::getenv("PGCACHE_BINARY") + "' " + arguments);
 }
 
 // Not ready, with these words; queries are answered by the origin.

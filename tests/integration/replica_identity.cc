@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "stack.h"
+#include "support/command.h"
 
 namespace pgcache::testing {
 namespace {
@@ -23,10 +24,6 @@ StackOptions with(const std::string& schema,
   options.schema = kSchema + schema;
   options.arguments = std::move(arguments);
   return options;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 std::string identity(Stack& stack, const std::string& table) {
@@ -68,17 +65,9 @@ void expect_raised(Stack& stack, Connection& session, const std::string& sql,
 }
 
 std::string output_of(const std::string& arguments) {
-  const std::string command = "env -u PGCACHE_BINARY -u PGCACHE_PG_BIN '" +
-                              std::string(std::getenv("PGCACHE_BINARY")) + "' " + arguments +
-                              " 2>&1 </dev/null";
-  FILE* pipe = popen(command.c_str(), "r");
-  std::string output;
-  std::array<char, 4096> buffer{};
-  while (const std::size_t got = fread(buffer.data(), 1, buffer.size(), pipe)) {
-    output.append(buffer.data(), got);
-  }
-  pclose(pipe);
-  return output;
+  return run_command("env -u PGCACHE_BINARY -u PGCACHE_PG_BIN '" +
+                     std::string(std::getenv("PGCACHE_BINARY")) + "' " + arguments)
+      .output;
 }
 
 int server_version() {

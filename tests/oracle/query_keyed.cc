@@ -10,21 +10,7 @@ std::string table(QueryBuilder& b, const char* name, const char* alias) {
   return b.named(name) + " " + alias;
 }
 
-// A condition that few rows meet: an equality, a list or a range.
-std::string few(QueryBuilder& b, const std::string& column) {
-  switch (b.structure().below(6)) {
-    case 0: {
-      const std::string low = b.value(Kind::kInt);
-      return column + " IN (" + low + ", " + b.value(Kind::kInt) + ")";
-    }
-    case 1: {
-      const int low = b.values().below(10);
-      return column + " BETWEEN " + std::to_string(low) + " AND " + std::to_string(low + 2);
-    }
-    default:
-      return column + " = " + b.value(Kind::kInt);
-  }
-}
+std::string few(QueryBuilder& b, const std::string& column) { return few(b, column, 6); }
 
 std::string more(QueryBuilder& b, const std::string& column) {
   return b.structure().chance(40) ? " AND " + few(b, column) : "";

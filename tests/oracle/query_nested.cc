@@ -7,20 +7,7 @@
 namespace pgcache::oracle {
 namespace {
 
-std::string equality(QueryBuilder& b, const std::string& column) {
-  switch (b.structure().below(5)) {
-    case 0: {
-      const std::string low = b.value(Kind::kInt);
-      return column + " IN (" + low + ", " + b.value(Kind::kInt) + ")";
-    }
-    case 1: {
-      const int low = b.values().below(10);
-      return column + " BETWEEN " + std::to_string(low) + " AND " + std::to_string(low + 2);
-    }
-    default:
-      return column + " = " + b.value(Kind::kInt);
-  }
-}
+std::string equality(QueryBuilder& b, const std::string& column) { return few(b, column, 5); }
 
 // A base table that is cached and has the columns grp and v.
 std::string numbers(QueryBuilder& b) {

@@ -75,4 +75,19 @@ std::string column_of(QueryBuilder& b, const Source& s) {
   return s.alias + "." + name;
 }
 
+std::string few(QueryBuilder& b, const std::string& column, int ways) {
+  switch (b.structure().below(ways)) {
+    case 0: {
+      const std::string low = b.value(Kind::kInt);
+      return column + " IN (" + low + ", " + b.value(Kind::kInt) + ")";
+    }
+    case 1: {
+      const int low = b.values().below(10);
+      return column + " BETWEEN " + std::to_string(low) + " AND " + std::to_string(low + 2);
+    }
+    default:
+      return column + " = " + b.value(Kind::kInt);
+  }
+}
+
 }  // namespace pgcache::oracle

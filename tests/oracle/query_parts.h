@@ -26,6 +26,10 @@ Source cacheable_table(QueryBuilder& b);
 // A column of the table, usually one of its key: it is NULL in no row of the table itself.
 std::string column_of(QueryBuilder& b, const Source& s);
 
+// A condition on an integer that few rows meet: a list, a range, or, in all but two of so many
+// ways, an equality.
+std::string few(QueryBuilder& b, const std::string& column, int ways);
+
 // query_joins.cc
 Query join(QueryBuilder& b);
 Query full_join(QueryBuilder& b);

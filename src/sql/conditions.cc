@@ -42,7 +42,7 @@ void collect_present(const Conjuncts& conjuncts, std::set<std::uint32_t>& uses) 
       if (is_column(part)) mentioned.insert(part.use);
     });
     for (const std::uint32_t use : mentioned) {
-      if (rejects_nulls(*conjunct, {use})) uses.insert(use);
+      if (rejects_nulls(*conjunct, of_uses({use}))) uses.insert(use);
     }
   }
 }
@@ -153,6 +153,15 @@ Expr Conditions::seen_from(const Expr& expr, std::uint32_t use) const {
   return out;
 }
 
+Expr Conditions::make_column(ColumnKey key) const {
+  Expr column;
+  column.kind = Kind::kColumn;
+  column.type = query_.uses[key.first].relation->columns[key.second].type;
+  column.use = key.first;
+  column.column = key.second;
+  return column;
+}
+
 // A condition on one column is one on all columns of the table that equal it.
 void Conditions::add_copies(const Expr& conjunct, std::uint32_t use, std::vector<Expr>& out) const {
   const pg::Relation* const relation = query_.uses[use].relation;
@@ -166,19 +175,38 @@ void Conditions::add_copies(const Expr& conjunct, std::uint32_t use, std::vector
   }
 }
 
+// Columns of the table that are not NULL where the conjunct holds.
+void Conditions::collect_present_columns(const Expr& conjunct, std::uint32_t use,
+                                         std::set<std::uint32_t>& out) const {
+  each_expr(conjunct, [&](const Expr& part) {
+    const std::optional<ColumnKey> own = is_column(part) ? in_use(key_of(part), use) : std::nullopt;
+    if (!own || query_.uses[use].relation->columns[own->second].not_null) return;
+    const auto is_it = [&](const Expr& column) { return same(key_of(column), key_of(part)); };
+    if (rejects_nulls(conjunct, is_it)) out.insert(own->second);
+  });
+}
+
 std::vector<Expr> Conditions::on(std::uint32_t use) const {
   std::vector<Expr> out;
+  std::set<std::uint32_t> present;
+  std::set<ColumnKey> compared;
   for (const Expr* conjunct : conjuncts_) {
     if (is_on_column(*conjunct)) {
       add_copies(*conjunct, use, out);
+      compared.insert(find(key_of(conjunct->children[0])));
       continue;
     }
     Expr seen = seen_from(*conjunct, use);
     if (!mentions(seen, {use})) continue;
     const bool trivial = seen.kind == Kind::kCompare && is_column(seen.children[0]) &&
                          same_expr(seen.children[0], seen.children[1]) && is_equality(*conjunct);
-    // It says that the column is not NULL, which the other side needs too.
+    // What is compared with something that is not known here is not NULL, at least.
+    if (trivial || has_opaque(seen)) collect_present_columns(*conjunct, use, present);
     if (!trivial) out.push_back(std::move(seen));
+  }
+  for (const std::uint32_t column : present) {
+    if (compared.contains(find({use, column}))) continue;
+    out.push_back(make_not(make_expr(Kind::kIsNull, {make_column({use, column})})));
   }
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "sql/resolved_query.h"
@@ -47,6 +48,9 @@ class Conditions {
   const Expr* bound(ColumnKey key) const;
 
   std::optional<ColumnKey> in_use(ColumnKey key, std::uint32_t use) const;
+  Expr make_column(ColumnKey key) const;
+  void collect_present_columns(const Expr& conjunct, std::uint32_t use,
+                               std::set<std::uint32_t>& out) const;
   Expr seen_from(const Expr& expr, std::uint32_t use) const;
   Expr with_operands(const Expr& expr) const;
   void add_copies(const Expr& conjunct, std::uint32_t use, std::vector<Expr>& out) const;

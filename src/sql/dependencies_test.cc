@@ -145,11 +145,12 @@ TEST(Dependencies, InnerJoins) {
        "users RANGE id > ?1; orders RANGE user_id > ?1"},
       {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id JOIN order_items i ON i.order_id = "
        "o.id WHERE o.id = 3",
-       "users; orders KEY id = ?1; order_items KEY order_id = ?1"},
+       "users WHERE NOT (id IS NULL); orders KEY id = ?1 WHERE NOT (user_id IS NULL); order_items "
+       "KEY order_id = ?1"},
       {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id AND o.status = 'paid'",
-       "users; orders KEY status = ?1"},
+       "users WHERE NOT (id IS NULL); orders KEY status = ?1 WHERE NOT (user_id IS NULL)"},
       {"SELECT * FROM users a JOIN users b ON a.team_id = b.team_id WHERE b.id = 1",
-       "users; users KEY id = ?1"},
+       "users WHERE NOT (team_id IS NULL); users KEY id = ?1 WHERE NOT (team_id IS NULL)"},
       {"SELECT * FROM users u CROSS JOIN orders o WHERE u.id = 1", "users KEY id = ?1; orders"},
       // A transitive chain through a third table.
       {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id JOIN products p ON p.id = "
@@ -176,12 +177,12 @@ TEST(Dependencies, OuterJoins) {
       // A row of the right side that fails a condition above the join still suppresses the row with
       // NULLs, unless the condition rejects that one too: then the join is an inner one.
       {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE o.id IS NULL",
-       "users; orders"},
+       "users; orders WHERE NOT (user_id IS NULL)"},
       {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE o.id = 3 OR o.id IS "
        "NULL",
-       "users; orders"},
+       "users; orders WHERE NOT (user_id IS NULL)"},
       {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE o.total > 5",
-       "users; orders RANGE total > ?1"},
+       "users WHERE NOT (id IS NULL); orders RANGE total > ?1 WHERE NOT (user_id IS NULL)"},
       {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id AND u.active WHERE o.total IS "
        "NOT "
        "NULL AND o.user_id = 3",
@@ -212,10 +213,12 @@ TEST(Dependencies, NestedOuterJoins) {
   check({
       {"SELECT * FROM users u LEFT JOIN (orders o JOIN order_items i ON i.order_id = o.id) ON "
        "o.user_id = u.id WHERE u.id = 1 AND i.qty > 3",
-       "users KEY id = ?1; orders KEY user_id = ?1; order_items RANGE qty > ?2"},
+       "users KEY id = ?1; orders KEY user_id = ?1 WHERE NOT (id IS NULL); order_items RANGE qty > "
+       "?2 WHERE NOT (order_id IS NULL)"},
       {"SELECT * FROM users u LEFT JOIN (orders o JOIN order_items i ON i.order_id = o.id) ON "
        "o.user_id = u.id WHERE u.id = 1 AND i.qty IS NULL",
-       "users KEY id = ?1; orders KEY user_id = ?1; order_items"},
+       "users KEY id = ?1; orders KEY user_id = ?1 WHERE NOT (id IS NULL); order_items WHERE NOT "
+       "(order_id IS NULL)"},
       {"SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id LEFT JOIN order_items i ON "
        "i.order_id = o.id WHERE u.id = 1 AND o.id = 2",
        "users KEY id = ?1; orders KEY user_id = ?1, id = ?2; order_items KEY order_id = ?2"},
@@ -247,7 +250,7 @@ TEST(Dependencies, UsingAndNatural) {
       {"SELECT * FROM users a JOIN users b USING (id) AS j WHERE j.id = 3",
        "users KEY id = ?1; users KEY id = ?1"},
       {"SELECT * FROM animals NATURAL JOIN cats WHERE id = 3",
-       "animals KEY id = ?1; cats KEY id = ?1"},
+       "animals KEY id = ?1 WHERE NOT (name IS NULL); cats KEY id = ?1 WHERE NOT (name IS NULL)"},
   });
 }
 
@@ -269,7 +272,7 @@ TEST(Dependencies, WhatStandsAboveTheRowsDoesNotMatter) {
 TEST(Dependencies, Subqueries) {
   check({
       {"SELECT * FROM users WHERE id IN (SELECT user_id FROM orders WHERE status = 'paid')",
-       "users; orders KEY status = ?1"},
+       "users WHERE NOT (id IS NULL); orders KEY status = ?1 WHERE NOT (user_id IS NULL)"},
       // What holds for the outer row holds where the subquery looks at it.
       {"SELECT * FROM users u WHERE id = 1 AND EXISTS (SELECT 1 FROM orders o WHERE o.user_id = "
        "u.id)",
@@ -279,7 +282,7 @@ TEST(Dependencies, Subqueries) {
        "users KEY id = ?1; orders KEY user_id = ?1"},
       {"SELECT * FROM users u WHERE id = 1 OR EXISTS (SELECT 1 FROM orders o WHERE o.user_id = "
        "u.id)",
-       "users; orders"},
+       "users; orders WHERE NOT (user_id IS NULL)"},
       {"SELECT (SELECT max(total) FROM orders o WHERE o.user_id = u.id) FROM users u WHERE u.id = "
        "$1",
        "users KEY id = $1; orders KEY user_id = $1"},
@@ -359,7 +362,7 @@ TEST(Dependencies, Ctes) {
       // Two references to one CTE are two different rows, and it must give the rows of both.
       {"WITH t AS (SELECT id FROM users) SELECT * FROM t a, t b, orders o WHERE a.id = 5 AND "
        "o.user_id = b.id",
-       "users KEY id = ?1; users; orders"},
+       "users KEY id = ?1; users WHERE NOT (id IS NULL); orders WHERE NOT (user_id IS NULL)"},
       {"WITH t AS (SELECT id FROM users) SELECT * FROM t WHERE id = 3 UNION SELECT * FROM t",
        "users KEY id = ?1; users"},
       {"WITH RECURSIVE t AS (SELECT id FROM users WHERE id = 1 UNION ALL SELECT o.user_id FROM "
@@ -379,7 +382,7 @@ TEST(Dependencies, Views) {
       {"SELECT * FROM active_users WHERE id = 5",
        "users KEY id = ?1, active = 'true' RANGE score > '1'"},
       {"SELECT * FROM user_totals WHERE id = 5", "users KEY id = ?1; orders KEY user_id = ?1"},
-      {"SELECT * FROM user_totals WHERE total = 5", "users; orders"},
+      {"SELECT * FROM user_totals WHERE total = 5", "users; orders WHERE NOT (user_id IS NULL)"},
       {"SELECT * FROM nested_view WHERE uid = 5",
        "users KEY id = ?1, name = 'x', active = 'true' RANGE score > '1'"},
       {"SELECT * FROM active_users a JOIN active_users b ON a.id = b.id WHERE a.id = 1",
@@ -409,8 +412,11 @@ TEST(Dependencies, ColumnsRead) {
   EXPECT_EQ(with_columns("SELECT a.* FROM animals a, users u"), "animals; users []");
   EXPECT_EQ(with_columns("SELECT b FROM users AS u(a, b) WHERE a = 3"),
             "users KEY id = ?1 [id name]");
-  EXPECT_EQ(with_columns("SELECT 1 FROM animals JOIN cats USING (id)"), "animals [id]; cats [id]");
-  EXPECT_EQ(with_columns("SELECT 1 FROM animals NATURAL JOIN cats"), "animals; cats");
+  EXPECT_EQ(with_columns("SELECT 1 FROM animals JOIN cats USING (id)"),
+            "animals WHERE NOT (id IS NULL) [id]; cats WHERE NOT (id IS NULL) [id]");
+  EXPECT_EQ(with_columns("SELECT 1 FROM animals NATURAL JOIN cats"),
+            "animals WHERE NOT (id IS NULL) AND NOT (name IS NULL); cats WHERE NOT (id IS NULL) "
+            "AND NOT (name IS NULL)");
   EXPECT_EQ(with_columns("SELECT x FROM (SELECT name AS x FROM animals) s"), "animals [name]");
   EXPECT_EQ(with_columns("SELECT max(id) FROM users ORDER BY max(score)"), "users [id score]");
   EXPECT_EQ(with_columns("SELECT 1 AS team_id FROM users GROUP BY team_id"), "users [team_id]");

@@ -212,7 +212,7 @@ class Merger {
     const auto replace = [&](const Expr& column) {
       const Expr& output = outputs[column.column];
       // Above the outer join the column is NULL where its row is missing.
-      const bool exact = !nullable || is_strict(output, own);
+      const bool exact = !nullable || is_strict(output, of_uses(own));
       return exact ? output : make_opaque(column.type, {output});
     };
     const std::uint32_t use = node.use;

@@ -237,7 +237,7 @@ class Reducer {
       Uses uses;
       collect_uses(side, uses);
       return std::any_of(context.begin(), context.end(),
-                         [&](const Expr* c) { return rejects_nulls(*c, uses); });
+                         [&](const Expr* c) { return rejects_nulls(*c, of_uses(uses)); });
     };
     const bool left = rejected(node.children[0]);
     const bool right = rejected(node.children[1]);

@@ -28,7 +28,7 @@ TEST(Soundness, GroupsWithoutRows) {
       {"SELECT id, (SELECT max(id) FROM orders) FROM users WHERE false GROUP BY id", ""},
       {"SELECT u2.name, s.n FROM users u, users u2,"
        " LATERAL (SELECT u.id AS c, count(*) AS n FROM orders WHERE u.id = 1) s WHERE u2.id = s.c",
-       "users [id]; users [id name]; orders []"},
+       "users [id]; users WHERE NOT (id IS NULL) [id name]; orders []"},
   });
 }
 

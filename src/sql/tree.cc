@@ -233,11 +233,11 @@ bool has_opaque(const Expr& expr) {
 }
 
 // kCall: every function that pg::call() knows is strict.
-bool is_strict(const Expr& expr, const std::set<std::uint32_t>& uses) {
-  const auto strict = [&](const Expr& child) { return is_strict(child, uses); };
+bool is_strict(const Expr& expr, const ColumnTest& of) {
+  const auto strict = [&](const Expr& child) { return is_strict(child, of); };
   switch (expr.kind) {
     case Kind::kColumn:
-      return uses.contains(expr.use);
+      return of(expr);
     case Kind::kNull:
       return true;
     case Kind::kCall:
@@ -260,8 +260,8 @@ bool is_strict(const Expr& expr, const std::set<std::uint32_t>& uses) {
   }
 }
 
-bool rejects_nulls(const Expr& condition, const std::set<std::uint32_t>& uses) {
-  const auto rejects = [&](const Expr& child) { return rejects_nulls(child, uses); };
+bool rejects_nulls(const Expr& condition, const ColumnTest& of) {
+  const auto rejects = [&](const Expr& child) { return rejects_nulls(child, of); };
   switch (condition.kind) {
     case Kind::kAnd:
       return std::any_of(condition.children.begin(), condition.children.end(), rejects);
@@ -270,18 +270,22 @@ bool rejects_nulls(const Expr& condition, const std::set<std::uint32_t>& uses) {
              std::all_of(condition.children.begin(), condition.children.end(), rejects);
     case Kind::kNot: {
       const Expr& child = condition.children[0];
-      if (child.kind == Kind::kIsNull) return is_strict(child.children[0], uses);
-      return is_strict(condition, uses);
+      if (child.kind == Kind::kIsNull) return is_strict(child.children[0], of);
+      return is_strict(condition, of);
     }
     case Kind::kAnyOf:  // NULL, or false for an empty ANY; an empty ALL is true
-      return !condition.all && is_strict(condition.children[0], uses);
+      return !condition.all && is_strict(condition.children[0], of);
     case Kind::kIsTrue:
       return rejects(condition.children[0]);
     case Kind::kIsFalse:
-      return is_strict(condition.children[0], uses);
+      return is_strict(condition.children[0], of);
     default:
-      return is_strict(condition, uses);
+      return is_strict(condition, of);
   }
+}
+
+ColumnTest of_uses(std::set<std::uint32_t> uses) {
+  return [uses = std::move(uses)](const Expr& column) { return uses.contains(column.use); };
 }
 
 bool is_one_table(const TableUse& use) {

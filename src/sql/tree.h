@@ -64,10 +64,13 @@ bool mentions(const Expr& expr, const std::set<std::uint32_t>& uses);
 bool has_columns(const Expr& expr);
 bool has_opaque(const Expr& expr);
 
-// Certainly not true whenever all columns of the uses are NULL.
-bool rejects_nulls(const Expr& condition, const std::set<std::uint32_t>& uses);
+// Columns that are NULL at once.
+using ColumnTest = std::function<bool(const Expr& column)>;
+ColumnTest of_uses(std::set<std::uint32_t> uses);  // all of theirs
+// Certainly not true whenever these columns are NULL.
+bool rejects_nulls(const Expr& condition, const ColumnTest& of);
 // Certainly NULL (not true, not false) then.
-bool is_strict(const Expr& expr, const std::set<std::uint32_t>& uses);
+bool is_strict(const Expr& expr, const ColumnTest& of);
 
 // Whether a unique key of the table holds for all rows of the use: it does not reach across tables
 // that inherit from each other; that of a partitioned table reaches across its partitions.

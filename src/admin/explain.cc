@@ -221,7 +221,13 @@ std::string precision_with_key(const sql::Dependency& dependency, const pg::Rela
     return "The key of a changed row decides whether the result can be affected." + spares;
   }
   const std::string names = join(unknown);
-  if (!dependency.shown_key.empty()) {
+  const std::vector<sql::ShownColumn>& shown = dependency.shown.columns;
+  const bool shows_key =
+      dependency.shown.before && std::all_of(shown.begin(), shown.end(), [&](const auto& column) {
+        return std::find(table.key_columns.begin(), table.key_columns.end(), column.column.name) !=
+               table.key_columns.end();
+      });
+  if (shows_key) {
     return "The stream does not tell the former " + names +
            " of a changed row; the result is dropped only if it shows the row's key, or if the new "
            "row matters." +
@@ -257,16 +263,18 @@ void explain_identity(const pg::Catalog& catalog, const sql::Dependency& depende
   }
 }
 
-std::vector<std::string> explain_shown_key(const pg::Catalog& catalog,
-                                           const sql::Dependency& dependency) {
-  std::vector<std::string> out;
-  const pg::Relation* relation = catalog.find_relation(dependency.relation);
-  for (std::size_t i = 0; i < dependency.shown_key.size(); ++i) {
-    const bool named = relation != nullptr && i < relation->key_columns.size();
-    out.push_back((named ? relation->key_columns[i] : "?") + " in result column " +
-                  std::to_string(dependency.shown_key[i] + 1));
+void explain_shown(const sql::Shown& shown, ExplainedDependency& out) {
+  for (const sql::ShownColumn& column : shown.columns) {
+    out.shown.push_back(column.column.name + " in result column " +
+                        std::to_string(column.position + 1));
   }
-  return out;
+  if (shown.before && shown.after) {
+    out.shown_rule = "A row matters only if the result shows it.";
+  } else if (shown.before) {
+    out.shown_rule = "A row that goes or changes matters only if the result shows it.";
+  } else if (shown.after) {
+    out.shown_rule = "A row that comes matters only if the result shows it.";
+  }
 }
 
 ExplainedDependency explain_dependency(const pg::Catalog& catalog,
@@ -291,7 +299,7 @@ ExplainedDependency explain_dependency(const pg::Catalog& catalog,
                                 sql::describe(guard, query));
   }
   if (!dependency.reads_all_columns) out.columns_read = dependency.columns_read;
-  out.shown_key = explain_shown_key(catalog, dependency);
+  explain_shown(dependency.shown, out);
   out.passes = dependency.passes;
   explain_identity(catalog, dependency, out);
   return out;

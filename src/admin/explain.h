@@ -53,7 +53,8 @@ struct ExplainedDependency {
   std::string guard;                                     // empty: none
   std::vector<std::string> member_guards;                // "shop.users_1: kind = $1"
   std::optional<std::vector<std::string>> columns_read;  // nothing: all
-  std::vector<std::string> shown_key;                    // "id in result column 1"
+  std::vector<std::string> shown;                        // "id in result column 1"
+  std::string shown_rule;                                // which changes matter by that
   std::vector<std::string> passes;
   std::string identity;   // "default (id)", "full", "nothing", "index (code)", "mixed"
   std::string precision;  // what that means for the results, in one sentence or two

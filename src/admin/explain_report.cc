@@ -91,7 +91,8 @@ std::string dependency_text(const ExplainedDependency& dependency) {
   lines.add("columns", !dependency.columns_read           ? "all"
                        : dependency.columns_read->empty() ? "none"
                                                           : join(*dependency.columns_read));
-  lines.add("shown key", join(dependency.shown_key));
+  lines.add("shown", join(dependency.shown));
+  lines.add("", wrapped(dependency.shown_rule));
   lines.add("passes", join(dependency.passes));
   lines.add("identity", dependency.identity);
   lines.add("precision", wrapped(dependency.precision));
@@ -126,7 +127,8 @@ Json dependency_json(const ExplainedDependency& dependency) {
   out["guard"] = text_or_null(dependency.guard);
   out["member_guards"] = dependency.member_guards;
   out["columns_read"] = dependency.columns_read ? Json(*dependency.columns_read) : Json();
-  out["shown_key"] = dependency.shown_key;
+  out["shown"] = dependency.shown;
+  out["shown_rule"] = dependency.shown_rule;
   out["passes"] = dependency.passes;
   out["replica_identity"] = dependency.identity;
   out["precision"] = dependency.precision;

@@ -183,7 +183,7 @@ TEST(Explain, ShowsGuardsMembersShownKeysAndPasses) {
   d.members = {"public.parts", "public.parts_1"};
   d.guard = "$1 = 'x'";
   d.member_guards = {"public.parts_1: ?1 < '7'"};
-  d.shown_key = {"id in result column 2"};
+  d.shown = {"id in result column 2"};
   d.passes = {"check constraints"};
   d.columns_read = Strings{};
   e.dependencies.push_back(d);
@@ -197,7 +197,7 @@ TEST(Explain, ShowsGuardsMembersShownKeysAndPasses) {
             "  only if     $1 = 'x'\n"
             "              public.parts_1: ?1 < '7'\n"
             "  columns     none\n"
-            "  shown key   id in result column 2\n"
+            "  shown       id in result column 2\n"
             "  passes      check constraints\n");
   const json made = json::parse(explanation_json(e));
   EXPECT_EQ(made["dependencies"][0]["guard"], "$1 = 'x'");

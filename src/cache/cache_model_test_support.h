@@ -159,18 +159,18 @@ inline ShapePtr shape_of(const Query& query) {
       break;
     case Query::kShown:
       dependencies = {where_equal(oid, "age")};
-      dependencies[0].shown_key = {1};
+      dependencies[0].shown = shows_former("id", 1);
       break;
     case Query::kFirstTwo:
       dependencies = {where_between(oid, "age")};
       dependencies[0].range->upper.reset();
       dependencies[0].residual = compare("age", sql::CompareOp::kGe, 0);
-      dependencies[0].shown_key = {1};
+      dependencies[0].shown = shows_former("id", 1);
       break;
     case Query::kGuarded:
       dependencies = {where_equal(oid, "age")};
       dependencies[0].guard = operand_is_not_null(1);
-      dependencies[0].shown_key = {1};
+      dependencies[0].shown = shows_former("id", 1);
       break;
   }
   if (query.kind == Query::kByAge || query.kind == Query::kShown) {

@@ -252,7 +252,7 @@ class ShownKeyTest : public PrecisionTest {
     c_.cache.on_catalog_changed(0, test_catalog());
     see_all();
     sql::Dependency d = where_equal(kUsers, "age");
-    d.shown_key = {0};
+    d.shown = shows_former("id", 0);
     shows_id_ = make_shape(3, {d}, 1);
   }
   PublishOutcome publish_rows(std::string_view key, int age, const std::vector<std::string>& ids,

@@ -86,21 +86,10 @@ CacheImpl::Candidate CacheImpl::candidate_of(LoadState& load, CachedResult resul
   entry.operands = bind_arrays(query, std::move(load.operands));
   entry.result = std::make_shared<const CachedResult>(std::move(result));
   candidate.standings = standings_of(query, entry.operands);
-  const bool shows_keys =
-      std::any_of(query.dependencies.begin(), query.dependencies.end(),
-                  [](const sql::Dependency& dependency) { return !dependency.shown_key.empty(); });
-  if (shows_keys) {
-    // Should the catalog change after this, the epoch tells.
-    std::shared_ptr<const pg::Catalog> known;
-    {
-      const std::lock_guard apply_lock(apply_mutex);
-      known = catalog;
-    }
-    for (std::size_t i = 0; known && i < query.dependencies.size(); ++i) {
-      if (!candidate.standings[i].matters) continue;
-      candidate.standings[i].shown =
-          read_shown_keys(query.dependencies[i], *known, *entry.result, load.result_formats_be);
-    }
+  for (std::size_t i = 0; i < query.dependencies.size(); ++i) {
+    if (!candidate.standings[i].matters) continue;
+    candidate.standings[i].shown =
+        read_shown_keys(query.dependencies[i], *entry.result, load.result_formats_be);
   }
   entry.bytes = entry_bytes(entry) + index_bytes(query, entry.operands, candidate.standings);
   return candidate;

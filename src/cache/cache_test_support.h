@@ -51,6 +51,26 @@ inline sql::ColumnRef column(std::string_view name) {
   return {std::string(name), is_number ? pg::type::kInt4 : pg::type::kText, true};
 }
 
+inline pg::ValueTypePtr value_type(pg::Oid oid) {
+  auto type = std::make_shared<pg::ValueType>();
+  type->oid = oid;
+  type->family = pg::family_of(oid).value();
+  return type;
+}
+// The column's value stands in that result column.
+inline sql::ShownColumn shown(std::string_view name, std::uint16_t position) {
+  sql::ColumnRef shown = column(name);
+  pg::ValueTypePtr type = value_type(shown.type);
+  return {std::move(shown), position, std::move(type)};
+}
+// Which rows that go are in the result its column shows.
+inline sql::Shown shows_former(std::string_view name, std::uint16_t position) {
+  sql::Shown out;
+  out.columns = {shown(name, position)};
+  out.before = true;
+  return out;
+}
+
 inline sql::Operand number(std::int64_t v) {
   return {sql::Operand::State::kValue, pg::Value::integer(v)};
 }

@@ -64,7 +64,7 @@ std::uint64_t index_bytes(const sql::CacheableQuery& query, const BoundOperands&
   for (std::size_t i = 0; i < query.dependencies.size(); ++i) {
     if (!standings[i].matters) continue;
     bytes += kListedBytes;
-    if (standings[i].shown) bytes += standings[i].shown->hashes.size() * kTableBytes;
+    if (standings[i].shown) bytes += standings[i].shown->size() * kTableBytes;
     const auto binding = DependencyNode::binding_of(query.dependencies[i]);
     std::size_t places = 1;
     if (binding.mode == DependencyNode::Mode::kList) {
@@ -136,10 +136,11 @@ IntervalGroup* DependencyIndex::intervals_for(const sql::Dependency& dependency)
   return slot.get();
 }
 
-void DependencyIndex::join_keys(DependencyNode& node, const ShownKeys& shown) {
-  std::string signature = group_signature(node.dependency.members, shown.columns);
+void DependencyIndex::join_keys(DependencyNode& node) {
+  std::vector<sql::ColumnRef> columns = shown_columns(node.dependency.shown);
+  std::string signature = group_signature(node.dependency.members, columns);
   std::unique_ptr<KeyGroup>& slot = held_.keys[signature];
-  if (!slot) slot = std::make_unique<KeyGroup>(std::move(signature), shown.columns);
+  if (!slot) slot = std::make_unique<KeyGroup>(std::move(signature), std::move(columns));
   ++slot->node_count;
   node.keys = slot.get();
   for (const pg::Oid oid : node.dependency.members) list_once(by_relation_[oid].keys, slot.get());
@@ -225,7 +226,7 @@ void DependencyIndex::add(Entry& entry, const std::vector<Standing>& standings) 
     }
     DependencyNode& node = node_of(shape, i, entry);
     const ShownKeys* shown = standings[i].shown ? &*standings[i].shown : nullptr;
-    if (shown && !node.keys) join_keys(node, *shown);
+    if (shown && !node.keys) join_keys(node);
     const bool strayed = node.has_strays();
     node.add(entry, shown);
     if (!strayed && node.has_strays()) note_straying(node, true);
@@ -276,9 +277,8 @@ void DependencyIndex::search(Listed& listed, const Search& search) {
     for (DependencyNode* node : nodes) node->test_all(search);
   };
   for (KeyGroup* group : listed.keys) {
-    if (!search.is_before) break;
-    group->key_at_hand = key_hash(group->columns(), search.image);
-    const Bucket* bucket = group->key_at_hand ? group->find(*group->key_at_hand) : nullptr;
+    const std::optional<std::uint64_t>& key = search.is_before ? group->before : group->after;
+    const Bucket* bucket = key ? group->find(*key) : nullptr;
     if (bucket) test(*bucket);
   }
   for (ValueGroup* group : listed.values) {
@@ -305,6 +305,13 @@ std::vector<Entry*> DependencyIndex::affected_by(const ChangeImages& change) {
   ++searches_;
   if (change.change().kind == cdc::ChangeKind::kTruncate) {
     for (DependencyNode* node : it->second.nodes) node->find_all_of(change.relation(), found);
+  }
+  for (KeyGroup* group : it->second.keys) {
+    const auto key_of = [group](const std::optional<RowImage>& image) {
+      return image ? key_hash(group->columns(), *image) : std::nullopt;
+    };
+    group->before = key_of(change.before());
+    group->after = key_of(change.after());
   }
   if (change.after()) search(it->second, {change, *change.after(), false, searches_, found});
   if (change.before()) search(it->second, {change, *change.before(), true, searches_, found});

@@ -3,7 +3,7 @@
 //
 //   relation ──► value tables: values of the bound columns → entries      (hash; value_group.h)
 //            ├─► interval tables: where the bound column lies → entries   (interval tree)
-//            ├─► key tables: keys of shown rows → entries                 (hash)
+//            ├─► key tables: what results show of rows → entries        (hash)
 //            └─► one node for each (shape, dependency) that reads it
 //                  ├─ all of its entries                                  (lists)
 //                  └─ rest: entries that have no place by value           (list)
@@ -19,8 +19,8 @@
 // found;
 // never the number of entries.
 //
-// Entries that show the keys of all rows that they depend on are found by a former row's key, where
-// that is known, and then by nothing else of that row.
+// Entries that show something of all rows that they depend on (Dependency.shown) are found by what
+// they show of the row, where that is known, and then by nothing else of it.
 //
 // A dependency whose guard cannot hold under an entry's operands is left out: no row matters. The
 // entry is then on its shape's idle list, for what concerns relations as a whole.
@@ -113,7 +113,7 @@ class DependencyIndex {
   void drop_node(DependencyNode& node);
   ValueGroup* values_for(const sql::Dependency& dependency);
   IntervalGroup* intervals_for(const sql::Dependency& dependency);
-  void join_keys(DependencyNode& node, const ShownKeys& shown);
+  void join_keys(DependencyNode& node);
   void leave_groups(DependencyNode& node);
   template <typename Group>
   void drop_group(Groups<Group>& groups, std::vector<Group*> Listed::*list, Group& group,

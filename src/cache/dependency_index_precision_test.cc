@@ -151,7 +151,9 @@ TEST_F(DependencyIndexTest, RowsWithNullMatterWhereTheBindingSaysSo) {
 }
 
 TEST_F(DependencyIndexTest, AFormerRowMattersToThoseThatShowItsKey) {
-  const ShapePtr by_age = make_shape(1, {where_equal(kUsers, "age")});
+  sql::Dependency d = where_equal(kUsers, "age");
+  d.shown = shows_former("id", 0);
+  const ShapePtr by_age = make_shape(1, {d});
   add(by_age, "five: 1,2", {number(5)}, std::vector{1, 2});
   add(by_age, "six: 3", {number(6)}, std::vector{3});
   add(by_age, "seven: none", {number(7)}, std::vector<int>{});
@@ -175,6 +177,46 @@ TEST_F(DependencyIndexTest, AFormerRowMattersToThoseThatShowItsKey) {
               UnorderedElementsAre("five: 1,2", "six: 3", "seven: none", "eight: unread"));
   while (!entries_.empty()) remove(entries_.front().get());
   EXPECT_EQ(index_.node_count(), 0u);
+}
+
+TEST_F(DependencyIndexTest, ARowThatComesMattersToThoseThatShowItAlready) {
+  // Such as SELECT ... WHERE NOT EXISTS (SELECT FROM users WHERE users.id = shown).
+  sql::Dependency d = whole(kUsers);
+  d.shown = shows_former("id", 0);
+  d.shown.before = false;
+  d.shown.after = true;
+  const ShapePtr absent = make_shape(1, {d});
+  add(absent, "1,2", {}, std::vector{1, 2});
+  add(absent, "3", {}, std::vector{3});
+  d.shown.before = true;
+  add(make_shape(2, {d}), "both 1", {}, std::vector{1});
+  add(make_shape(2, {d}), "both 3", {}, std::vector{3});
+  EXPECT_THAT(affected(t_.insert(full_, {"1", "a", "5", "n"}).last_change()),
+              UnorderedElementsAre("1,2", "both 1"));
+  EXPECT_THAT(affected(t_.remove(full_, {"3", "a", "5", "n"}).last_change()),
+              UnorderedElementsAre("1,2", "3", "both 3"))
+      << "that it goes may bring something to results that do not show it";
+  EXPECT_THAT(affected(t_.insert(full_, {"4", "a", "5", "n"}).last_change()), IsEmpty());
+  EXPECT_THAT(affected(t_.insert(full_, {std::nullopt, "a", "5", "n"}).last_change()),
+              UnorderedElementsAre("1,2", "3", "both 1", "both 3"));
+}
+
+TEST_F(DependencyIndexTest, AnUpdateOfWhatNoConditionLooksAtMattersToThoseThatShowTheRow) {
+  sql::Dependency d = whole(kUsers);
+  d.shown = shows_former("id", 0);
+  d.shown.columns_tested = {"age"};
+  add(make_shape(1, {d}), "1", {}, std::vector{1});
+  add(make_shape(1, {d}), "2", {}, std::vector{2});
+  EXPECT_THAT(affected(t_.update(full_, {"1", "a", "5", "n"}, {"1", "b", "5", "n"}).last_change()),
+              ElementsAre("1"));
+  EXPECT_THAT(affected(t_.update(full_, {"3", "a", "5", "n"}, {"3", "b", "5", "n"}).last_change()),
+              IsEmpty());
+  EXPECT_THAT(affected(t_.update(full_, {"3", "a", "5", "n"}, {"3", "a", "6", "n"}).last_change()),
+              UnorderedElementsAre("1", "2"))
+      << "the row may have come into the result";
+  EXPECT_THAT(affected(t_.update(keyed_, {"3", "a", "5", "n"}).last_change()),
+              UnorderedElementsAre("1", "2"))
+      << "its age may have been another";
 }
 
 TEST_F(DependencyIndexTest, CoarseIsWhatABetterKnownRowWouldHaveSpared) {

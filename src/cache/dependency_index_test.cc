@@ -160,18 +160,35 @@ TEST_F(DependencyIndexTest, FindsWhatTestingEveryEntryFinds) {
   sql::Dependency unread_name = where_equal(kUsers, "age", 0);
   unread_name.reads_all_columns = false;
   unread_name.columns_read = {"id", "age"};
-  const std::vector<ShapePtr> shapes = {make_shape(1, {where_equal(kUsers, "id")}),
-                                        make_shape(2, {two}),
-                                        make_shape(3, {mixed}),
-                                        make_shape(4, {where_in(kUsers, "age", {0, 1})}),
-                                        make_shape(5, {narrow}),
-                                        make_shape(6, {whole(kUsers)}),
-                                        make_shape(7, {where_equal(kUsers, "id"), narrow}),
-                                        with_array(make_shape(8, {where_array(kUsers, "age")})),
-                                        make_shape(9, {or_null}),
-                                        make_shape(10, {or_null_list, guarded}),
-                                        make_shape(11, {guarded}),
-                                        make_shape(12, {unread_name})};
+  // What they show of their rows matters in different ways.
+  const auto showing = [](sql::Dependency d, bool before, bool after) {
+    d.shown = shows_former("id", 0);
+    d.shown.before = before;
+    d.shown.after = after;
+    return d;
+  };
+  narrow = showing(narrow, true, false);
+  narrow.shown.columns_tested = {"age"};
+  unread_name = showing(unread_name, true, false);
+  unread_name.shown.columns_tested = {"age"};
+  two = showing(two, true, true);
+  mixed = showing(mixed, false, true);
+  or_null = showing(or_null, true, false);
+  const sql::Dependency by_id = showing(where_equal(kUsers, "id"), true, false);
+  const sql::Dependency all = showing(whole(kUsers), false, true);
+  const std::vector<ShapePtr> shapes = {
+      make_shape(1, {by_id}),
+      make_shape(2, {two}),
+      make_shape(3, {mixed}),
+      make_shape(4, {showing(where_in(kUsers, "age", {0, 1}), true, false)}),
+      make_shape(5, {narrow}),
+      make_shape(6, {all}),
+      make_shape(7, {by_id, narrow}),
+      with_array(make_shape(8, {where_array(kUsers, "age")})),
+      make_shape(9, {or_null}),
+      make_shape(10, {or_null_list, guarded}),
+      make_shape(11, {guarded}),
+      make_shape(12, {unread_name})};
   const auto operand = [&](bool is_text) {
     switch (pick(12)) {
       case 0:

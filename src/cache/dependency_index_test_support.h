@@ -55,14 +55,13 @@ class DependencyIndexTest : public ::testing::Test {
 
   ShownKeys shown_ids(const std::vector<int>& ids) {
     ShownKeys keys;
-    keys.columns = {column("id")};
     for (const int id : ids) {
       TransactionBuilder t(1, 1);
       t.insert(keyed_, {std::to_string(id), "", "0", ""});
       const ChangeImages images(t.last_change(), forms_.form_of(keyed_));
-      keys.hashes.push_back(*key_hash(keys.columns, *images.after()));
+      keys.push_back(*key_hash({column("id")}, *images.after()));
     }
-    std::sort(keys.hashes.begin(), keys.hashes.end());
+    std::sort(keys.begin(), keys.end());
     return keys;
   }
 

@@ -150,7 +150,7 @@ void DependencyNode::add(Entry& entry, const ShownKeys* shown) {
   const bool by_key = shown != nullptr;
   (by_key ? by_key_ : plain_).add(entry, this, by_key);
   if (by_key) {
-    for (const std::uint64_t key : shown->hashes) keys->at(key).add(entry, this, by_key);
+    for (const std::uint64_t key : *shown) keys->at(key).add(entry, this, by_key);
   }
   bool placed = false;
   switch (binding.mode) {
@@ -204,11 +204,24 @@ void DependencyNode::find_all_of(pg::Oid member, std::vector<Entry*>& found) {
   }
 }
 
+void DependencyNode::judge(const Search& search) {
+  if (judged_ == search.number) return;
+  judged_ = search.number;
+  visibility_ = visibility(dependency, search.change);
+  const auto judged = [&](bool is_before) {
+    const RowImage* const row =
+        keys ? must_be_shown(dependency, search.change, is_before) : nullptr;
+    if (!row) return ByKey::kNo;
+    const bool is_former = search.change.before() && row == &*search.change.before();
+    if (!(is_former ? keys->before : keys->after)) return ByKey::kNo;
+    return is_former == is_before ? ByKey::kYes : ByKey::kFormer;
+  };
+  by_key_before_ = judged(true);
+  by_key_after_ = judged(false);
+}
+
 Visibility DependencyNode::visibility_of(const Search& search) {
-  if (judged_ != search.number) {
-    judged_ = search.number;
-    visibility_ = visibility(dependency, search.change);
-  }
+  judge(search);
   return visibility_;
 }
 
@@ -217,15 +230,15 @@ bool DependencyNode::may_concern_some(const Search& search) {
          row_may_matter(dependency, search.image, common_);
 }
 
-// Whether the former row's key is known, so that entries that show theirs are found by it.
-bool DependencyNode::finds_by_key(const Search& search) const {
-  return search.is_before && keys && keys->key_at_hand;
+DependencyNode::ByKey DependencyNode::by_key(const Search& search) {
+  judge(search);
+  return search.is_before ? by_key_before_ : by_key_after_;
 }
 
 void DependencyNode::test(const Bucket::Slot& slot, const Search& search) {
   const IndexRef& ref = slot.reference();
   const bool is_by_key = ref.bucket->place == Bucket::Place::kKey;
-  if (ref.by_key && !is_by_key && finds_by_key(search)) return;
+  if (ref.by_key && by_key(search) != (is_by_key ? ByKey::kYes : ByKey::kNo)) return;
   if (visibility_of(search) != Visibility::kInvisible) test_entry(*slot.entry, search);
 }
 
@@ -250,7 +263,7 @@ void DependencyNode::test_all(const Search& search) {
   all_tested_ = 2 * search.number + (search.is_before ? 1 : 0);
   if (!may_concern_some(search)) return;
   test_bucket(plain_, search);
-  if (!finds_by_key(search)) test_bucket(by_key_, search);
+  if (by_key(search) == ByKey::kNo) test_bucket(by_key_, search);
 }
 
 void DependencyNode::test_strays(const Search& search) {

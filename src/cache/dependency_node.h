@@ -69,11 +69,15 @@ struct DependencyNode {
   bool place_by_list(Entry& entry, bool by_key);
   bool place_by_range(Entry& entry, bool by_key);
   std::optional<Interval> interval_of(const Entry& entry) const;
+  void judge(const Search& search);
   Visibility visibility_of(const Search& search);
   bool may_concern_some(const Search& search);
   void test_bucket(Bucket& bucket, const Search& search);
   void test_entry(Entry& entry, const Search& search);
-  bool finds_by_key(const Search& search) const;
+  // How entries that show something of their rows are found: as all others are, by what they show
+  // of the image at hand, or not at all, since the look for the former row finds them.
+  enum class ByKey { kNo, kYes, kFormer };
+  ByKey by_key(const Search& search);
 
   // The operands that are the same for every entry; the others unknown.
   const BoundOperands common_;
@@ -83,6 +87,8 @@ struct DependencyNode {
   // Of the latest search.
   std::uint64_t judged_ = 0;
   Visibility visibility_ = Visibility::kVisible;
+  ByKey by_key_before_ = ByKey::kNo;
+  ByKey by_key_after_ = ByKey::kNo;
   std::uint64_t all_tested_ = 0;
 };
 

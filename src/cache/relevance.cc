@@ -185,13 +185,31 @@ bool keeps_result(const sql::Dependency& dependency, const ChangeImages& change,
          row_certainly_fulfils(dependency, *change.after(), operands);
 }
 
+const RowImage* must_be_shown(const sql::Dependency& dependency, const ChangeImages& change,
+                              bool is_before) {
+  const sql::Shown& shown = dependency.shown;
+  const RowImage* const before = change.before() ? &*change.before() : nullptr;
+  if (is_before) return shown.before ? before : nullptr;
+  if (shown.after) return change.after() ? &*change.after() : nullptr;
+  if (!shown.before || !shown.columns_tested || before == nullptr) return nullptr;
+  const bool keeps = std::all_of(
+      shown.columns_tested->begin(), shown.columns_tested->end(),
+      [&](const std::string& column) { return change.keeps(column) == ChangeImages::Keeps::kYes; });
+  return keeps ? before : nullptr;
+}
+
 bool change_may_matter(const sql::Dependency& dependency, const ChangeImages& change,
                        const BoundOperands& operands, const ShownKeys* shown) {
   if (!member_may_matter(dependency, change.relation(), operands)) return false;
   if (change.change().kind == cdc::ChangeKind::kTruncate) return true;
-  if (change.after() && row_may_matter(dependency, *change.after(), operands)) return true;
-  if (!change.before() || !row_may_matter(dependency, *change.before(), operands)) return false;
-  return !shown || shown->may_show(*change.before());
+  const auto may_matter = [&](const std::optional<RowImage>& image, bool is_before) {
+    if (!image || !row_may_matter(dependency, *image, operands)) return false;
+    const RowImage* const row = shown ? must_be_shown(dependency, change, is_before) : nullptr;
+    if (!row) return true;
+    const std::optional<std::uint64_t> hash = key_hash(shown_columns(dependency.shown), *row);
+    return !hash || std::binary_search(shown->begin(), shown->end(), *hash);
+  };
+  return may_matter(change.after(), false) || may_matter(change.before(), true);
 }
 
 }  // namespace pgcache::cache

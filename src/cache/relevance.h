@@ -35,8 +35,13 @@ bool row_may_matter(const sql::Dependency& dependency, const RowImage& image,
 bool keeps_result(const sql::Dependency& dependency, const ChangeImages& change,
                   const BoundOperands& operands);
 
-// The images of the change, without regard to visibility(). `shown`: what the result shows, for a
-// dependency of which it shows every row that it depends on; else null.
+// The row that must be shown by the result (Dependency.shown) for this image of the change to
+// matter; null: it matters in any case.
+const RowImage* must_be_shown(const sql::Dependency& dependency, const ChangeImages& change,
+                              bool is_before);
+
+// The images of the change, without regard to visibility(). `shown`: what the result shows; null:
+// not known.
 bool change_may_matter(const sql::Dependency& dependency, const ChangeImages& change,
                        const BoundOperands& operands, const ShownKeys* shown);
 

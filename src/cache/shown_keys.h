@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys of the rows that a result shows (Dependency.shown_key), read from its DataRow frames. A
-// former row whose key is not among them was not part of the result.
-//
-// Keys are kept as hashes of their canonical values: two that collide only make a change count that
-// does not.
+// What a result shows of the rows that it depends on (Dependency.shown), read from its DataRow
+// frames: the values of the shown columns, row by row, as hashes. Two that collide only make a
+// change count that does not.
 #pragma once
 
 #include <cstdint>
@@ -13,29 +11,24 @@
 
 #include "cache/cache.h"
 #include "cache/row_image.h"
-#include "pg/catalog.h"
 #include "sql/cacheable_query.h"
 
 namespace pgcache::cache {
 
-struct ShownKeys {
-  std::vector<sql::ColumnRef> columns;  // of the replica identity
-  std::vector<std::uint64_t> hashes;    // ascending, distinct
+// Ascending, distinct.
+using ShownKeys = std::vector<std::uint64_t>;
 
-  // Whether the row may be one that is shown.
-  bool may_show(const RowImage& image) const;
-};
+std::vector<sql::ColumnRef> shown_columns(const sql::Shown& shown);
 
-// Of the key columns' values in the row; nothing when they are not known.
+// Of the columns' values in the row; nothing when one of them is NULL or not known.
 std::optional<std::uint64_t> key_hash(const std::vector<sql::ColumnRef>& columns,
                                       const RowImage& image);
 
-// Nothing when the dependency has no shown key, when the keys cannot be read with certainty, or
-// when there are more than `rows_max` rows. `formats_be` are the result formats as in Bind.
+// Nothing when the dependency shows nothing, when a value cannot be read with certainty, or when
+// there are more than `rows_max` rows. `formats_be` are the result formats as in Bind.
 inline constexpr std::uint64_t kShownRowsMax = 10'000;
 std::optional<ShownKeys> read_shown_keys(const sql::Dependency& dependency,
-                                         const pg::Catalog& catalog, const CachedResult& result,
-                                         std::string_view formats_be,
+                                         const CachedResult& result, std::string_view formats_be,
                                          std::uint64_t rows_max = kShownRowsMax);
 
 }  // namespace pgcache::cache

@@ -98,7 +98,9 @@ class KeyGroup {
   void erase(const Bucket& bucket) { buckets_.erase(bucket); }
 
   std::size_t node_count = 0;
-  std::optional<std::uint64_t> key_at_hand;  // of the former row that is being looked for
+  // Of the rows of the change that is looked for.
+  std::optional<std::uint64_t> before;
+  std::optional<std::uint64_t> after;
 
  private:
   std::string signature_;

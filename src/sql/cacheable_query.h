@@ -127,6 +127,23 @@ struct RangeBinding {
   bool upper_inclusive = false;
 };
 
+// A column of a row, and where the result shows its value.
+struct ShownColumn {
+  ColumnRef column;
+  std::uint16_t position = 0;       // of the result column
+  pg::ValueTypePtr type = nullptr;  // as which the result shows it
+};
+
+// What of a row that matters now the result shows. A row is shown if some row of the result has the
+// values of all these columns.
+struct Shown {
+  std::vector<ShownColumn> columns = {};  // empty: nothing is known
+  bool before = false;  // a row that goes, or is changed, matters only if it is shown
+  bool after = false;   // a row that comes, or is what another was changed to, does
+  // Engaged: an UPDATE that keeps these columns matters only if the row before it is shown.
+  std::optional<std::vector<std::string>> columns_tested = std::nullopt;
+};
+
 struct Dependency {
   pg::Oid relation = pg::Oid::kInvalid;
   // Changes to these count too: descendants (unless ONLY), and for a partition the ancestors under
@@ -139,10 +156,7 @@ struct Dependency {
   Predicate guard = {};
   // The same for the rows of single members: a partition whose bounds the operands exclude.
   std::vector<std::pair<pg::Oid, Predicate>> member_guards = {};
-  // Not empty: whatever row of the relation the result depends on now, it shows, with column
-  // key_columns[i] of the relation's replica identity as result column shown_key[i]. So a former
-  // row whose key no row of the result has does not matter.
-  std::vector<std::uint16_t> shown_key = {};
+  Shown shown = {};
   // Columns that the query reads of this relation (any role); empty with reads_all_columns.
   std::vector<std::string> columns_read;
   bool reads_all_columns = true;

@@ -109,7 +109,7 @@ bool Conditions::is_same_row(std::uint32_t a, std::uint32_t b) const {
   const TableUse& right = query_.uses[b];
   return is_one_table(left) && is_one_table(right) && left.relation == right.relation &&
          fixes_unique_key(*left.relation, [&](std::uint32_t column) {
-           return same({a, column}, {b, column});
+           return are_equal({a, column}, {b, column});
          });
 }
 
@@ -167,7 +167,7 @@ void Conditions::add_copies(const Expr& conjunct, std::uint32_t use, std::vector
   const pg::Relation* const relation = query_.uses[use].relation;
   const ColumnKey source = key_of(conjunct.children[0]);
   for (std::uint32_t i = 0; i < relation->columns.size(); ++i) {
-    if (!same({use, i}, source)) continue;
+    if (!are_equal({use, i}, source)) continue;
     Expr moved = conjunct;
     moved.children[0].use = use;
     moved.children[0].column = i;
@@ -181,7 +181,7 @@ void Conditions::collect_present_columns(const Expr& conjunct, std::uint32_t use
   each_expr(conjunct, [&](const Expr& part) {
     const std::optional<ColumnKey> own = is_column(part) ? in_use(key_of(part), use) : std::nullopt;
     if (!own || query_.uses[use].relation->columns[own->second].not_null) return;
-    const auto is_it = [&](const Expr& column) { return same(key_of(column), key_of(part)); };
+    const auto is_it = [&](const Expr& column) { return are_equal(key_of(column), key_of(part)); };
     if (rejects_nulls(conjunct, is_it)) out.insert(own->second);
   });
 }

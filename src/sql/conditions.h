@@ -27,6 +27,9 @@ class Conditions {
   // about other rows are opaque.
   std::vector<Expr> on(std::uint32_t use) const;
 
+  // Whether the two certainly have the same value: they are compared, or one column of one row.
+  bool are_equal(ColumnKey a, ColumnKey b) const { return find(a) == find(b); }
+
   // Whether some conjunct says that the two are equal.
   bool are_compared(ColumnKey a, ColumnKey b) const;
 
@@ -42,7 +45,6 @@ class Conditions {
 
   ColumnKey find(ColumnKey key) const;
   void unite(ColumnKey a, ColumnKey b);
-  bool same(ColumnKey a, ColumnKey b) const { return find(a) == find(b); }
   void join_rows();
   bool is_same_row(std::uint32_t a, std::uint32_t b) const;
   const Expr* bound(ColumnKey key) const;

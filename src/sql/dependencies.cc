@@ -9,6 +9,7 @@
 #include "sql/conditions.h"
 #include "sql/places.h"
 #include "sql/predicates.h"
+#include "sql/shown.h"
 #include "sql/tree.h"
 
 namespace pgcache::sql {
@@ -27,8 +28,11 @@ class Deriver {
     count_mentions();
     const Places places(query_);
     if (places.list().size() > kDependenciesMax) return false;
-    for (const Place& place : places.list()) add_dependency(place.use, *place.conditions);
-    show_keys();
+    const ShownFinder shown(query_, predicates_);
+    for (const Place& place : places.list()) {
+      add_dependency(place.use, *place.conditions, shown);
+    }
+    drop_ambiguous();
     find_parents();
     return !predicates_.overflow();
   }
@@ -36,7 +40,8 @@ class Deriver {
  private:
   // ---------------------------------------------------------------- one table
 
-  void add_dependency(std::uint32_t use_index, const Conditions& conditions) {
+  void add_dependency(std::uint32_t use_index, const Conditions& conditions,
+                      const ShownFinder& shown) {
     const TableUse& use = query_.uses[use_index];
     Dependency d;
     d.relation = use.relation->oid;
@@ -47,6 +52,7 @@ class Deriver {
       if (use.columns_read[i]) d.columns_read.push_back(use.relation->columns[i].name);
     }
     find_columns_shown(use_index, conditions, d);
+    d.shown = shown.shown_of(use_index, conditions);
     std::vector<Predicate> all;
     for (const Expr& condition : conditions.on(use_index)) bind(condition, use_index, all);
     drop_bound(d, all);
@@ -127,6 +133,15 @@ class Deriver {
       }
     }
     return children;
+  }
+
+  // Where one use of a table is looked at in several places, what one of them shows does not help.
+  void drop_ambiguous() {
+    std::map<std::uint32_t, int> times;
+    for (const std::uint32_t use : places_) ++times[use];
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      if (times[places_[i]] > 1) out_.dependencies[i].shown = {};
+    }
   }
 
   // A new row of a parent has no children yet, and one that goes has none left (in the same
@@ -280,55 +295,6 @@ class Deriver {
       }
       p = leaf(Predicate::Kind::kTrue);
     }
-  }
-
-  // ---------------------------------------------------------------- keys that the result shows
-
-  void show_keys() {
-    const Block& top = query_.blocks[query_.top];
-    if (top.kind != Block::Kind::kSelect || top.grouped || top.skips || top.unknown_outputs) return;
-    // A row that is shown no more may still count for a window function.
-    const bool loses_rows = top.limited || !top.distinct_on.empty() || top.set_returning;
-    if (loses_rows && !top.partitions.empty()) return;
-    std::set<std::uint32_t> uses;
-    for (const FromNode& node : top.from) collect_showable(node, uses);
-    std::map<std::uint32_t, int> times;
-    for (const std::uint32_t use : places_) ++times[use];
-    for (std::size_t i = 0; i < places_.size(); ++i) {
-      const std::uint32_t use = places_[i];
-      if (uses.contains(use) && times[use] == 1) show_key(top, use, out_.dependencies[i]);
-    }
-  }
-
-  // A row that an outer join may extend with NULLs in place of can matter without being shown: by
-  // keeping the extended row away.
-  static void collect_showable(const FromNode& node, std::set<std::uint32_t>& uses) {
-    if (node.kind == FromNode::Kind::kTable) uses.insert(node.use);
-    for (std::size_t i = 0; i < node.children.size(); ++i) {
-      if (!is_extended(node, i)) collect_showable(node.children[i], uses);
-    }
-  }
-
-  void show_key(const Block& top, std::uint32_t use, Dependency& d) const {
-    const pg::Relation& relation = *query_.uses[use].relation;
-    if (relation.key_columns.empty()) return;
-    for (const Oid oid : d.members) {
-      const pg::Relation* const member = catalog_.find_relation(oid);
-      if (member == nullptr || member->key_columns != relation.key_columns) return;
-    }
-    std::vector<std::uint16_t> shown;
-    for (const std::string& name : relation.key_columns) {
-      for (std::size_t i = 0; i < top.outputs.size() && i <= UINT16_MAX; ++i) {
-        const Expr& output = top.outputs[i];
-        if (output.kind != Expr::Kind::kColumn || output.use != use ||
-            relation.columns[output.column].name != name) {
-          continue;
-        }
-        shown.push_back(static_cast<std::uint16_t>(i));
-        break;
-      }
-    }
-    if (shown.size() == relation.key_columns.size()) d.shown_key = std::move(shown);
   }
 
   struct Candidate {

@@ -87,8 +87,8 @@ Predicate simplify(Predicate p, bool positive) {
   return p;
 }
 
-ColumnRef PredicateBuilder::column_ref(const Expr& expr) const {
-  const pg::Column& column = query_.uses[expr.use].relation->columns[expr.column];
+ColumnRef PredicateBuilder::column_ref(ColumnKey key) const {
+  const pg::Column& column = query_.uses[key.first].relation->columns[key.second];
   pg::ValueTypePtr type = pg::value_type_of(catalog_, column.type);
   const bool ordered = type != nullptr && pg::is_ordered(*type, orders_bytes(catalog_, column));
   return {column.name, column.type, ordered, std::move(type)};
@@ -110,7 +110,7 @@ Predicate PredicateBuilder::build(const Expr& expr, std::uint32_t use) {
     case Expr::Kind::kColumn: {
       if (expr.use != use || query_.uses[use].relation == nullptr) return leaf(Kind::kUnknown);
       Predicate p = leaf(Kind::kColumn);
-      p.column = column_ref(expr);
+      p.column = column_ref(key_of(expr));
       return p.column.value_type ? p : leaf(Kind::kUnknown);
     }
     case Expr::Kind::kOperand:
@@ -174,14 +174,14 @@ Predicate PredicateBuilder::compare(const Expr& expr, std::uint32_t use) {
   p.op = expr.op;
   if (own(left) && own(right)) {
     p.kind = Kind::kCompareColumns;
-    p.column = ordered_as(expr, column_ref(left));
-    p.other_column = ordered_as(expr, column_ref(right));
+    p.column = ordered_as(expr, column_ref(key_of(left)));
+    p.other_column = ordered_as(expr, column_ref(key_of(right)));
     return p;
   }
   if (own(left) && right.kind == Expr::Kind::kOperand) {
     if (!is_usable(right.operand)) return p;
     p.kind = Kind::kCompare;
-    p.column = ordered_as(expr, column_ref(left));
+    p.column = ordered_as(expr, column_ref(key_of(left)));
     p.operand = operand_index(right.operand);
     return p;
   }
@@ -200,7 +200,7 @@ Predicate PredicateBuilder::in(const Expr& expr, std::uint32_t use) {
   }
   if (left.kind == Expr::Kind::kColumn) {
     if (left.use != use) return leaf(Kind::kUnknown);
-    p.column = column_ref(left);
+    p.column = column_ref(key_of(left));
     return p;
   }
   p.kind = Kind::kInValues;
@@ -232,7 +232,7 @@ Predicate PredicateBuilder::is_null(const Expr& expr, std::uint32_t use) {
   if (value.kind == Expr::Kind::kColumn) {
     if (value.use != use || query_.uses[use].relation == nullptr) return leaf(Kind::kUnknown);
     Predicate p = leaf(Kind::kIsNull);
-    p.column = column_ref(value);
+    p.column = column_ref(key_of(value));
     return p;
   }
   Predicate p = leaf(Kind::kIsNullValue);

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "sql/resolved_query.h"
+#include "sql/tree.h"
 
 namespace pgcache::sql {
 
@@ -21,7 +22,7 @@ class PredicateBuilder {
   // A condition without columns.
   Predicate build_guard(const Expr& expr) { return build(expr, kNoUse); }
 
-  ColumnRef column_ref(const Expr& column) const;
+  ColumnRef column_ref(ColumnKey column) const;
   bool is_usable(const OperandSpec& spec) const;
   OperandIndex operand_index(const OperandSpec& spec);
   bool overflow() const { return overflow_; }

@@ -88,20 +88,18 @@ bool row_matters(const CacheableQuery& query, const Dependency& d, const TextRow
   return bound && (!d.range || lies_in(*d.range, row, operands));
 }
 
-// Whether some row of the result may show the key of `row`.
-bool is_shown(const Dependency& d, const TextRow& row, const pg::Catalog& catalog,
-              const std::vector<Row>& rows) {
-  const pg::Relation& relation = *catalog.find_relation(d.relation);
-  return std::any_of(rows.begin(), rows.end(), [&](const Row& shown) {
-    for (std::size_t i = 0; i < d.shown_key.size(); ++i) {
-      const std::string& name = relation.key_columns.at(i);
-      const pg::Oid type = relation.find_column(name)->type;
-      const pg::ValueTypePtr values = pg::value_type_of(catalog, type);
-      const Operand own = read(type, values, row.cells.at(name));
-      if (!may_equal(own, read(type, values, shown.at(d.shown_key[i])))) return false;
-    }
-    return true;
+// Whether some row of the result may show `row`.
+bool is_shown(const Dependency& d, const TextRow& row, const std::vector<Row>& rows) {
+  const std::vector<ShownColumn>& columns = d.shown.columns;
+  const bool has_null = std::any_of(columns.begin(), columns.end(), [&](const ShownColumn& shown) {
+    return !row.column(shown.column).known();
   });
+  return has_null || std::any_of(rows.begin(), rows.end(), [&](const Row& result) {
+           return std::all_of(columns.begin(), columns.end(), [&](const ShownColumn& shown) {
+             return may_equal(row.column(shown.column),
+                              read(shown.type->oid, shown.type, result.at(shown.position)));
+           });
+         });
 }
 
 // ---------------------------------------------------------------- what an UPDATE keeps
@@ -159,6 +157,17 @@ bool keeps_result(const CacheableQuery& query, const Dependency& d, const Change
          certainly_fulfils(query, d, *change.after, operands);
 }
 
+// Whether the result may show what it must show for this image to matter.
+bool may_be_shown(const Dependency& d, const Change& change, bool is_before,
+                  const std::vector<Row>& rows) {
+  const Shown& shown = d.shown;
+  if (shown.columns.empty()) return true;
+  if (is_before) return !shown.before || is_shown(d, *change.before, rows);
+  if (shown.after) return is_shown(d, *change.after, rows);
+  if (!shown.before || !shown.columns_tested || !change.before) return true;
+  return !agree(change, *shown.columns_tested) || is_shown(d, *change.before, rows);
+}
+
 bool touches(const Dependency& d, const Change& change) {
   if (!change.before || !change.after) return !d.is_parent;
   return d.reads_all_columns || !agree(change, d.columns_read);
@@ -175,19 +184,17 @@ bool member_matters(const Dependency& d, pg::Oid member, const std::vector<Opera
 }  // namespace
 
 bool is_announced(const CacheableQuery& query, const Change& change,
-                  const std::vector<Operand>& operands, const pg::Catalog& catalog,
-                  const std::vector<Row>& rows) {
+                  const std::vector<Operand>& operands, const std::vector<Row>& rows) {
   return std::any_of(query.dependencies.begin(), query.dependencies.end(),
                      [&](const Dependency& d) {
                        if (!member_matters(d, change.relation, operands)) return false;
                        if (change.truncate) return true;
                        if (!touches(d, change) || keeps_result(query, d, change, operands))
                          return false;
-                       if (change.after && row_matters(query, d, *change.after, operands))
-                         return true;
-                       if (!change.before || !row_matters(query, d, *change.before, operands))
-                         return false;
-                       return d.shown_key.empty() || is_shown(d, *change.before, catalog, rows);
+                       return (change.after && row_matters(query, d, *change.after, operands) &&
+                               may_be_shown(d, change, false, rows)) ||
+                              (change.before && row_matters(query, d, *change.before, operands) &&
+                               may_be_shown(d, change, true, rows));
                      });
 }
 

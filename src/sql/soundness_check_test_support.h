@@ -31,7 +31,7 @@ std::string print(const Change& change, const pg::Catalog& catalog);
 
 // `rows` are the result's before the change.
 bool is_announced(const CacheableQuery& query, const Change& change,
-                  const std::vector<Operand>& operands, const pg::Catalog& catalog,
+                  const std::vector<Operand>& operands,
                   const std::vector<pgcache::testing::Row>& rows);
 
 }  // namespace pgcache::sql::testing

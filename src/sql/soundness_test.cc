@@ -71,7 +71,7 @@ const Dependency& only_dependency(const Analysis& analysis) {
 // A row that DISTINCT ON, LIMIT or a set of no rows leaves out still counts for a window function.
 TEST(Soundness, ShownKeysBesideWindows) {
   const auto shows = [](const char* text) {
-    return !only_dependency(analyze_with(shop(), text)).shown_key.empty();
+    return !only_dependency(analyze_with(shop(), text)).shown.columns.empty();
   };
   EXPECT_TRUE(shows("SELECT id, count(*) OVER () FROM users"));
   EXPECT_TRUE(shows("SELECT DISTINCT ON (team_id) id FROM users"));

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sql/shown.h"
+
+#include <algorithm>
+
+#include "sql/tree.h"
+
+namespace pgcache::sql {
+namespace {
+
+using Kind = Expr::Kind;
+
+// Values whose text in a result says the same under every setting of the session, if it is
+// understood at all. (Text of floats may be rounded, and intervals and bytea are spelled in ways
+// that may be taken for another.)
+bool reads_back(pg::ValueFamily family) {
+  switch (family) {
+    case pg::ValueFamily::kBool:
+    case pg::ValueFamily::kNumber:
+    case pg::ValueFamily::kOid:
+    case pg::ValueFamily::kUuid:
+    case pg::ValueFamily::kDate:
+    case pg::ValueFamily::kTime:
+    case pg::ValueFamily::kTimestamp:
+    case pg::ValueFamily::kTimestamptz:
+    case pg::ValueFamily::kText:
+    case pg::ValueFamily::kName:
+    case pg::ValueFamily::kBpchar:
+    case pg::ValueFamily::kEnum:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// A row that passes WHERE may be left out of what the block yields, by other rows that do.
+bool cuts(const Block& block) {
+  return block.limited || !block.distinct_on.empty() || block.set_returning;
+}
+
+void collect_rows(const FromNode& node, std::set<std::uint32_t>& uses) {
+  if (node.kind == FromNode::Kind::kTable) uses.insert(node.use);
+  for (std::size_t i = 0; i < node.children.size(); ++i) {
+    if (!is_extended(node, i)) collect_rows(node.children[i], uses);
+  }
+}
+
+void count_columns(const Expr& top, std::map<ColumnKey, std::size_t>& counts) {
+  each_expr(top, [&](const Expr& part) {
+    if (part.kind == Kind::kColumn) ++counts[key_of(part)];
+  });
+}
+
+// By their uses.
+void count_sublinks(const Expr& top, std::map<std::uint32_t, std::size_t>& counts) {
+  Conjuncts sublinks;
+  collect_sublinks(top, sublinks);
+  for (const Expr* sublink : sublinks) ++counts[sublink->use];
+}
+
+bool is_one_row(const Block& block) {
+  return block.kind == Block::Kind::kSelect && block.grouped && !block.grouping_sets &&
+         block.keys.empty() && !block.having && !block.limited;
+}
+
+}  // namespace
+
+ShownFinder::ShownFinder(const ResolvedQuery& query, const PredicateBuilder& predicates)
+    : query_(query), predicates_(predicates), top_(query.blocks[query.top]) {
+  for (const Block& block : query_.blocks) {
+    each_block_expr(block, [this](const Expr& expr) {
+      count_columns(expr, mentions_);
+      count_sublinks(expr, sublinks_);
+    });
+    std::set<std::uint32_t>& rows = rows_[&block];
+    for (const FromNode& node : block.from) collect_rows(node, rows);
+  }
+  each_expr_beyond_rows(top_, [this](const Expr& expr) { count_columns(expr, beyond_rows_); });
+  visit_top();
+}
+
+void ShownFinder::visit_top() {
+  if (top_.unknown_outputs || top_.skips) return;
+  if (!top_.branches.empty()) return visit_branches(top_, true);
+  if (top_.kind != Block::Kind::kSelect) return;
+  if (cuts(top_) && !top_.partitions.empty()) return;
+  Rule rule;
+  rule.before = true;
+  rule.block = &top_;
+  rule.rows = &rows_[&top_];
+  if (top_.grouped) {
+    rule.only_keys = true;
+    if (top_.grouping_sets || top_.having || cuts(top_) || !top_.partitions.empty()) return;
+  }
+  rule.tests_known = !cuts(top_);
+  for (const FromNode& node : top_.from) visit_from(node, rule);
+  if (top_.grouped) return;
+  visit_anti_joins(top_);
+  if (cuts(top_)) return;
+  Rule always = rule;
+  always.after = true;
+  always.tests_known = false;
+  std::map<std::uint32_t, std::size_t> computed;
+  each_expr_beyond_rows(top_, [&](const Expr& expr) { count_sublinks(expr, computed); });
+  for (const auto& [use, count] : computed) {
+    if (count == sublinks_.at(use)) add_below(query_.uses[use].block, always);
+  }
+}
+
+void ShownFinder::add(std::uint32_t use, const Rule& rule) {
+  if (query_.uses[use].relation != nullptr) rules_.emplace(use, rule);
+}
+
+void ShownFinder::add_below(std::uint32_t block, const Rule& rule) {
+  std::set<std::uint32_t> uses;
+  for (const FromNode& node : query_.blocks[block].from) collect_uses(node, uses);
+  for (const std::uint32_t use : uses) add(use, rule);
+  for (const std::uint32_t use : named_blocks(query_, query_.blocks[block])) {
+    add_below(query_.uses[use].block, rule);
+  }
+}
+
+void ShownFinder::visit_from(const FromNode& node, const Rule& rule) {
+  if (node.kind == FromNode::Kind::kTable) return add(node.use, rule);
+  if (node.kind == FromNode::Kind::kBlock) return visit_block_item(node, *rule.block);
+  for (std::size_t i = 0; i < node.children.size(); ++i) {
+    if (!is_extended(node, i)) {
+      visit_from(node.children[i], rule);
+    } else if (node.join != JoinKind::kFull) {
+      visit_extended(node, node.children[i], *rule.block);
+    }
+  }
+}
+
+// Whether the columns are used anywhere but in the join and in what is made of the block's rows.
+bool ShownFinder::is_looked_at_elsewhere(const std::set<std::uint32_t>& uses, const FromNode* join,
+                                         const Block& block) const {
+  std::map<ColumnKey, std::size_t> allowed;
+  const auto count = [&](const Expr& expr) { count_columns(expr, allowed); };
+  if (join != nullptr) each_node_expr(*join, count);
+  each_expr_beyond_rows(block, count);
+  return std::any_of(mentions_.begin(), mentions_.end(), [&](const auto& mention) {
+    const auto it = allowed.find(mention.first);
+    return uses.contains(mention.first.first) &&
+           mention.second > (it == allowed.end() ? 0 : it->second);
+  });
+}
+
+void ShownFinder::visit_extended(const FromNode& join, const FromNode& side, const Block& block) {
+  std::set<std::uint32_t> uses;
+  collect_uses(side, uses);
+  if (&block != &top_ || cuts(block) || block.grouped || !block.partitions.empty() ||
+      is_looked_at_elsewhere(uses, &join, block)) {
+    return;
+  }
+  Rule rule{true, true, &block, &rows_.at(&block), false, false};
+  for (const std::uint32_t use : uses) {
+    add(use, rule);
+    if (query_.uses[use].relation == nullptr) add_below(query_.uses[use].block, rule);
+  }
+}
+
+// A subquery in FROM that yields one row whatever it reads.
+void ShownFinder::visit_block_item(const FromNode& node, const Block& block) {
+  const std::uint32_t inner = query_.uses[node.use].block;
+  if (&block != &top_ || cuts(block) || block.grouped || !block.partitions.empty() ||
+      !is_one_row(query_.blocks[inner]) || is_looked_at_elsewhere({node.use}, nullptr, block)) {
+    return;
+  }
+  add_below(inner, {true, true, &block, &rows_.at(&block), false, false});
+}
+
+void ShownFinder::visit_anti_joins(const Block& block) {
+  if (!block.where) return;
+  Conjuncts conjuncts;
+  flatten(*block.where, conjuncts);
+  for (const Expr* conjunct : conjuncts) {
+    if (conjunct->kind != Kind::kNot || conjunct->children[0].kind != Kind::kSublink ||
+        conjunct->children[0].link != LinkKind::kExists ||
+        sublinks_.at(conjunct->children[0].use) > 1) {
+      continue;
+    }
+    const Block& inner = query_.blocks[query_.uses[conjunct->children[0].use].block];
+    if (inner.kind != Block::Kind::kSelect || inner.grouped || cuts(inner)) continue;
+    for (const std::uint32_t use : rows_.at(&inner)) {
+      add(use, {false, true, &block, &rows_.at(&block), false, false});
+    }
+  }
+}
+
+void ShownFinder::visit_branches(const Block& block, bool positive) {
+  for (std::size_t i = 0; i < block.branches.size(); ++i) {
+    const bool takes_away = block.kind == Block::Kind::kExcept && i > 0;
+    visit_branch(query_.blocks[query_.uses[block.branches[i]].block],
+                 takes_away ? !positive : positive);
+  }
+}
+
+void ShownFinder::visit_branch(const Block& block, bool positive) {
+  if (block.unknown_outputs || cuts(block)) return;
+  if (!block.branches.empty()) return visit_branches(block, positive);
+  if (block.kind != Block::Kind::kSelect || block.grouped || !block.partitions.empty()) return;
+  for (const std::uint32_t use : rows_.at(&block)) {
+    add(use, {positive, !positive, &block, &rows_.at(&block), false, false});
+  }
+}
+
+// Columns that more than the select list and the like looks at: while an UPDATE keeps them, the row
+// is in the result as it was before, or not at all.
+std::vector<std::string> ShownFinder::columns_tested(std::uint32_t use) const {
+  std::vector<std::string> out;
+  const pg::Relation& relation = *query_.uses[use].relation;
+  for (std::uint32_t i = 0; i < relation.columns.size(); ++i) {
+    const auto all = mentions_.find({use, i});
+    const auto beyond = beyond_rows_.find({use, i});
+    if (all != mentions_.end() &&
+        all->second > (beyond == beyond_rows_.end() ? 0 : beyond->second)) {
+      out.push_back(relation.columns[i].name);
+    }
+  }
+  return out;
+}
+
+Shown ShownFinder::shown_of(std::uint32_t use, const Conditions& conditions) const {
+  Shown out;
+  const auto found = rules_.find(use);
+  if (found == rules_.end()) return out;
+  const Rule& rule = found->second;
+  const pg::Relation& relation = *query_.uses[use].relation;
+  const std::vector<Expr>& outputs = rule.block->outputs;
+  const auto is_key = [&](const Expr& output) {
+    return std::any_of(rule.block->keys.begin(), rule.block->keys.end(),
+                       [&](const Expr& key) { return same_expr(key, output); });
+  };
+  for (std::uint32_t i = 0; i < relation.columns.size(); ++i) {
+    ColumnRef column = predicates_.column_ref({use, i});
+    if (!column.value_type || !reads_back(column.value_type->family)) continue;
+    for (std::size_t at = 0; at < outputs.size() && at <= UINT16_MAX; ++at) {
+      const Expr& output = outputs[at];
+      if (output.kind != Kind::kColumn || !rule.rows->contains(output.use) ||
+          !conditions.are_equal(key_of(output), {use, i}) || (rule.only_keys && !is_key(output)) ||
+          (rule.block != &top_ &&
+           (at >= top_.outputs.size() || top_.outputs[at].type != output.type))) {
+        continue;
+      }
+      ColumnRef shown_as = predicates_.column_ref(key_of(output));
+      if (!shown_as.value_type || shown_as.value_type->family != column.value_type->family)
+        continue;
+      out.columns.push_back(
+          {std::move(column), static_cast<std::uint16_t>(at), std::move(shown_as.value_type)});
+      break;
+    }
+  }
+  // The stream always tells the columns of the replica identity.
+  const auto in_identity = [&](const ShownColumn& shown) {
+    return std::find(relation.key_columns.begin(), relation.key_columns.end(), shown.column.name) !=
+           relation.key_columns.end();
+  };
+  if (std::any_of(out.columns.begin(), out.columns.end(), in_identity)) {
+    std::erase_if(out.columns, [&](const ShownColumn& shown) { return !in_identity(shown); });
+  }
+  if (out.columns.empty()) return out;
+  out.before = rule.before;
+  out.after = rule.after;
+  if (rule.tests_known) out.columns_tested = columns_tested(use);
+  return out;
+}
+
+}  // namespace pgcache::sql

@@ -28,7 +28,7 @@ class Deriver {
     count_mentions();
     const Places places(query_);
     if (places.list().size() > kDependenciesMax) return false;
-    const ShownFinder shown(query_, predicates_);
+    const ShownFinder shown(query_, catalog_, predicates_);
     for (const Place& place : places.list()) {
       add_dependency(place.use, *place.conditions, shown);
     }

@@ -368,7 +368,7 @@ TEST(Dependencies, Ctes) {
       {"WITH RECURSIVE t AS (SELECT id FROM users WHERE id = 1 UNION ALL SELECT o.user_id FROM "
        "orders "
        "o JOIN t ON o.id = t.id WHERE o.status = 'x') SELECT * FROM t WHERE id = 7",
-       "users KEY id = ?1; orders KEY status = ?2"},
+       "users KEY id = ?1; orders KEY status = ?2 WHERE NOT (id IS NULL)"},
       // A WITH name hides the table; inside its own query it does not.
       {"WITH users AS (SELECT id FROM products WHERE kind = 'k') SELECT * FROM users WHERE id = 2",
        "products KEY id = ?2, kind = ?1"},

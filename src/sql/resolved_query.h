@@ -121,6 +121,8 @@ struct Block {
   std::optional<Expr> having;
   std::vector<Expr> outputs;
   bool unknown_outputs = false;  // there may be more columns than `outputs`, or in other places
+  // Not 0: the block that is named inside itself, and those (kOpaque) that stand for its rows.
+  std::uint32_t recursion = 0;
   std::vector<std::uint32_t> branches;  // uses of blocks
   bool all = false;                     // UNION ALL and the like
 

@@ -14,6 +14,7 @@
 //   resolver_functions.cc  functions and casts
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -257,6 +258,13 @@ class Resolver {
   const pg::Catalog& catalog_;
   Source source_;
   CteFrame* frame_ = nullptr;
+  // Of a WITH query that may be recursive: who wants to know what its first branch yields.
+  struct Beginning {
+    const PgQuery__SelectStmt* select = nullptr;
+    std::function<void(const SelectResult&)> announce;
+  };
+  Beginning beginning_;
+  std::uint32_t recursions_ = 0;
   ResolvedQuery query_;
   std::vector<Note> notes_;
   std::size_t parameters_ = 0;  // the highest number seen

@@ -127,7 +127,18 @@ Resolver::FromResult Resolver::resolve_range_var(const PgQuery__RangeVar& var) {
 
 Resolver::FromResult Resolver::resolve_cte_reference(const PgQuery__RangeVar& var, Cte& cte) {
   if (!cte.ready) cte.referenced_early = true;
-  return from_subquery({cte.columns, cte.opaque, cte.block}, var.alias, cte.name);
+  std::optional<std::uint32_t> block = cte.block;
+  if (!block && !cte.opaque) {
+    Block rows;
+    rows.kind = Block::Kind::kOpaque;
+    rows.recursion = cte.recursion;
+    for (const ScopeColumn& column : cte.columns) {
+      rows.outputs.push_back(make_opaque(column.expr.type, {}));
+      rows.outputs.back().collation = column.expr.collation;
+    }
+    block = add_block(std::move(rows));
+  }
+  return from_subquery({cte.columns, cte.opaque, block}, var.alias, cte.name);
 }
 
 const pg::Relation* Resolver::find_relation(const PgQuery__RangeVar& var) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SELECT, VALUES, set operations, WITH, and the clauses around FROM.
 #include <algorithm>
+#include <utility>
 
 #include "sql/resolver.h"
 #include "sql/safety.h"
@@ -101,7 +102,7 @@ void Resolver::resolve_with(const PgQuery__WithClause& with, CteFrame& frame, co
     // In a recursive list every name is visible in every query of it.
     if (with.recursive) {
       frame.ctes.push_back(
-          {node->common_table_expr->ctename, false, {}, true, std::nullopt, false});
+          {node->common_table_expr->ctename, false, {}, true, std::nullopt, false, ++recursions_});
     }
   }
   for (const Node* node : ctes) {
@@ -117,26 +118,46 @@ void Resolver::resolve_cte(const PgQuery__CommonTableExpr& cte, CteFrame& frame,
   if (cte.search_clause != nullptr || cte.cycle_clause != nullptr) {
     return fail(BypassReason::kUnsupported, "SEARCH or CYCLE");
   }
-  SelectResult result = resolve_select(*select, outer);
-  if (failed()) return;
-  Cte done{cte.ctename, true, std::move(result.columns), result.opaque, result.block, false};
-  for (std::size_t i = 0; i < cte.n_aliascolnames && i < done.columns.size(); ++i) {
-    done.columns[i].name = std::string(string_of(cte.aliascolnames[i]));
-  }
+  const auto rename = [&](std::vector<ScopeColumn>& columns) {
+    for (std::size_t i = 0; i < cte.n_aliascolnames && i < columns.size(); ++i) {
+      columns[i].name = std::string(string_of(cte.aliascolnames[i]));
+    }
+  };
   if (!recursive) {
-    frame.ctes.push_back(std::move(done));
+    SelectResult result = resolve_select(*select, outer);
+    if (failed()) return;
+    rename(result.columns);
+    frame.ctes.push_back(
+        {cte.ctename, true, std::move(result.columns), result.opaque, result.block, false, 0});
     return;
   }
   const auto it = std::find_if(frame.ctes.begin(), frame.ctes.end(),
                                [&](const Cte& other) { return other.name == cte.ctename; });
   if (it == frame.ctes.end()) return;
-  // A reference that stood before this stands for nothing: what it reads is read once, here. The
-  // type of a recursive column comes from its first branch, which may be unlike what we saw.
+  // Its columns are those of its first branch, which may not refer to it.
+  const Beginning saved = std::exchange(beginning_, {select, [&](const SelectResult& first) {
+                                                       if (it->referenced_early) return;
+                                                       it->columns = first.columns;
+                                                       it->opaque = first.opaque;
+                                                       rename(it->columns);
+                                                     }});
+  SelectResult result = resolve_select(*select, outer);
+  beginning_ = saved;
+  if (failed()) return;
+  it->ready = true;
+  // A reference that stood before this stands for rows of which only the columns are known: what it
+  // reads is read once, here.
   if (it->referenced_early) {
-    query_.also.push_back(*done.block);
-    done.block.reset();
+    query_.blocks[*result.block].recursion = it->recursion;
+    query_.also.push_back(*result.block);
+    if (it->opaque) rename(result.columns);
+    if (!it->opaque) return;
+  } else {
+    it->block = result.block;
+    rename(result.columns);
   }
-  *it = std::move(done);
+  it->columns = std::move(result.columns);
+  it->opaque = result.opaque;
 }
 
 // ---------------------------------------------------------------- bodies
@@ -153,6 +174,7 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
     return {};
   }
   const SelectResult left = resolve_select(*select.larg, outer);
+  if (beginning_.select == &select && !failed()) beginning_.announce(left);
   const SelectResult right = resolve_select(*select.rarg, outer);
   if (failed()) return {};
   Block block;

@@ -64,6 +64,7 @@ struct Cte {
   bool opaque = false;
   std::optional<std::uint32_t> block;  // unless it is recursive
   bool referenced_early = false;       // before it was ready
+  std::uint32_t recursion = 0;         // if it may be recursive: see Block
 };
 
 // The WITH list of one query; the chain goes to the enclosing ones.

@@ -39,7 +39,9 @@ bool cuts(const Block& block) {
 }
 
 void collect_rows(const FromNode& node, std::set<std::uint32_t>& uses) {
-  if (node.kind == FromNode::Kind::kTable) uses.insert(node.use);
+  if (node.kind == FromNode::Kind::kTable || node.kind == FromNode::Kind::kBlock) {
+    uses.insert(node.use);
+  }
   for (std::size_t i = 0; i < node.children.size(); ++i) {
     if (!is_extended(node, i)) collect_rows(node.children[i], uses);
   }
@@ -65,8 +67,9 @@ bool is_one_row(const Block& block) {
 
 }  // namespace
 
-ShownFinder::ShownFinder(const ResolvedQuery& query, const PredicateBuilder& predicates)
-    : query_(query), predicates_(predicates), top_(query.blocks[query.top]) {
+ShownFinder::ShownFinder(const ResolvedQuery& query, const pg::Catalog& catalog,
+                         const PredicateBuilder& predicates)
+    : query_(query), catalog_(catalog), predicates_(predicates), top_(query.blocks[query.top]) {
   for (const Block& block : query_.blocks) {
     each_block_expr(block, [this](const Expr& expr) {
       count_columns(expr, mentions_);
@@ -97,6 +100,7 @@ void ShownFinder::visit_top() {
   if (top_.grouped) return;
   visit_anti_joins(top_);
   if (cuts(top_)) return;
+  visit_recursion();
   Rule always = rule;
   always.after = true;
   always.tests_known = false;
@@ -188,6 +192,41 @@ void ShownFinder::visit_anti_joins(const Block& block) {
   }
 }
 
+// The recursion in FROM of the statement's own block, if all of its rows are shown.
+void ShownFinder::visit_recursion() {
+  if (top_.from.size() != 1 || top_.where) return;
+  const FromNode* node = &top_.from.front();
+  while (node->kind == FromNode::Kind::kJoin) {
+    const bool is_plain = node->join == JoinKind::kInner && node->children.size() == 1 && !node->on;
+    if (!is_plain && node->join != JoinKind::kLeft && node->join != JoinKind::kRight) return;
+    node = &node->children[node->join == JoinKind::kRight ? 1 : 0];
+  }
+  if (node->kind != FromNode::Kind::kBlock) return;
+  const std::uint32_t recursion = query_.blocks[query_.uses[node->use].block].recursion;
+  if (recursion == 0) return;
+  for (const std::uint32_t number : query_.also) {
+    const Block& block = query_.blocks[number];
+    if (block.recursion != recursion || block.branches.size() != 2 || cuts(block)) continue;
+    visit_recursive_part(query_.blocks[query_.uses[block.branches[1]].block], recursion, node->use);
+  }
+}
+
+void ShownFinder::visit_recursive_part(const Block& part, std::uint32_t recursion,
+                                       std::uint32_t shown) {
+  if (part.kind != Block::Kind::kSelect || part.grouped || cuts(part)) return;
+  Rule rule{true, true, &top_, &rows_.at(&top_), false, false};
+  for (const std::uint32_t use : rows_.at(&part)) {
+    const bool is_it = query_.uses[use].relation == nullptr &&
+                       query_.blocks[query_.uses[use].block].recursion == recursion;
+    if (is_it) rule.as = {shown, use};
+  }
+  if (!rule.as) return;
+  for (const std::uint32_t use : rows_.at(&part)) add(use, rule);
+  for (const std::uint32_t use : named_blocks(query_, part)) {
+    add_below(query_.uses[use].block, rule);
+  }
+}
+
 void ShownFinder::visit_branches(const Block& block, bool positive) {
   for (std::size_t i = 0; i < block.branches.size(); ++i) {
     const bool takes_away = block.kind == Block::Kind::kExcept && i > 0;
@@ -237,17 +276,18 @@ Shown ShownFinder::shown_of(std::uint32_t use, const Conditions& conditions) con
     if (!column.value_type || !reads_back(column.value_type->family)) continue;
     for (std::size_t at = 0; at < outputs.size() && at <= UINT16_MAX; ++at) {
       const Expr& output = outputs[at];
-      if (output.kind != Kind::kColumn || !rule.rows->contains(output.use) ||
-          !conditions.are_equal(key_of(output), {use, i}) || (rule.only_keys && !is_key(output)) ||
+      if (output.kind != Kind::kColumn || !rule.rows->contains(output.use)) continue;
+      ColumnKey meant = key_of(output);
+      if (rule.as && meant.first == rule.as->first) meant.first = rule.as->second;
+      if (!conditions.are_equal(meant, {use, i}) || (rule.only_keys && !is_key(output)) ||
           (rule.block != &top_ &&
            (at >= top_.outputs.size() || top_.outputs[at].type != output.type))) {
         continue;
       }
-      ColumnRef shown_as = predicates_.column_ref(key_of(output));
-      if (!shown_as.value_type || shown_as.value_type->family != column.value_type->family)
-        continue;
+      pg::ValueTypePtr shown_as = pg::value_type_of(catalog_, output.type);
+      if (!shown_as || shown_as->family != column.value_type->family) continue;
       out.columns.push_back(
-          {std::move(column), static_cast<std::uint16_t>(at), std::move(shown_as.value_type)});
+          {std::move(column), static_cast<std::uint16_t>(at), std::move(shown_as)});
       break;
     }
   }

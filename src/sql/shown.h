@@ -15,12 +15,16 @@
 //   outer join
 //     that nothing but the select list looks at: the rows for which it does are in the result all
 //     the time, whatever comes or goes inside.
+//   - a recursive query all of whose rows are shown: a row that its recursive part reads meets rows
+//     that are in it already.
 // That the row inside belongs to the row that is shown, the conditions at its place say: columns
 // that are equal there.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "sql/conditions.h"
@@ -32,7 +36,8 @@ namespace pgcache::sql {
 class ShownFinder {
  public:
   // Borrows all.
-  ShownFinder(const ResolvedQuery& query, const PredicateBuilder& predicates);
+  ShownFinder(const ResolvedQuery& query, const pg::Catalog& catalog,
+              const PredicateBuilder& predicates);
 
   // `conditions`: those at the place of `use`.
   Shown shown_of(std::uint32_t use, const Conditions& conditions) const;
@@ -46,6 +51,8 @@ class ShownFinder {
     const std::set<std::uint32_t>* rows;  // uses of that block whose rows are never missing
     bool only_keys = false;               // outputs that are keys of GROUP BY
     bool tests_known = false;             // Shown::columns_tested can be told
+    // What the outputs say of the first of these uses they say of the second.
+    std::optional<std::pair<std::uint32_t, std::uint32_t>> as = std::nullopt;
   };
 
   void visit_top();
@@ -55,6 +62,8 @@ class ShownFinder {
   void visit_extended(const FromNode& join, const FromNode& side, const Block& block);
   void visit_block_item(const FromNode& node, const Block& block);
   void visit_anti_joins(const Block& block);
+  void visit_recursion();
+  void visit_recursive_part(const Block& part, std::uint32_t recursion, std::uint32_t shown);
   void add(std::uint32_t use, const Rule& rule);
   void add_below(std::uint32_t block, const Rule& rule);
 
@@ -63,6 +72,7 @@ class ShownFinder {
   std::vector<std::string> columns_tested(std::uint32_t use) const;
 
   const ResolvedQuery& query_;
+  const pg::Catalog& catalog_;
   const PredicateBuilder& predicates_;
   const Block& top_;
   std::map<std::uint32_t, Rule> rules_;

@@ -71,6 +71,8 @@ class QueryGenerator {
   Select simple_select(const Columns& outer, int depth, const Classes& classes);
   Select set_operation(const Columns& outer, int depth, const Classes& classes);
   Select with_query(int depth);
+  Select recursion();
+  Select along_keys();
   Columns choose_outputs(const Columns& columns, const Classes& classes);
   // They turn the parts of a simple SELECT into one of a kind.
   struct Parts;

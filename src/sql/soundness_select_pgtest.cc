@@ -259,13 +259,92 @@ QueryGenerator::Select QueryGenerator::with_query(int depth) {
   return out;
 }
 
+// All rows of a recursion, which show what its rows are joined by, or do not.
+QueryGenerator::Select QueryGenerator::recursion() {
+  Select out;
+  const std::string start = pick<std::string>(
+      {"id = 1", "id < 2", "boss_id IS NULL", "name = 'a'", "id IN (SELECT boss_id FROM users)"});
+  const std::string join = pick<std::string>(
+      {"u.boss_id = walk.id", "u.id = walk.boss", "u.id = walk.boss AND u.name <> 'a'",
+       "u.boss_id = walk.id AND u.id <> walk.boss", "walk.id = u.boss_id AND walk.boss < 2"});
+  const std::string also = pick<std::string>(
+      {"", "", " WHERE EXISTS (SELECT FROM orders o WHERE o.user_id = walk.id)",
+       " WHERE NOT EXISTS (SELECT FROM orders o WHERE o.user_id = walk.id AND o.paid)",
+       " WHERE u.id IN (SELECT o.user_id FROM orders o WHERE o.id = walk.boss)"});
+  const std::string end = pick<std::string>(
+      {"SELECT id, boss FROM walk", "SELECT id, boss FROM walk", "SELECT boss, id FROM walk",
+       "SELECT id, boss FROM walk WHERE id > 0", "SELECT DISTINCT id, boss FROM walk",
+       "SELECT walk.id, t.id AS boss FROM walk LEFT JOIN teams t ON t.id = walk.boss",
+       "SELECT walk.id, t.id AS boss FROM walk JOIN teams t ON t.id = walk.boss"});
+  out.text = "WITH RECURSIVE walk(id, boss) AS (SELECT id, boss_id FROM users WHERE " + start +
+             " UNION SELECT u.id, u.boss_id FROM users u JOIN walk ON " + join + also + ") " + end;
+  out.outputs = {{"id", "id", ValueClass::kNumber}, {"boss", "boss", ValueClass::kNumber}};
+  return out;
+}
+
+// Rows along keys, most of which the result shows in one way or another.
+QueryGenerator::Select QueryGenerator::along_keys() {
+  Select out;
+  const std::string more = pick<std::string>({"", "", " AND o.paid", " AND o.total > 1"});
+  const std::string on = "o.user_id = u.id" + more;
+  const std::string where = pick<std::string>({"", "", " WHERE u.name = 'a'", " WHERE u.id < 3"});
+  const std::string ending = pick<std::string>(
+      {"", "", "", " ORDER BY 1", " ORDER BY 1, 2 LIMIT 1", " ORDER BY 2, 1 LIMIT 2"});
+  const std::string users = "SELECT u.id, u.name FROM users u";
+  const std::string either = where.empty() ? " WHERE " : " AND ";
+  out.text = pick<std::string>({
+      users + where + either + "NOT EXISTS (SELECT FROM orders o WHERE " + on + ")" + ending,
+      users + where + either + "EXISTS (SELECT FROM orders o WHERE " + on + ")" + ending,
+      users + where + either + "u.id IN (SELECT o.user_id FROM orders o)" + ending,
+      "SELECT u.id, o.status FROM users u LEFT JOIN orders o ON " + on + where + ending,
+      "SELECT u.id, o.status FROM users u JOIN orders o ON " + on + where + ending,
+      "SELECT o.status, u.name FROM users u JOIN orders o ON " + on + where + ending,
+      "SELECT u.id, t.name FROM users u LEFT JOIN (orders o LEFT JOIN teams t ON t.id = o.id) ON " +
+          on + where + ending,
+      "SELECT u.id, (SELECT count(*) FROM orders o WHERE " + on + ") FROM users u" + where + ending,
+      "SELECT DISTINCT u.name, EXISTS (SELECT FROM orders o WHERE o.status = u.name) FROM users u" +
+          where + ending,
+      "SELECT u.id, l.n FROM users u, LATERAL (SELECT count(*) AS n FROM orders o WHERE " + on +
+          ") l" + where + ending,
+      "SELECT u.id, l.n FROM users u LEFT JOIN LATERAL (SELECT max(o.total) AS n FROM orders o "
+      "WHERE " +
+          on + " GROUP BY o.status) l ON true" + where + ending,
+      "SELECT u.name, count(*) FROM users u" + where + " GROUP BY u.name" + ending,
+      "SELECT u.name, sum(o.total) FROM users u JOIN orders o ON " + on + where +
+          " GROUP BY u.name" + ending,
+      "SELECT u.name, count(*) FROM users u LEFT JOIN orders o ON " + on + where +
+          " GROUP BY u.name HAVING count(*) > 1",
+      "SELECT u.id, u.boss_id FROM users u" + where +
+          " EXCEPT SELECT o.user_id, o.id FROM orders o",
+      "SELECT o.user_id, o.id FROM orders o EXCEPT ALL SELECT u.id, u.boss_id FROM users u" + where,
+      "SELECT u.id FROM users u" + where +
+          " EXCEPT (SELECT o.user_id FROM orders o EXCEPT SELECT t.id FROM teams t)",
+      "SELECT u.id FROM users u" + where + " INTERSECT ALL SELECT o.user_id FROM orders o",
+      "SELECT u.id, u.name FROM users u" + where +
+          " UNION SELECT o.user_id, o.status FROM orders o",
+      "SELECT u.id, u.name FROM users u" + where + either +
+          "u.boss_id NOT IN (SELECT o.user_id FROM orders o)" + ending,
+      "SELECT u.id, count(*) OVER (PARTITION BY u.name) FROM users u LEFT JOIN orders o ON " + on +
+          where,
+      "SELECT DISTINCT ON (u.name) u.name, o.status FROM users u JOIN orders o ON " + on + where +
+          " ORDER BY 1, 2",
+      "SELECT b.id, b.name FROM users u JOIN users b ON b.id = u.boss_id" + where + ending,
+  });
+  out.outputs = {};
+  return out;
+}
+
 GeneratedQuery QueryGenerator::query() {
   aliases_ = 0;
   ctes_.clear();
   parameters_.clear();
-  const int form = below(10);
+  const int form = below(13);
   std::string text;
-  if (form < 2) {
+  if (form == 10) {
+    text = recursion().text;
+  } else if (form > 10) {
+    text = along_keys().text;
+  } else if (form < 2) {
     text = with_query(2).text;
   } else if (form < 5) {
     // A condition on what a subquery passes on.

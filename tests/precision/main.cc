@@ -24,9 +24,9 @@ namespace pgcache::precision {
 
 Pairs all_pairs() {
   Pairs pairs;
-  for (const auto add_part :
-       {add_propagation, add_outer_joins, add_pushdown, add_merging, add_needless, add_subqueries,
-        add_blocks, add_hierarchies, add_predicates, add_types, add_columns_and_identities}) {
+  for (const auto add_part : {add_propagation, add_outer_joins, add_pushdown, add_merging,
+                              add_needless, add_subqueries, add_blocks, add_hierarchies,
+                              add_predicates, add_types, add_columns_and_identities, add_shown}) {
     add_part(pairs);
   }
   std::set<std::string> names;

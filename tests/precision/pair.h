@@ -73,6 +73,7 @@ void add_hierarchies(Pairs& pairs);
 void add_predicates(Pairs& pairs);
 void add_types(Pairs& pairs);
 void add_columns_and_identities(Pairs& pairs);
+void add_shown(Pairs& pairs);
 
 // The values of the table `typed`, one statement for each type.
 std::vector<std::string> typed_values();

@@ -337,6 +337,7 @@ Result<Explanation> explain(const ExplainContext& context, const ExplainRequest&
   analysis_context.catalog = &catalog;
   analysis_context.search_path = resolve_search_path(catalog, request.search_path);
   analysis_context.standard_conforming_strings = request.standard_conforming_strings;
+  analysis_context.trace_passes = true;
   for (const std::string& name : request.types) {
     const std::optional<Oid> type = find_type(catalog, analysis_context.search_path, name);
     if (!type) return Error{"there is no type \"" + name + "\""};

@@ -4,6 +4,7 @@
 
 #include "sql/dependencies.h"
 #include "sql/parse_tree.h"
+#include "sql/pass_trace.h"
 #include "sql/passes.h"
 #include "sql/resolver.h"
 #include "sql/statement_kind.h"
@@ -37,12 +38,22 @@ Analysis analyze_read(std::string_view text, const PgQuery__SelectStmt& select,
     return analysis;
   }
   ResolvedQuery resolved = resolver.take_query();
-  for (const std::string_view pass : run_passes(resolved)) query.passes.emplace_back(pass);
-  if (!derive_dependencies(resolved, *context.catalog, query)) {
-    analysis.outcome = NotCacheable{BypassReason::kTooComplex, "operands"};
-  } else {
-    analysis.outcome = std::move(query);
+  PassTrace trace(*context.catalog, query);
+  PassListener after;
+  if (context.trace_passes) {
+    trace.note(resolved, "");
+    after = [&](std::string_view pass) { trace.note(resolved, pass); };
   }
+  std::vector<std::string> passes;
+  for (const std::string_view pass : run_passes(resolved, after)) passes.emplace_back(pass);
+  std::vector<std::uint32_t> uses;
+  if (!derive_dependencies(resolved, *context.catalog, query, &uses)) {
+    analysis.outcome = NotCacheable{BypassReason::kTooComplex, "operands"};
+    return analysis;
+  }
+  query.passes = std::move(passes);
+  trace.finish(uses, query.dependencies);
+  analysis.outcome = std::move(query);
   return analysis;
 }
 

@@ -25,6 +25,7 @@ struct AnalysisContext {
       search_path;  // resolved, in order, with pg_catalog where it implicitly stands
   std::vector<pg::Oid> parameter_types;  // declared by Parse; kInvalid or missing = inferred
   bool standard_conforming_strings = true;
+  bool trace_passes = false;  // for Dependency.passes; takes several times as long
 };
 
 struct NotCacheable {

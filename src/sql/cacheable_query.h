@@ -167,7 +167,9 @@ struct Dependency {
   // A row appears before, and disappears after, whatever else could make it matter: it is a parent
   // by a foreign key, joined to its child. Only UPDATEs of it matter by themselves.
   bool is_parent = false;
-  std::vector<std::string> passes = {};  // that made it what it is, for people
+  // That made it what it is, for people: rewrites (passes.h; if AnalysisContext asks for them),
+  // then what was found on the way from the rewritten query to here.
+  std::vector<std::string> passes = {};
 
   bool whole_relation() const {
     return equalities.empty() && !range && residual.kind == Predicate::Kind::kTrue;

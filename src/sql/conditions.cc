@@ -211,6 +211,13 @@ std::vector<Expr> Conditions::on(std::uint32_t use) const {
   return out;
 }
 
+bool Conditions::moves_to(std::uint32_t use) const {
+  return std::any_of(conjuncts_.begin(), conjuncts_.end(), [&](const Expr* conjunct) {
+    return is_on_column(*conjunct) && conjunct->children[0].use != use &&
+           in_use(key_of(conjunct->children[0]), use).has_value();
+  });
+}
+
 // ---------------------------------------------------------------- operands
 
 Expr Conditions::with_operands(const Expr& expr) const {

@@ -27,6 +27,9 @@ class Conditions {
   // about other rows are opaque.
   std::vector<Expr> on(std::uint32_t use) const;
 
+  // Whether some of that comes from another table, by columns that are equal.
+  bool moves_to(std::uint32_t use) const;
+
   // Whether the two certainly have the same value: they are compared, or one column of one row.
   bool are_equal(ColumnKey a, ColumnKey b) const { return find(a) == find(b); }
 

@@ -37,6 +37,9 @@ class Deriver {
     return !predicates_.overflow();
   }
 
+  // The use of each dependency.
+  const std::vector<std::uint32_t>& places() const { return places_; }
+
  private:
   // ---------------------------------------------------------------- one table
 
@@ -53,6 +56,8 @@ class Deriver {
     }
     find_columns_shown(use_index, conditions, d);
     d.shown = shown.shown_of(use_index, conditions);
+    if (conditions.moves_to(use_index)) d.passes.emplace_back("propagate_equalities");
+    if (!d.shown.columns.empty()) d.passes.emplace_back("find_shown");
     std::vector<Predicate> all;
     for (const Expr& condition : conditions.on(use_index)) bind(condition, use_index, all);
     drop_bound(d, all);
@@ -140,7 +145,9 @@ class Deriver {
     std::map<std::uint32_t, int> times;
     for (const std::uint32_t use : places_) ++times[use];
     for (std::size_t i = 0; i < places_.size(); ++i) {
-      if (times[places_[i]] > 1) out_.dependencies[i].shown = {};
+      if (times[places_[i]] == 1) continue;
+      out_.dependencies[i].shown = {};
+      std::erase(out_.dependencies[i].passes, "find_shown");
     }
   }
 
@@ -162,6 +169,7 @@ class Deriver {
             std::any_of(children_[i].begin(), children_[i].end(),
                         [&](std::uint32_t child) { return grounded.contains(child); });
         if (!out_.dependencies[i].is_parent) continue;
+        out_.dependencies[i].passes.emplace_back("find_parents");
         grounded.insert(places_[i]);
         again = true;
       }
@@ -317,8 +325,11 @@ class Deriver {
 }  // namespace
 
 bool derive_dependencies(const ResolvedQuery& query, const pg::Catalog& catalog,
-                         CacheableQuery& out) {
-  return Deriver(query, catalog, out).run();
+                         CacheableQuery& out, std::vector<std::uint32_t>* uses) {
+  Deriver deriver(query, catalog, out);
+  const bool done = deriver.run();
+  if (uses != nullptr) *uses = deriver.places();
+  return done;
 }
 
 }  // namespace pgcache::sql

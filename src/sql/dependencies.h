@@ -25,8 +25,9 @@
 namespace pgcache::sql {
 
 // Fills out.dependencies, out.operands and out.relations. out.parameter_types must be final. False:
-// too many operands to number.
+// too many operands to number. `uses`: gets the use of each dependency, if it is not null.
 [[nodiscard]] bool derive_dependencies(const ResolvedQuery& query, const pg::Catalog& catalog,
-                                       CacheableQuery& out);
+                                       CacheableQuery& out,
+                                       std::vector<std::uint32_t>* uses = nullptr);
 
 }  // namespace pgcache::sql

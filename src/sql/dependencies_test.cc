@@ -449,6 +449,34 @@ TEST(Dependencies, Partitions) {
   EXPECT_EQ(only.cacheable()->dependencies[0].members, (std::vector{testing::kAnimals}));
 }
 
+// Which passes made each dependency what it is.
+TEST(Dependencies, Passes) {
+  const auto passes = [](const char* text) {
+    AnalysisContext context;
+    context.catalog = &testing::shop();
+    context.search_path = {testing::kPgCatalogSchema, testing::kPublic};
+    context.trace_passes = true;
+    const Analysis analysis = analyze(text, scan_shape(text, true), context);
+    std::string out;
+    for (const Dependency& dependency : analysis.cacheable()->dependencies) {
+      if (!out.empty()) out += "; ";
+      out += testing::shop().find_relation(dependency.relation)->name;
+      for (const std::string& pass : dependency.passes) out += " " + pass;
+    }
+    return out;
+  };
+  EXPECT_EQ(passes("SELECT name FROM users WHERE active"), "users find_shown");
+  EXPECT_EQ(passes("SELECT count(*) FROM users WHERE id = 3"), "users");
+  EXPECT_EQ(passes("SELECT o.total FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = 3"),
+            "users; orders propagate_equalities find_shown");
+  EXPECT_EQ(passes("SELECT count(*) FROM (SELECT * FROM orders) o JOIN users u ON u.id = 5 AND "
+                   "u.score = 1 WHERE o.user_id = 7"),
+            "orders prune_outputs; users");
+  EXPECT_EQ(passes("SELECT count(*) FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE "
+                   "o.total > 5 AND u.score = 1"),
+            "users reduce_outer_joins; orders reduce_outer_joins");
+}
+
 TEST(Dependencies, DeclaredParameterTypes) {
   using namespace pg::type;  // NOLINT
   const char* by_id = "SELECT * FROM users WHERE id = $1";

@@ -3,7 +3,7 @@
 
 namespace pgcache::sql {
 
-std::vector<std::string_view> run_passes(ResolvedQuery& query) {
+std::vector<std::string_view> run_passes(ResolvedQuery& query, const PassListener& after) {
   struct Pass {
     std::string_view name;
     bool (*run)(ResolvedQuery&);
@@ -23,6 +23,7 @@ std::vector<std::string_view> run_passes(ResolvedQuery& query) {
   std::vector<std::string_view> changed;
   for (const Pass& pass : kPasses) {
     const bool did = pass.run(query);
+    if (did && after) after(pass.name);
     if (did && (changed.empty() || changed.back() != pass.name)) changed.push_back(pass.name);
   }
   find_columns_read(query);

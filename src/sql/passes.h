@@ -8,6 +8,7 @@
 // time. They run in the order in which they stand here.
 #pragma once
 
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -45,7 +46,9 @@ bool drop_parent_joins(ResolvedQuery& query);
 // Sets columns_read of each use of a table. (Reports no change.)
 void find_columns_read(ResolvedQuery& query);
 
-// All of them; the names of those that changed something, in order.
-std::vector<std::string_view> run_passes(ResolvedQuery& query);
+// All of them; the names of those that changed something, in order. `after` hears of each of these
+// when it has run.
+using PassListener = std::function<void(std::string_view pass)>;
+std::vector<std::string_view> run_passes(ResolvedQuery& query, const PassListener& after = {});
 
 }  // namespace pgcache::sql

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/interval_tree.h"
 
+#include <algorithm>
 #include <compare>
+#include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -9,30 +12,50 @@
 namespace pgcache::cache {
 
 namespace {
+
 int sign(const pg::Value& a, const pg::Value& b) {
   const auto order = pg::compare(a, b);
   CHECK(order);  // one family
   if (std::is_lt(*order)) return -1;
   return std::is_gt(*order) ? 1 : 0;
 }
+
+int compare_lower(const Interval& a, const Interval& b) {
+  if (!a.lower || !b.lower) return static_cast<int>(!!a.lower) - static_cast<int>(!!b.lower);
+  return sign(*a.lower, *b.lower);
+}
+
+int compare_upper(const Interval& a, const Interval& b) {
+  if (!a.upper || !b.upper) return static_cast<int>(!a.upper) - static_cast<int>(!b.upper);
+  return sign(*a.upper, *b.upper);
+}
+
+int compare_keys(const Interval& a, const Interval& b) {
+  const int lower = compare_lower(a, b);
+  return lower != 0 ? lower : compare_upper(a, b);
+}
+
 }  // namespace
 
 IntervalTree::IntervalTree() = default;
 IntervalTree::~IntervalTree() = default;
 
-int IntervalTree::compare_lower(const Interval& a, const Interval& b) {
-  if (!a.lower || !b.lower) return static_cast<int>(!!a.lower) - static_cast<int>(!!b.lower);
-  return sign(*a.lower, *b.lower);
+// pg::compare() goes by the bytes, and a value that is the beginning of another is less.
+IntervalTree::Prefix IntervalTree::prefix_of(const pg::Value& value) {
+  Prefix prefix = 0;
+  for (std::size_t i = 0; i < sizeof prefix; ++i) {
+    const bool is_there = i < value.bytes().size();
+    prefix = prefix << 8 | (is_there ? static_cast<unsigned char>(value.bytes()[i]) : 0u);
+  }
+  return prefix;
 }
 
-int IntervalTree::compare_upper(const Interval& a, const Interval& b) {
-  if (!a.upper || !b.upper) return static_cast<int>(!a.upper) - static_cast<int>(!b.upper);
-  return sign(*a.upper, *b.upper);
+IntervalTree::Prefix IntervalTree::lower_prefix(const Interval& interval) {
+  return interval.lower ? prefix_of(*interval.lower) : 0;
 }
 
-int IntervalTree::compare_keys(const Interval& a, const Interval& b) {
-  const int lower = compare_lower(a, b);
-  return lower != 0 ? lower : compare_upper(a, b);
+IntervalTree::Prefix IntervalTree::upper_prefix(const Interval& interval) {
+  return interval.upper ? prefix_of(*interval.upper) : std::numeric_limits<Prefix>::max();
 }
 
 bool IntervalTree::begins_after(const Interval& interval, const pg::Value& value) {
@@ -43,86 +66,205 @@ bool IntervalTree::ends_before(const Interval& interval, const pg::Value& value)
   return interval.upper && sign(*interval.upper, value) < 0;
 }
 
-void IntervalTree::update(Node& node) {
-  node.latest = &node;
-  for (const Node* child : {node.left.get(), node.right.get()}) {
-    if (child && compare_upper(child->latest->interval, node.latest->interval) > 0) {
-      node.latest = child->latest;
+const IntervalTree::Item& IntervalTree::first_of(const Node& node, std::size_t slot) {
+  return node.is_leaf ? *static_cast<const Leaf&>(node).items[slot]
+                      : *static_cast<const Inner&>(node).first[slot];
+}
+
+const IntervalTree::Item& IntervalTree::latest_of(const Node& node, std::size_t slot) {
+  return node.is_leaf ? *static_cast<const Leaf&>(node).items[slot]
+                      : *static_cast<const Inner&>(node).latest[slot];
+}
+
+std::size_t IntervalTree::slots_up_to(const Node& node, const Interval& interval) {
+  const Prefix prefix = lower_prefix(interval);
+  std::size_t low = 0;
+  std::size_t high = node.count;
+  while (low < high) {
+    const std::size_t middle = (low + high) / 2;
+    const Prefix there = node.lower[middle];
+    const bool is_behind = there != prefix
+                               ? there > prefix
+                               : compare_keys(first_of(node, middle).interval, interval) > 0;
+    (is_behind ? high : low) = is_behind ? middle : middle + 1;
+  }
+  return low;
+}
+
+template <typename F>
+void IntervalTree::each_array(Node& node, F&& f) {
+  f(node.lower, &Node::lower);
+  f(node.upper, &Node::upper);
+  if (node.is_leaf) {
+    f(static_cast<Leaf&>(node).items, &Leaf::items);
+    return;
+  }
+  f(static_cast<Inner&>(node).first, &Inner::first);
+  f(static_cast<Inner&>(node).latest, &Inner::latest);
+  f(static_cast<Inner&>(node).children, &Inner::children);
+}
+
+void IntervalTree::open_slot(Node& node, std::size_t slot) {
+  each_array(node, [&](auto& array, auto) {
+    std::move_backward(array.begin() + slot, array.begin() + node.count,
+                       array.begin() + node.count + 1);
+  });
+  ++node.count;
+}
+
+void IntervalTree::close_slot(Node& node, std::size_t slot) {
+  each_array(node, [&](auto& array, auto) {
+    std::move(array.begin() + slot + 1, array.begin() + node.count, array.begin() + slot);
+    array[node.count - 1] = {};
+  });
+  --node.count;
+}
+
+std::unique_ptr<IntervalTree::Node> IntervalTree::split(Node& node, std::size_t from) {
+  std::unique_ptr<Node> sibling;
+  if (node.is_leaf) {
+    sibling = std::make_unique<Leaf>();
+  } else {
+    sibling = std::make_unique<Inner>();
+  }
+  each_array(node, [&]<typename N, typename Array>(Array& array, Array N::*member) {
+    std::move(array.begin() + from, array.begin() + node.count,
+              (static_cast<N&>(*sibling).*member).begin());
+  });
+  sibling->count = node.count - from;
+  node.count = from;
+  return sibling;
+}
+
+// What stands beside a child, from what stands in it.
+void IntervalTree::summarize(Inner& node, std::size_t slot) {
+  const Node& child = *node.children[slot];
+  const Item* latest = &latest_of(child, 0);
+  Prefix upper = child.upper[0];
+  for (std::size_t i = 1; i < child.count; ++i) {
+    if (child.upper[i] < upper) continue;
+    const Item& other = latest_of(child, i);
+    if (child.upper[i] == upper && compare_upper(other.interval, latest->interval) <= 0) continue;
+    latest = &other;
+    upper = child.upper[i];
+  }
+  node.first[slot] = &first_of(child, 0);
+  node.lower[slot] = child.lower[0];
+  node.latest[slot] = latest;
+  node.upper[slot] = upper;
+}
+
+IntervalTree::Placed IntervalTree::place_in_leaf(Leaf& leaf, const Interval& interval) {
+  std::size_t slot = slots_up_to(leaf, interval);
+  if (slot > 0 && compare_keys(leaf.items[slot - 1]->interval, interval) == 0) {
+    return {leaf.items[slot - 1].get(), false, nullptr};
+  }
+  Placed placed;
+  Leaf* into = &leaf;
+  if (leaf.count == kSlots) {
+    // Where intervals come in ascending order the leaves stay full.
+    const std::size_t from = slot == kSlots ? kSlots : kSlots / 2;
+    placed.sibling = split(leaf, from);
+    if (slot >= from) {
+      into = static_cast<Leaf*>(placed.sibling.get());
+      slot -= from;
     }
   }
+  open_slot(*into, slot);
+  into->items[slot] = std::make_unique<Item>();
+  into->items[slot]->interval = interval;
+  into->lower[slot] = lower_prefix(interval);
+  into->upper[slot] = upper_prefix(interval);
+  placed.item = into->items[slot].get();
+  placed.is_new = true;
+  return placed;
 }
 
-IntervalTree::Tree IntervalTree::rotate_right(Tree tree) {
-  Tree top = std::move(tree->left);
-  tree->left = std::move(top->right);
-  update(*tree);
-  top->right = std::move(tree);
-  update(*top);
-  return top;
-}
-
-IntervalTree::Tree IntervalTree::rotate_left(Tree tree) {
-  Tree top = std::move(tree->right);
-  tree->right = std::move(top->left);
-  update(*tree);
-  top->left = std::move(tree);
-  update(*top);
-  return top;
-}
-
-IntervalTree::Tree IntervalTree::insert(Tree tree, Tree node) {
-  if (!tree) return node;
-  const bool goes_left = compare_keys(node->interval, tree->interval) < 0;
-  Tree& child = goes_left ? tree->left : tree->right;
-  child = insert(std::move(child), std::move(node));
-  const bool lift = child->priority > tree->priority;
-  update(*tree);
-  if (!lift) return tree;
-  return goes_left ? rotate_right(std::move(tree)) : rotate_left(std::move(tree));
-}
-
-IntervalTree::Tree IntervalTree::merge(Tree left, Tree right) {
-  if (!left) return right;
-  if (!right) return left;
-  if (left->priority > right->priority) {
-    left->right = merge(std::move(left->right), std::move(right));
-    update(*left);
-    return left;
+// Yields what had to be split off.
+std::unique_ptr<IntervalTree::Node> IntervalTree::add_child(Inner& node, std::size_t slot,
+                                                            std::unique_ptr<Node> child) {
+  std::unique_ptr<Node> sibling;
+  Inner* into = &node;
+  if (node.count == kSlots) {
+    const std::size_t from = slot == kSlots ? kSlots : kSlots / 2;
+    sibling = split(node, from);
+    if (slot >= from) {
+      into = static_cast<Inner*>(sibling.get());
+      slot -= from;
+    }
   }
-  right->left = merge(std::move(left), std::move(right->left));
-  update(*right);
-  return right;
+  open_slot(*into, slot);
+  into->children[slot] = std::move(child);
+  summarize(*into, slot);
+  return sibling;
 }
 
-IntervalTree::Tree IntervalTree::erase(Tree tree, const Interval& interval) {
-  CHECK(tree);
-  const int order = compare_keys(interval, tree->interval);
-  if (order == 0) return merge(std::move(tree->left), std::move(tree->right));
-  Tree& child = order < 0 ? tree->left : tree->right;
-  child = erase(std::move(child), interval);
-  update(*tree);
-  return tree;
+IntervalTree::Placed IntervalTree::place(Node& node, const Interval& interval) {
+  if (node.is_leaf) return place_in_leaf(static_cast<Leaf&>(node), interval);
+  auto& inner = static_cast<Inner&>(node);
+  const std::size_t slots = slots_up_to(node, interval);
+  const std::size_t slot = slots > 0 ? slots - 1 : 0;
+  Placed placed = place(*inner.children[slot], interval);
+  if (placed.sibling) {
+    summarize(inner, slot);
+    placed.sibling = add_child(inner, slot + 1, std::move(placed.sibling));
+    return placed;
+  }
+  if (!placed.is_new) return placed;
+  if (slots == 0) {
+    inner.first[slot] = placed.item;
+    inner.lower[slot] = lower_prefix(interval);
+  }
+  const Prefix upper = upper_prefix(interval);
+  const bool is_latest = upper != inner.upper[slot]
+                             ? upper > inner.upper[slot]
+                             : compare_upper(interval, inner.latest[slot]->interval) > 0;
+  if (is_latest) {
+    inner.latest[slot] = placed.item;
+    inner.upper[slot] = upper;
+  }
+  return placed;
 }
 
 Bucket& IntervalTree::at(const Interval& interval) {
-  for (Node* node = root_.get(); node;) {
-    const int order = compare_keys(interval, node->interval);
-    if (order == 0) return node->bucket;
-    node = order < 0 ? node->left.get() : node->right.get();
+  if (!root_) root_ = std::make_unique<Leaf>();
+  Placed placed = place(*root_, interval);
+  if (placed.sibling) {
+    auto root = std::make_unique<Inner>();
+    add_child(*root, 0, std::move(root_));
+    add_child(*root, 1, std::move(placed.sibling));
+    root_ = std::move(root);
   }
-  auto node = std::make_unique<Node>();
-  node->interval = interval;
-  // xorshift64: only the shape of the tree depends on it.
-  random_ ^= random_ << 13;
-  random_ ^= random_ >> 7;
-  random_ ^= random_ << 17;
-  node->priority = random_;
-  node->latest = node.get();
-  Bucket& bucket = node->bucket;
-  root_ = insert(std::move(root_), std::move(node));
-  return bucket;
+  return placed.item->bucket;
 }
 
-void IntervalTree::erase(const Interval& interval) { root_ = erase(std::move(root_), interval); }
+std::unique_ptr<IntervalTree::Item> IntervalTree::take(Node& node, const Interval& interval) {
+  const std::size_t slots = slots_up_to(node, interval);
+  CHECK(slots > 0);
+  const std::size_t slot = slots - 1;
+  if (node.is_leaf) {
+    std::unique_ptr<Item> item = std::move(static_cast<Leaf&>(node).items[slot]);
+    CHECK(compare_keys(item->interval, interval) == 0);
+    close_slot(node, slot);
+    return item;
+  }
+  auto& inner = static_cast<Inner&>(node);
+  std::unique_ptr<Item> item = take(*inner.children[slot], interval);
+  if (inner.children[slot]->count == 0) {
+    close_slot(node, slot);
+  } else if (inner.first[slot] == item.get() || inner.latest[slot] == item.get()) {
+    summarize(inner, slot);
+  }
+  return item;
+}
+
+void IntervalTree::erase(const Interval& interval) {
+  CHECK(root_);
+  take(*root_, interval);
+  while (!root_->is_leaf && root_->count == 1) {
+    root_ = std::move(static_cast<Inner&>(*root_).children[0]);
+  }
+  if (root_->count == 0) root_.reset();
+}
 
 }  // namespace pgcache::cache

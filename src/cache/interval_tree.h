@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Buckets of entries by closed interval of values of one family, found by a value that lies inside.
 //
-// A treap ordered by (lower, upper), each node knowing the greatest upper bound below it, so that a
-// search skips subtrees that end too early: O(log n + found) expected. A missing bound is infinite.
-// Open ends are stored as closed ones; the caller's exact test sorts those out.
+// A B+-tree ordered by (lower, upper). Beside each child stand the first interval below it and the
+// one whose upper bound is the greatest, so that a search skips children that begin too late or end
+// too early: O(log n + found) nodes. A missing bound is infinite. Open ends are stored as closed
+// ones; the caller's exact test sorts those out.
+//
+// Bounds are compared by their first bytes, which lie together in the node, and as whole values
+// only where those are equal. A node that has become empty goes; nodes are not merged otherwise.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -34,48 +39,106 @@ class IntervalTree {
 
   template <typename F>
   void each_containing(const pg::Value& value, F&& f) {
-    walk(root_.get(), &value, f);
+    if (root_) walk(*root_, value, prefix_of(value), f);
   }
   template <typename F>
   void each(F&& f) {
-    walk(root_.get(), nullptr, f);
+    if (root_) walk_all(*root_, f);
   }
 
  private:
-  struct Node {
+  // The first bytes of a bound: less only if the bound is.
+  using Prefix = std::uint64_t;
+  struct Item {
     Interval interval;
-    std::uint64_t priority = 0;
-    const Node* latest = nullptr;  // the node in this subtree whose upper bound is the greatest
-    std::unique_ptr<Node> left;
-    std::unique_ptr<Node> right;
     Bucket bucket;
   };
-  using Tree = std::unique_ptr<Node>;
+  static constexpr std::size_t kSlots = 32;
+  struct Node {
+    explicit Node(bool leaf) : is_leaf(leaf) {}
+    virtual ~Node() = default;
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
 
-  static int compare_lower(const Interval& a, const Interval& b);
-  static int compare_upper(const Interval& a, const Interval& b);
-  static int compare_keys(const Interval& a, const Interval& b);
+    const bool is_leaf;
+    std::size_t count = 0;
+    // Of each slot: where its first interval begins, and where its latest one ends.
+    std::array<Prefix, kSlots> lower{};
+    std::array<Prefix, kSlots> upper{};
+  };
+  struct Leaf final : Node {
+    Leaf() : Node(true) {}
+    std::array<std::unique_ptr<Item>, kSlots> items;
+  };
+  struct Inner final : Node {
+    Inner() : Node(false) {}
+    std::array<const Item*, kSlots> first{};
+    std::array<const Item*, kSlots> latest{};
+    std::array<std::unique_ptr<Node>, kSlots> children;
+  };
+  struct Placed {
+    Item* item = nullptr;
+    bool is_new = false;
+    std::unique_ptr<Node> sibling;  // what had to be split off the node, to stand right behind it
+  };
+
+  static Prefix prefix_of(const pg::Value& value);
+  static Prefix lower_prefix(const Interval& interval);
+  static Prefix upper_prefix(const Interval& interval);
   static bool begins_after(const Interval& interval, const pg::Value& value);
   static bool ends_before(const Interval& interval, const pg::Value& value);
-  static void update(Node& node);
-  static Tree merge(Tree left, Tree right);
-  static Tree insert(Tree tree, Tree node);
-  static Tree erase(Tree tree, const Interval& interval);
-  static Tree rotate_right(Tree tree);
-  static Tree rotate_left(Tree tree);
+  static const Item& first_of(const Node& node, std::size_t slot);
+  static const Item& latest_of(const Node& node, std::size_t slot);
 
-  // Null value: all.
+  // How many of the node's slots begin with the interval or one before it.
+  static std::size_t slots_up_to(const Node& node, const Interval& interval);
   template <typename F>
-  static void walk(Node* node, const pg::Value* value, F& f) {
-    if (!node || (value && ends_before(node->latest->interval, *value))) return;
-    walk(node->left.get(), value, f);
-    if (value && begins_after(node->interval, *value)) return;
-    if (!value || !ends_before(node->interval, *value)) f(node->bucket);
-    walk(node->right.get(), value, f);
+  static void each_array(Node& node, F&& f);
+  static void open_slot(Node& node, std::size_t slot);
+  static void close_slot(Node& node, std::size_t slot);
+  static std::unique_ptr<Node> split(Node& node, std::size_t from);
+  static void summarize(Inner& node, std::size_t slot);
+  static Placed place(Node& node, const Interval& interval);
+  static Placed place_in_leaf(Leaf& leaf, const Interval& interval);
+  static std::unique_ptr<Node> add_child(Inner& node, std::size_t slot,
+                                         std::unique_ptr<Node> child);
+  static std::unique_ptr<Item> take(Node& node, const Interval& interval);
+
+  static bool begins_after(const Node& node, std::size_t slot, const pg::Value& value,
+                           Prefix prefix) {
+    if (node.lower[slot] != prefix) return node.lower[slot] > prefix;
+    return begins_after(first_of(node, slot).interval, value);
+  }
+  static bool ends_before(const Node& node, std::size_t slot, const pg::Value& value,
+                          Prefix prefix) {
+    if (node.upper[slot] != prefix) return node.upper[slot] < prefix;
+    return ends_before(latest_of(node, slot).interval, value);
   }
 
-  Tree root_;
-  std::uint64_t random_ = 0x9e3779b97f4a7c15;
+  template <typename F>
+  static void walk(Node& node, const pg::Value& value, Prefix prefix, F& f) {
+    for (std::size_t i = 0; i < node.count; ++i) {
+      if (begins_after(node, i, value, prefix)) return;
+      if (ends_before(node, i, value, prefix)) continue;
+      if (node.is_leaf) {
+        f(static_cast<Leaf&>(node).items[i]->bucket);
+      } else {
+        walk(*static_cast<Inner&>(node).children[i], value, prefix, f);
+      }
+    }
+  }
+  template <typename F>
+  static void walk_all(Node& node, F& f) {
+    for (std::size_t i = 0; i < node.count; ++i) {
+      if (node.is_leaf) {
+        f(static_cast<Leaf&>(node).items[i]->bucket);
+      } else {
+        walk_all(*static_cast<Inner&>(node).children[i], f);
+      }
+    }
+  }
+
+  std::unique_ptr<Node> root_;
 };
 
 }  // namespace pgcache::cache

@@ -126,6 +126,76 @@ TEST(IntervalTreeTest, FindsWhatABruteForceSearchFinds) {
   }
 }
 
+// Some levels of nodes, grown and emptied again; the bounds differ in their first eight bytes, or
+// only behind them.
+TEST(IntervalTreeTest, FindsInAnyNumberOfIntervals) {
+  std::mt19937 random(2);
+  for (const std::string& beginning : {std::string(), std::string("the same for all")}) {
+    const auto value = [&](int i) {
+      std::string digits = std::to_string(100'000 + i);
+      return pg::Value::text(beginning + digits);
+    };
+    const auto interval = [&](std::pair<int, int> p) {
+      return Interval{value(p.first),
+                      p.second == INT_MAX ? std::nullopt : std::optional(value(p.second))};
+    };
+    IntervalTree tree;
+    std::map<std::pair<int, int>, Bucket*> model;
+    const auto check = [&] {
+      for (int i = 0; i < 20; ++i) {
+        const int probe = static_cast<int>(random() % 20'000);
+        std::vector<const Bucket*> expected, found;
+        for (const auto& [key, bucket] : model) {
+          if (key.first <= probe && probe <= key.second) expected.push_back(bucket);
+        }
+        tree.each_containing(value(probe), [&](Bucket& b) { found.push_back(&b); });
+        ASSERT_THAT(found, ::testing::UnorderedElementsAreArray(expected));
+      }
+    };
+    for (int i = 0; i < 6'000; ++i) {
+      // Half of them in ascending order; most of them short.
+      const int low = i % 2 == 0 ? 3 * i : static_cast<int>(random() % 20'000);
+      std::pair<int, int> p{low, low + static_cast<int>(random() % 8)};
+      if (random() % 100 == 0) p.second = low + static_cast<int>(random() % 5'000);
+      if (random() % 500 == 0) p.second = INT_MAX;
+      Bucket& bucket = tree.at(interval(p));
+      const auto [it, is_new] = model.emplace(p, &bucket);
+      ASSERT_EQ(it->second, &bucket) << "buckets do not move";
+      if (i % 1'000 == 0) check();
+    }
+    check();
+    std::vector<std::pair<int, int>> keys;
+    for (const auto& [key, bucket] : model) keys.push_back(key);
+    std::shuffle(keys.begin(), keys.end(), random);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      ASSERT_EQ(&tree.at(interval(keys[i])), model.at(keys[i]));
+      tree.erase(interval(keys[i]));
+      model.erase(keys[i]);
+      if (i % 1'000 == 0 || keys.size() - i < 20) check();
+    }
+    EXPECT_TRUE(tree.empty());
+  }
+}
+
+// A value that is the beginning of another is less, whatever follows, zero bytes too.
+TEST(IntervalTreeTest, TellsBoundsApartThatBeginAlike) {
+  IntervalTree tree;
+  const std::string ends[] = {"a", std::string("a\0", 2), std::string("a\0\0", 3), "ab"};
+  std::vector<Bucket*> buckets;
+  for (const std::string& end : ends) {
+    buckets.push_back(&tree.at({pg::Value::text("a"), pg::Value::text(end)}));
+  }
+  for (std::size_t i = 0; i < std::size(ends); ++i) {
+    std::vector<Bucket*> found;
+    tree.each_containing(pg::Value::text(ends[i]), [&](Bucket& b) { found.push_back(&b); });
+    EXPECT_THAT(found, ::testing::UnorderedElementsAreArray(buckets.begin() + i, buckets.end()));
+  }
+  for (std::size_t i = 0; i < std::size(ends); ++i) {
+    tree.erase({pg::Value::text("a"), pg::Value::text(ends[i])});
+  }
+  EXPECT_TRUE(tree.empty());
+}
+
 LoggedTransaction logged(std::uint64_t xid, std::uint64_t bytes = 100) {
   const auto form = stream_relation(kUsers);
   LoggedTransaction t = log_entry(TransactionBuilder(static_cast<std::uint32_t>(xid), xid)

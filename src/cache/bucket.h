@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A set of entries that the index finds together, with removal in constant time: each slot knows
 // which of its entry's references points at it, and each reference knows its slot. Buckets do not
-// move. Entries of several nodes may share one.
+// move. Entries of several nodes may share one. Most hold one entry; its slot needs no memory of
+// its own.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <vector>
 
@@ -20,7 +22,7 @@ struct Bucket {
   // What to do when it is empty: a list stays, the others leave what holds them.
   enum class Place : std::uint8_t { kList, kInterval, kValue, kKey };
 
-  std::vector<Slot> slots;
+  boost::container::small_vector<Slot, 1> slots;
   Place place = Place::kList;
   std::uint64_t hash = 0;  // kValue, kKey: under which it stands in its table
 

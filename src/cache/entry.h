@@ -6,9 +6,9 @@
 #pragma once
 
 #include <atomic>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "cache/cache.h"
 #include "cache/operands.h"
@@ -35,9 +35,10 @@ struct Entry {
 
   std::atomic<bool> visited{false};
 
-  std::uint64_t bytes = 0;     // what the budget counts it as
-  std::vector<IndexRef> refs;  // in the dependency index
-  Entry* newer = nullptr;      // the order of insertion, for eviction
+  std::uint64_t bytes = 0;  // what the budget counts it as
+  // In the dependency index: the node's list and one place by value are the rule.
+  boost::container::small_vector<IndexRef, 2> refs;
+  Entry* newer = nullptr;  // the order of insertion, for eviction
   Entry* older = nullptr;
   bool doomed = false;  // already found by the change at hand
   bool coarse = false;  // and only since the row before it was not known well enough

@@ -9,7 +9,7 @@
 namespace pgcache::cache {
 
 namespace {
-// Entry, hash node, shared result with its control block, allocator overhead.
+// Entry, its place in the map, shared result with its control block, allocator overhead.
 constexpr std::uint64_t kFixedBytes = sizeof(Entry) + sizeof(CachedResult) + 192;
 }  // namespace
 

@@ -58,15 +58,16 @@ Bucket& IntervalGroup::at(const Interval& interval) {
 }
 
 Bucket& HashedBuckets::at(std::uint64_t hash, Bucket::Place place) {
-  Bucket& bucket = buckets_[hash];
-  bucket.place = place;
-  bucket.hash = hash;
-  return bucket;
+  std::unique_ptr<Bucket>& bucket = buckets_[hash];
+  if (!bucket) bucket = std::make_unique<Bucket>();
+  bucket->place = place;
+  bucket->hash = hash;
+  return *bucket;
 }
 
 Bucket* HashedBuckets::find(std::uint64_t hash) {
   const auto it = buckets_.find(hash);
-  return it == buckets_.end() ? nullptr : &it->second;
+  return it == buckets_.end() ? nullptr : it->second.get();
 }
 
 }  // namespace pgcache::cache

@@ -2,6 +2,8 @@
 #include "cache/image_store.h"
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <string_view>
 #include <utility>
 
 #include "base/bytes.h"
@@ -12,7 +14,7 @@ namespace pgcache::cache {
 
 namespace {
 
-// A hash node with its links, the shared row with its control block, allocator overhead.
+// A row with its place in the map, the shared image with its control block, allocator overhead.
 constexpr std::uint64_t kRowOverhead = 208;
 // A row may take up this part of the budget at most.
 constexpr std::uint64_t kLargestPart = 16;
@@ -63,19 +65,20 @@ bool is_whole(const std::vector<cdc::Cell>& row) {
 
 }  // namespace
 
+struct ImageStore::Row {
+  std::string key;
+  StoredRow row;
+  std::uint64_t bytes = 0;
+  std::uint64_t last_use = 0;
+  Row* newer = nullptr;
+  Row* older = nullptr;
+};
+
 // The rows of one relation in one form, in the order of their last use.
 struct ImageStore::Table {
-  struct Row {
-    StoredRow row;
-    const std::string* key = nullptr;
-    std::uint64_t bytes = 0;
-    std::uint64_t last_use = 0;
-    Row* newer = nullptr;
-    Row* older = nullptr;
-  };
   std::shared_ptr<const cdc::StreamRelation> form;
   std::vector<std::size_t> key;
-  std::unordered_map<std::string, Row, StringHash, std::equal_to<>> rows;
+  boost::unordered_flat_map<std::string_view, std::unique_ptr<Row>, StringHash> rows;  // by key
   Row* newest = nullptr;
   Row* oldest = nullptr;
   std::uint64_t bytes = 0;
@@ -89,6 +92,10 @@ struct ImageStore::Table {
   void unlink(Row& row) {
     (row.newer ? row.newer->older : newest) = row.older;
     (row.older ? row.older->newer : oldest) = row.newer;
+  }
+  Row* find(std::string_view row_key) {
+    const auto it = rows.find(row_key);
+    return it == rows.end() ? nullptr : it->second.get();
   }
 };
 
@@ -134,38 +141,52 @@ StoredRow ImageStore::step(const cdc::RowChange& change, bool keep) {
     drop(change.relation->oid);
     return nullptr;
   }
-  StoredRow before = take(*table, *old_key);
-  if (*new_key != *old_key) take(*table, *new_key);
+  // A row that keeps its key keeps its place in the table.
+  Row* row = table->find(*old_key);
+  StoredRow before = row ? std::move(row->row) : nullptr;
+  if (*new_key != *old_key) {
+    if (row) erase(*table, *row);
+    row = table->find(*new_key);
+  }
   if (keep && !change.new_row.empty()) {
     const auto known = before ? decode_row(*before) : change.old_row;
-    put(*table, *new_key, encode_row(change.new_row, known));
+    put(*table, row, *new_key, encode_row(change.new_row, known));
+  } else if (row) {
+    erase(*table, *row);
   }
   if (change.kind == cdc::ChangeKind::kInsert || is_whole(change.old_row)) return nullptr;
   return before;
 }
 
-StoredRow ImageStore::take(Table& table, const std::string& key) {
-  const auto it = table.rows.find(key);
-  if (it == table.rows.end()) return nullptr;
-  StoredRow row = std::move(it->second.row);
-  table.unlink(it->second);
-  table.bytes -= it->second.bytes;
-  bytes_ -= it->second.bytes;
-  table.rows.erase(it);
-  return row;
+void ImageStore::erase(Table& table, Row& row) {
+  table.unlink(row);
+  table.bytes -= row.bytes;
+  bytes_ -= row.bytes;
+  table.rows.erase(table.rows.find(row.key));
 }
 
-void ImageStore::put(Table& table, const std::string& key, std::string row) {
+// `place`: what stands under the key; may be null.
+void ImageStore::put(Table& table, Row* place, const std::string& key, std::string row) {
   const std::uint64_t bytes = kRowOverhead + key.size() + row.capacity();
-  if (bytes > bytes_max_ / kLargestPart) return;
-  const auto [it, added] = table.rows.try_emplace(key);
-  CHECK(added);
-  Table::Row& slot = it->second;
-  slot.row = std::make_shared<const std::string>(std::move(row));
-  slot.key = &it->first;
-  slot.bytes = bytes;
-  slot.last_use = ++uses_;
-  table.link(slot);
+  if (bytes > bytes_max_ / kLargestPart) {
+    if (place) erase(table, *place);
+    return;
+  }
+  if (place) {
+    table.unlink(*place);
+    table.bytes -= place->bytes;
+    bytes_ -= place->bytes;
+  } else {
+    auto made = std::make_unique<Row>();
+    place = made.get();
+    place->key = key;
+    const bool added = table.rows.emplace(place->key, std::move(made)).second;
+    CHECK(added);
+  }
+  place->row = std::make_shared<const std::string>(std::move(row));
+  place->bytes = bytes;
+  place->last_use = ++uses_;
+  table.link(*place);
   table.bytes += bytes;
   bytes_ += bytes;
   while (bytes_ > bytes_max_) evict();
@@ -178,8 +199,7 @@ void ImageStore::evict() {
     if (!from || table->oldest->last_use < from->oldest->last_use) from = table.get();
   }
   CHECK(from);
-  const std::string key = *from->oldest->key;
-  take(*from, key);
+  erase(*from, *from->oldest);
 }
 
 void ImageStore::drop(pg::Oid relation) {

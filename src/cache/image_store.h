@@ -66,10 +66,11 @@ class ImageStore {
   std::uint64_t size() const;
 
  private:
+  struct Row;
   struct Table;
   Table* table_of(const cdc::RowChange& change, bool make);
-  StoredRow take(Table& table, const std::string& key);
-  void put(Table& table, const std::string& key, std::string row);
+  void erase(Table& table, Row& row);
+  void put(Table& table, Row* place, const std::string& key, std::string row);
   void evict();
 
   const std::uint64_t bytes_max_;

@@ -12,6 +12,8 @@ bool has_bytes(cdc::CellKind kind) {
   return kind == cdc::CellKind::kText || kind == cdc::CellKind::kBinary;
 }
 
+constexpr std::size_t kCellsAtOnce = 8;
+
 }  // namespace
 
 std::string encode_row(const std::vector<cdc::Cell>& cells, const std::vector<cdc::Cell>& before) {
@@ -38,6 +40,7 @@ std::string encode_row(const std::vector<cdc::Cell>& cells, const std::vector<cd
 
 std::vector<cdc::Cell> decode_row(const std::string& row) {
   std::vector<cdc::Cell> cells;
+  cells.reserve(kCellsAtOnce);
   ByteReader in(row);
   while (!in.at_end()) {
     cdc::Cell cell;

@@ -69,7 +69,7 @@ void Cache::set_tracked(pg::Oid relation, pg::Xid fence) {
   if (c.fault(&CacheImpl::Faults::ignore_fences)) fence = {};
   Waiters woken;
   {
-    const std::lock_guard apply_lock(c.apply_mutex);
+    const CacheImpl::ApplyLock apply_lock(c);
     const std::lock_guard front(c.front_mutex);
     // Under a new fence, changes may have been missed between the two.
     if (c.tracking.set_tracked(relation, fence)) {
@@ -86,7 +86,7 @@ void Cache::set_untrackable(pg::Oid relation, sql::BypassReason reason) {
   CacheImpl& c = *impl_;
   Waiters woken;
   {
-    const std::lock_guard apply_lock(c.apply_mutex);
+    const CacheImpl::ApplyLock apply_lock(c);
     const std::lock_guard front(c.front_mutex);
     if (c.tracking.set_untrackable(relation, reason)) {
       c.distrust_images_of(relation);
@@ -120,7 +120,7 @@ void Cache::on_catalog_changed(std::uint64_t shape_generation,
 
 void Cache::invalidate_relation(pg::Oid relation, InvalidationCause cause) {
   CacheImpl& c = *impl_;
-  const std::lock_guard apply_lock(c.apply_mutex);
+  const CacheImpl::ApplyLock apply_lock(c);
   const std::lock_guard front(c.front_mutex);
   ++c.epoch;  // loads in flight may read it too
   c.distrust_images_of(relation);

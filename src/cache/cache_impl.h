@@ -79,6 +79,20 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
 #endif
   }
 
+  // Holds apply_mutex; the entries that are removed meanwhile are destroyed when it is released.
+  class ApplyLock {
+   public:
+    explicit ApplyLock(CacheImpl& impl) : impl_(impl), lock_(impl.apply_mutex) {}
+    ~ApplyLock() { remains_.swap(impl_.removed); }
+    ApplyLock(const ApplyLock&) = delete;
+    ApplyLock& operator=(const ApplyLock&) = delete;
+
+   private:
+    CacheImpl& impl_;
+    std::vector<std::unique_ptr<Entry>> remains_;  // outlives the lock
+    const std::lock_guard<std::mutex> lock_;
+  };
+
   // --- look-up (cache_lookup.cc)
   LookupOutcome start_load(const LookupRequest& request, const HashedKey& key);
   LookupOutcome begin_flight(const LookupRequest& request, const HashedKey& key, bool may_wait);
@@ -103,6 +117,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void apply_change(const cdc::RowChange& change, const std::string* stored);
   bool is_unknown_relation(pg::Oid relation) const;
   void apply_whole_relations(const cdc::Transaction& transaction);
+  // Under an ApplyLock.
   void remove(const std::vector<Entry*>& entries, InvalidationCause cause);
   // The same, for changes to rows of the relation.
   void remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
@@ -165,6 +180,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   FormCache forms;
   std::shared_ptr<const pg::Catalog> catalog;  // null: every relation is known
   std::map<pg::Oid, RelationPrecision> precision;
+  std::vector<std::unique_ptr<Entry>> removed;  // under the ApplyLock that is held
 
   std::mutex front_mutex;
   SnapshotBook snapshots;

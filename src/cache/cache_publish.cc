@@ -66,7 +66,7 @@ PublishOutcome CacheImpl::publish(LoadState& load, CachedResult result) {
   Candidate candidate = candidate_of(load, std::move(result));
   if (candidate.entry->bytes > limits.bytes_max) return PublishOutcome::kTooLarge;
 
-  const std::lock_guard apply_lock(apply_mutex);
+  const ApplyLock apply_lock(*this);
   const PublishOutcome outcome = verdict_on(load, candidate);
   if (outcome != PublishOutcome::kPublished) return outcome;
   insert(std::move(candidate));
@@ -162,7 +162,7 @@ void CacheImpl::insert(Candidate candidate) {
   Entry& entry = *candidate.entry;
   if (Entry* previous = store.peek({entry.key, entry.hash})) {
     index.remove(*previous);
-    store.take(*previous);
+    removed.push_back(store.take(*previous));
   }
   make_room(entry.bytes);
   index.add(entry, candidate.standings);

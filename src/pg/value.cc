@@ -267,6 +267,11 @@ std::optional<std::strong_ordering> compare(const Value& a, const Value& b) {
   return a.bytes() <=> b.bytes();
 }
 
+std::optional<std::strong_ordering> compare_without_collation(const Value& a, const Value& b) {
+  if (a.family() != ValueFamily::kJsonb || b.family() != ValueFamily::kJsonb) return std::nullopt;
+  return compare_jsonb(a.bytes(), b.bytes());
+}
+
 std::optional<Value> parse_text(Oid type, std::string_view text) {
   const auto family = family_of(type);
   if (!family) return std::nullopt;
@@ -311,7 +316,7 @@ bool is_ordered(const ValueType& type, bool collation_is_c) {
     case ValueFamily::kBpchar:
       return collation_is_c;
     case ValueFamily::kJsonb:
-      return false;
+      return false;  // by the database's collation, whatever that of the column or of a cast text
     case ValueFamily::kArray:
       return type.element != nullptr && is_ordered(*type.element, collation_is_c);
     case ValueFamily::kBool:

@@ -43,7 +43,7 @@ enum class ValueFamily : std::uint8_t {
   kMacaddr,
   kMacaddr8,
   kChar,   // "char", one byte
-  kJsonb,  // equality only
+  kJsonb,
   kArray,  // elements, then their number, dimensions and lower bounds
 };
 
@@ -105,6 +105,9 @@ struct MaybeValue {
 // families are compared bytewise, which is PostgreSQL's order under the C collation only: the
 // caller asks is_ordered().
 std::optional<std::strong_ordering> compare(const Value& a, const Value& b);
+// The same of values that are not ordered bytewise, where the order of text does not decide: of
+// documents (jsonb) whose first difference is not between two strings. Otherwise nothing.
+std::optional<std::strong_ordering> compare_without_collation(const Value& a, const Value& b);
 
 // The text form as a client or the stream sends it (the stream is read with DateStyle ISO,
 // IntervalStyle postgres and TimeZone UTC). Only spellings whose meaning does not depend on a

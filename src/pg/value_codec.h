@@ -15,12 +15,13 @@
 //   inet                 see value_network.cc
 //   macaddr(8) "char"    the bytes
 //   enum                 the label's place as 4 big-endian bytes, then the label
-//   jsonb                see value_jsonb.cc (its order means nothing)
+//   jsonb                see value_jsonb.cc (in order where strings are ordered by bytes)
 //   array                see value_array.cc
 //
 // Each reader yields nothing for what its type would reject and for what it does not know.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -83,6 +84,8 @@ CanonicalBytes macaddr8_from_binary(std::string_view bytes);
 // value_jsonb.cc.
 CanonicalBytes jsonb_from_text(std::string_view text);
 CanonicalBytes jsonb_from_binary(std::string_view bytes);
+// The order of two, nothing when that of two strings decides.
+std::optional<std::strong_ordering> compare_jsonb(std::string_view a, std::string_view b);
 
 // value_array.cc.
 CanonicalBytes array_from_text(const ValueType& type, std::string_view text, bool by_server);

@@ -2,17 +2,20 @@
 // jsonb. Two documents are equal when they are as trees: numbers by value, objects whatever the
 // order of their members, of members with one name the last.
 //
-// Canonical form, by recursion:
-//   n | f | t            null, false, true
-//   0 length bytes       a number, as a numeric (value_number.cc)
-//   " length bytes       a string, in UTF-8
-//   [ count items        an array
-//   { count (name item)* an object, ascending by name; a name is a length and its bytes
-// Lengths and counts take seven bits a byte, the lowest first, the top bit says that more follow.
-// The order of these bytes means nothing: PostgreSQL's is by kind, number of items and collation.
+// Canonical form, a row of tokens:
+//   00                an array without elements that is the whole document
+//   01                null
+//   02 bytes 00       a string, or the name of a member, in UTF-8 (which holds no byte 00)
+//   03 number 00      a number, as a numeric (value_number.cc)
+//   04 00|01          false, true
+//   05 count items    an array; counts are 4 big-endian bytes
+//   06 count (name item)*   an object, its names ascending by length, then by bytes
+// Bytewise that is PostgreSQL's order where strings are ordered by bytes: by kind, then by number
+// of items, then item by item; only that empty array is less than all else.
 #include <algorithm>
 #include <vector>
 
+#include "base/bytes.h"
 #include "pg/value_codec.h"
 
 namespace pgcache::pg {
@@ -24,14 +27,51 @@ constexpr int kDepthMax = 100;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-void append_count(std::string& out, std::size_t n) {
-  for (; n >= 0x80; n >>= 7) out += static_cast<char>(n | 0x80);
-  out += static_cast<char>(n);
+constexpr char kEmptyArray = 0, kNull = 1, kString = 2, kNumber = 3, kBool = 4, kArray = 5,
+               kObject = 6;
+constexpr char kEnd = 0;
+
+std::string string_token(std::string_view text) {
+  std::string out(1, kString);
+  out += text;
+  out += kEnd;
+  return out;
 }
 
-void append_counted(std::string& out, std::string_view bytes) {
-  append_count(out, bytes.size());
-  out += bytes;
+std::string number_token(std::string_view number) {
+  std::string out(1, kNumber);
+  out += number;
+  out += kEnd;
+  return out;
+}
+
+std::string bool_token(bool b) { return {kBool, static_cast<char>(b ? 1 : 0)}; }
+
+std::string start_token(char kind, std::size_t count) {
+  std::string out(1, kind);
+  append_be32(out, static_cast<std::uint32_t>(count));
+  return out;
+}
+
+// How many bytes the token at the front of `bytes` takes; `bytes` is part of a canonical form.
+std::size_t token_size(std::string_view bytes) {
+  constexpr char kNegative = 1, kPositive = 3, kNegativeEnd = '\xFF';
+  constexpr std::size_t kExponentSize = 3;
+  switch (bytes[0]) {
+    case kString:
+      return bytes.find(kEnd, 1) + 1;
+    case kNumber:
+      if (bytes[1] == kPositive) return bytes.find(kEnd, 2 + kExponentSize) + 1;
+      if (bytes[1] == kNegative) return bytes.find(kNegativeEnd, 2 + kExponentSize) + 2;
+      return 3;
+    case kBool:
+      return 2;
+    case kArray:
+    case kObject:
+      return 5;
+    default:
+      return 1;
+  }
 }
 
 void append_utf8(std::string& out, char32_t c) {
@@ -59,17 +99,17 @@ struct Member {
 };
 
 std::string canonical_object(std::vector<Member> members) {
-  std::stable_sort(members.begin(), members.end(),
-                   [](const Member& a, const Member& b) { return a.name < b.name; });
+  std::stable_sort(members.begin(), members.end(), [](const Member& a, const Member& b) {
+    return a.name.size() != b.name.size() ? a.name.size() < b.name.size() : a.name < b.name;
+  });
   std::vector<const Member*> kept;
   for (const Member& member : members) {
     if (!kept.empty() && kept.back()->name == member.name) kept.pop_back();
     kept.push_back(&member);
   }
-  std::string out = "{";
-  append_count(out, kept.size());
+  std::string out = start_token(kObject, kept.size());
   for (const Member* member : kept) {
-    append_counted(out, member->name);
+    out += string_token(member->name);
     out += member->item;
   }
   return out;
@@ -83,7 +123,9 @@ class Reader {
   CanonicalBytes document() {
     auto item = read_item(0);
     skip_spaces();
-    return at_ == text_.size() ? std::move(item) : std::nullopt;
+    if (at_ != text_.size()) return std::nullopt;
+    if (item == start_token(kArray, 0)) return std::string(1, kEmptyArray);
+    return item;
   }
 
  private:
@@ -113,24 +155,21 @@ class Reader {
         return read_object(depth);
       case '[':
         return read_array(depth);
-      case '"':
-        return tagged('"', read_string());
+      case '"': {
+        const auto text = read_string();
+        return text ? CanonicalBytes(string_token(*text)) : std::nullopt;
+      }
       case 'n':
-        return eat_word("null") ? CanonicalBytes("n") : std::nullopt;
+        return eat_word("null") ? CanonicalBytes(std::string(1, kNull)) : std::nullopt;
       case 't':
-        return eat_word("true") ? CanonicalBytes("t") : std::nullopt;
+        return eat_word("true") ? CanonicalBytes(bool_token(true)) : std::nullopt;
       case 'f':
-        return eat_word("false") ? CanonicalBytes("f") : std::nullopt;
-      default:
-        return tagged('0', read_number());
+        return eat_word("false") ? CanonicalBytes(bool_token(false)) : std::nullopt;
+      default: {
+        const auto number = read_number();
+        return number ? CanonicalBytes(number_token(*number)) : std::nullopt;
+      }
     }
-  }
-
-  static CanonicalBytes tagged(char tag, const CanonicalBytes& bytes) {
-    if (!bytes) return std::nullopt;
-    std::string out(1, tag);
-    append_counted(out, *bytes);
-    return out;
   }
 
   CanonicalBytes read_number() {
@@ -211,9 +250,7 @@ class Reader {
       } while (eat(','));
       if (!eat(']')) return std::nullopt;
     }
-    std::string out = "[";
-    append_count(out, count);
-    return out += items;
+    return start_token(kArray, count) + items;
   }
 
   CanonicalBytes read_object(int depth) {
@@ -243,6 +280,19 @@ class Reader {
 }  // namespace
 
 CanonicalBytes jsonb_from_text(std::string_view text) { return Reader(text).document(); }
+
+std::optional<std::strong_ordering> compare_jsonb(std::string_view a, std::string_view b) {
+  const std::size_t shorter = std::min(a.size(), b.size());
+  const auto differ = static_cast<std::size_t>(
+      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(shorter), b.begin()).first -
+      a.begin());
+  if (differ == shorter) return a.size() <=> b.size();
+  // The token in which they differ; they are the same up to there.
+  std::size_t token = 0;
+  for (std::size_t end = 0; (end = token + token_size(a.substr(token))) <= differ;) token = end;
+  if (a[token] == kString && token < differ) return std::nullopt;
+  return static_cast<unsigned char>(a[differ]) <=> static_cast<unsigned char>(b[differ]);
+}
 
 // jsonb_send(): a version, then the text.
 CanonicalBytes jsonb_from_binary(std::string_view bytes) {

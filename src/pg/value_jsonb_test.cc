@@ -2,6 +2,8 @@
 // Documents.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "pg/value.h"
@@ -67,7 +69,75 @@ TEST(JsonbValue, TellsTreesApart) {
   }
 }
 
-TEST(JsonbValue, HasNoOrder) {
+// Of the kinds, of counts, then item by item; an empty array by itself is less than all else.
+TEST(JsonbValue, OrdersAsPostgresDoes) {
+  const char* const ascending[] = {"[]",
+                                   "null",
+                                   R"("")",
+                                   R"("a")",
+                                   R"("aa")",
+                                   R"("b")",
+                                   "-12345",
+                                   "-12",
+                                   "-0.5",
+                                   "0",
+                                   "0.5",
+                                   "12",
+                                   "12.5",
+                                   "12.55",
+                                   "1200",
+                                   "false",
+                                   "true",
+                                   "[null]",
+                                   R"(["a"])",
+                                   "[1]",
+                                   "[true]",
+                                   "[[]]",
+                                   "[[null]]",
+                                   "[{}]",
+                                   "[null,null]",
+                                   "[1,2]",
+                                   "[1,[]]",
+                                   "[1,2,0]",
+                                   "{}",
+                                   R"({"a":null})",
+                                   R"({"a":1})",
+                                   R"({"b":0})",
+                                   R"({"aa":0})",
+                                   R"({"a":0,"b":1})",
+                                   R"({"b":0,"aa":1})"};
+  // The names are compared like strings: only their number and place is by length.
+  const char* const by_bytes = R"({"aa":0})";
+  for (const char* a : ascending) {
+    for (const char* b : ascending) {
+      if (a == by_bytes || b == by_bytes) continue;
+      const auto x = parse_text(type::kJsonb, a);
+      const auto y = parse_text(type::kJsonb, b);
+      ASSERT_TRUE(x && y) << a << " " << b;
+      const auto place = [&](const char* text) {
+        return std::find(std::begin(ascending), std::end(ascending), text);
+      };
+      EXPECT_EQ(compare(*x, *y), place(a) <=> place(b)) << a << " " << b;
+    }
+  }
+  EXPECT_EQ(compare(*parse_text(type::kJsonb, by_bytes), *parse_text(type::kJsonb, R"({"b":0})")),
+            std::strong_ordering::less);
+}
+
+TEST(JsonbValue, LeavesTheOrderOfStringsOpen) {
+  const auto order = [](const char* a, const char* b) {
+    return compare_without_collation(*parse_text(type::kJsonb, a), *parse_text(type::kJsonb, b));
+  };
+  EXPECT_EQ(order("1", "2"), std::strong_ordering::less);
+  EXPECT_EQ(order(R"("a")", R"("a")"), std::strong_ordering::equal);
+  EXPECT_EQ(order(R"("b")", "1"), std::strong_ordering::less);
+  EXPECT_EQ(order(R"({"a":2})", R"({"a":1})"), std::strong_ordering::greater);
+  EXPECT_EQ(order(R"(["a",2])", R"(["b"])"), std::strong_ordering::greater);
+  EXPECT_EQ(order(R"("a")", R"("b")"), std::nullopt);
+  EXPECT_EQ(order(R"("a")", R"("ab")"), std::nullopt);
+  EXPECT_EQ(order(R"({"a":1})", R"({"b":1})"), std::nullopt);
+  EXPECT_EQ(order(R"([1,"a",2])", R"([1,"b",1])"), std::nullopt);
+  EXPECT_EQ(compare_without_collation(Value::text("a"), Value::text("b")), std::nullopt);
   ValueType type;
   type.family = ValueFamily::kJsonb;
   EXPECT_FALSE(is_ordered(type, true));

@@ -110,6 +110,26 @@ void add_across(Pairs& pairs) {
   }
 }
 
+// Documents are in an order, as far as no two strings decide it. Row 3 of typed has an object,
+// which is more than any array.
+void add_documents(Pairs& pairs) {
+  const std::string set = "UPDATE typed SET t_jsonb = ";
+  const std::string restored = " WHERE id = 3";
+  add(pairs, "order of documents", "SELECT id FROM typed WHERE t_jsonb < '[5]'",
+      {{"becomes less", kInvalidated, set + "'[4]'" + restored},
+       {"becomes less by its kind", kInvalidated, set + "'[\"a\"]'" + restored},
+       {"becomes an empty array", kInvalidated, set + "'[]'" + restored},
+       {"stays more", kKept, set + "'[6]'" + restored},
+       {"stays more by its length", kKept, set + "'[1,2]'" + restored},
+       {"stays more by its kind", kKept, set + "'[true]'" + restored}});
+  add(pairs, "order of documents with strings", "SELECT id FROM typed WHERE t_jsonb < $1",
+      {{"becomes less", kInvalidated, set + "'[\"a\", 1]'" + restored},
+       {"becomes less by its length", kInvalidated, set + "'[\"z\"]'" + restored},
+       {"stays more by a number", kKept, set + "'[\"m\", 2]'" + restored},
+       {"stays more by a string", kCoarse, set + "'[\"n\", 1]'" + restored}},
+      {"[\"m\",1]"});
+}
+
 }  // namespace
 
 std::vector<std::string> typed_values() {
@@ -132,6 +152,7 @@ void add_types(Pairs& pairs) {
         changes_of(values, has_length(values.type) ? kCoarse : kKept));
   }
   add_across(pairs);
+  add_documents(pairs);
 }
 
 }  // namespace pgcache::precision

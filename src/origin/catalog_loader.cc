@@ -220,7 +220,7 @@ Step types_step() {
   return {
       "SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typbasetype, e.oid, t.typarray,"
       " t.typrelid, (SELECT max(p.provolatile::text COLLATE \"C\") FROM pg_proc p"
-      "   WHERE p.oid IN (t.typinput, t.typoutput, t.typsend, t.typreceive))"
+      "   WHERE p.oid IN (t.typinput, t.typoutput, t.typsend, t.typreceive)), t.typtypmod"
       " FROM pg_type t LEFT JOIN pg_type e ON e.typarray = t.oid"
       " JOIN pg_namespace n ON n.oid = t.typnamespace"
       " WHERE n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast%'",
@@ -236,6 +236,7 @@ Step types_step() {
           type.array = r.oid(i, 6);
           type.relation = r.oid(i, 7);
           type.io_volatility = to_volatility(r.letter(i, 8));
+          type.base_typmod = to_int(r.text(i, 9));
           d.types.emplace(type.oid, std::move(type));
         }
       }};

@@ -110,6 +110,7 @@ struct Type {
   // The weakest volatility among its input, output, send and receive functions.
   Volatility io_volatility = Volatility::kVolatile;
   std::vector<std::string> labels = {};  // of an enum, in their order
+  std::int32_t base_typmod = -1;         // of a domain: the length or precision that it gives
 };
 
 struct Cast {

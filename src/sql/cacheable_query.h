@@ -34,6 +34,8 @@ struct OperandSpec {
   std::string constant;  // for kConstant: its text form
   // How values of `type` are read; null: as the built-in type that it is.
   pg::ValueTypePtr value_type = nullptr;
+  // The length or precision that the value is cast to then, as in pg_attribute.atttypmod; -1: none.
+  std::int32_t typmod = -1;
 };
 
 // An operand bound to a value for one result key.

@@ -133,6 +133,20 @@ TEST(Dependencies, TypesWithoutCanonicalForm) {
   });
 }
 
+// The value of a literal or parameter that is cast to a length binds like any other.
+TEST(Dependencies, LengthsInCasts) {
+  check({
+      {"SELECT id FROM users WHERE email = 'abc'::varchar(2)", "users KEY email = ?1"},
+      {"SELECT id FROM users WHERE code = $1::char(2)", "users KEY code = $1"},
+      {"SELECT id FROM users WHERE score > 7.25::numeric(5, 1)", "users RANGE score > ?1"},
+      {"SELECT id FROM users WHERE email IN ('abc'::varchar(2), 'b')",
+       "users KEY email IN (?1, ?2)"},
+  });
+  const auto shape = [](const char* text) { return scan_shape(text, true).text; };
+  EXPECT_NE(shape("SELECT id::varchar(2), 1"), shape("SELECT id::varchar(3), 1"));
+  EXPECT_EQ(shape("SELECT id::varchar(2), 1"), shape("SELECT id::varchar(2), 3"));
+}
+
 TEST(Dependencies, InnerJoins) {
   check({
       {"SELECT * FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = $1",

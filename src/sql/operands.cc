@@ -12,6 +12,13 @@ Operand from(std::optional<pg::Value> value) {
   return {State::kValue, std::move(value)};
 }
 
+// As the length or precision makes it, if the operand has one.
+Operand with_length(const OperandSpec& spec, Operand operand) {
+  if (spec.typmod < 0) return operand;
+  const pg::Oid type = spec.type == pg::type::kText ? pg::type::kVarchar : spec.type;
+  return pg::cast(type, type, spec.typmod, operand);
+}
+
 Operand read_text(const OperandSpec& spec, std::string_view text) {
   if (spec.type == pg::Oid::kInvalid) return from(pg::Value::text({}));
   if (spec.value_type)
@@ -45,17 +52,19 @@ std::vector<Operand> bind_operands(const CacheableQuery& query,
     Operand& operand = operands.emplace_back();
     switch (spec.source) {
       case OperandSpec::Source::kConstant:
-        operand = read_text(spec, spec.constant);
+        operand = with_length(spec, read_text(spec, spec.constant));
         break;
       case OperandSpec::Source::kLiteral:
-        if (spec.index < literals.size()) operand = read_text(spec, literals[spec.index].text);
+        if (spec.index < literals.size()) {
+          operand = with_length(spec, read_text(spec, literals[spec.index].text));
+        }
         break;
       case OperandSpec::Source::kParameter:
         if (spec.index < parameters.size()) {
           const pg::Oid type = spec.index < query.parameter_types.size()
                                    ? query.parameter_types[spec.index]
                                    : pg::Oid::kInvalid;
-          operand = read_parameter(spec, parameters[spec.index], type);
+          operand = with_length(spec, read_parameter(spec, parameters[spec.index], type));
         }
         break;
     }

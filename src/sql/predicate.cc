@@ -133,7 +133,7 @@ class Evaluator {
         return pg::call(p.function, arguments, p.context);
       }
       case Predicate::Kind::kCast:
-        return pg::cast(p.from, p.to, p.typmod, value(p.children[0]));
+        return pg::cast(p.from, p.to, p.typmod, value(p.children[0]), p.context);
       case Predicate::Kind::kCoalesce:
         for (const Predicate& child : p.children) {
           Operand v = value(child);

@@ -67,6 +67,33 @@ TEST(Evaluate, Comparisons) {
       T);
 }
 
+// A length or precision is part of the shape, also beside literals that are lifted.
+TEST(Evaluate, LengthsInCasts) {
+  EXPECT_EQ(truth("name = 'abcd'::varchar(2)", {{"name", "ab"}}), T);
+  EXPECT_EQ(truth("name = 'abcd'::varchar(2)", {{"name", "abcd"}}), F);
+  EXPECT_EQ(truth("name = 'abcd'::varchar(2)::text", {{"name", "ab"}}), T);
+  EXPECT_EQ(truth("name = 'abcd'::varchar(3)::varchar(2)", {{"name", "ab"}}), T);
+  EXPECT_EQ(truth("name = 'ab'::varchar", {{"name", "ab"}}), T);
+  EXPECT_EQ(truth("name::varchar(2) = 'ab'", {{"name", "abc"}}), T);
+  EXPECT_EQ(truth("name::varchar(2) = 'ab'", {{"name", "a"}}), F);
+  EXPECT_EQ(truth("name::char = 'a'", {{"name", "abc"}}), T);
+  EXPECT_EQ(truth("code = 'abc'::char(2)", {{"code", "ab   "}}), T);
+  EXPECT_EQ(truth("code = 'abc'::char(2)", {{"code", "abc"}}), F);
+  EXPECT_EQ(truth("score = 1.255::numeric(10, 2)", {{"score", "1.26"}}), T);
+  EXPECT_EQ(truth("score = 1.255::numeric(10, 2)", {{"score", "1.255"}}), F);
+  EXPECT_EQ(truth("score = 1.255::numeric(10, 2) AND id = 1", {{"score", "1.25"}}), F);
+  EXPECT_EQ(truth("score = 1.255::numeric(1, 2)", {{"score", "1.26"}}), U);  // an error
+  EXPECT_EQ(truth("score::numeric(3, -1) = 20", {{"score", "17"}}), T);
+  EXPECT_EQ(truth("score = '1.255'::numeric(10, 2)", {{"score", "1.26"}}), T);
+  EXPECT_EQ(truth("id::numeric(4, 1) = 7", {{"id", "7"}}), T);
+  EXPECT_EQ(truth("id::numeric(4, 1) = 7", {{"id", "1000"}}), U);  // an error
+  EXPECT_EQ(truth("created_at = '2024-01-01 10:00:00.6Z'::timestamptz(0)",
+                  {{"created_at", "2024-01-01 10:00:01+00"}}),
+            T);
+  EXPECT_EQ(truth("name = 'abcd'::varchar(0)", {{"name", "ab"}}), U);
+  EXPECT_EQ(truth("name = 'abcd'::varchar(2147483647)", {{"name", "ab"}}), T);  // no condition
+}
+
 TEST(Evaluate, NullsAndLists) {
   EXPECT_EQ(truth("name IS NULL", {{"name", std::nullopt}}), T);
   EXPECT_EQ(truth("name IS NULL", {{"name", "x"}}), F);

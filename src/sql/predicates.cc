@@ -143,6 +143,7 @@ Predicate PredicateBuilder::build(const Expr& expr, std::uint32_t use) {
       p.from = catalog_.base_type(expr.children[0].type);
       p.to = expr.type;
       p.typmod = expr.typmod;
+      p.context.utf8 = catalog_.encoding() == "UTF8";
       return p;
     }
     default: {
@@ -240,6 +241,7 @@ Predicate PredicateBuilder::is_null(const Expr& expr, std::uint32_t use) {
     OperandSpec spec = value.operand;
     spec.type = pg::Oid::kInvalid;
     spec.value_type = nullptr;
+    spec.typmod = -1;
     Predicate only = leaf(Kind::kOperand);
     only.operand = operand_index(spec);
     p.children.push_back(std::move(only));
@@ -260,7 +262,8 @@ bool PredicateBuilder::is_usable(const OperandSpec& spec) const {
 }
 
 OperandIndex PredicateBuilder::operand_index(const OperandSpec& spec) {
-  const auto key = std::tuple(spec.source, spec.index, spec.negated, spec.type, spec.constant);
+  const auto key =
+      std::tuple(spec.source, spec.index, spec.negated, spec.type, spec.typmod, spec.constant);
   const auto [it, added] = operand_places_.emplace(key, out_.operands.size());
   if (added) {
     out_.operands.push_back(spec);

@@ -163,6 +163,8 @@ class Resolver {
   Expr resolve_constant(const PgQuery__AConst& constant);
   Expr resolve_number(const PgQuery__AConst& constant);
   Expr resolve_string(std::string_view value, std::int32_t location);
+  // A number that is another one in other texts of the shape; one that the grammar adds is not.
+  bool is_lifted(const PgQuery__AConst& constant) const;
   Expr resolve_parameter(const PgQuery__ParamRef& ref);
   std::int32_t add_note(Note note);
   // The literal or parameter `expr` (anything else is ignored) is certainly read as `type`.

@@ -225,24 +225,25 @@ Expr Resolver::resolve_cast(const PgQuery__TypeCast& cast, const Scope& scope) {
   return apply_cast(resolve_expr(cast.arg, scope), target, typmod);
 }
 
-// Only in texts of which no literal is lifted: else it is another one in another text of the shape.
+// A number that is lifted is another one in another text of the shape.
 std::optional<std::int32_t> Resolver::typmod_of(const PgQuery__TypeName& name, Oid type) const {
   if (name.n_typmods == 0) return -1;
-  if (source_.shape != nullptr && !source_.shape->literals.empty()) return std::nullopt;
+  constexpr std::int32_t kNumberMax = 10485760;  // the longest varchar
   std::vector<std::int32_t> numbers;
   for (const Node* node : list_of(name.n_typmods, name.typmods)) {
     if (node->node_case != PG_QUERY__NODE__NODE_A_CONST ||
-        node->a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL) {
+        node->a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL || is_lifted(*node->a_const)) {
       return std::nullopt;
     }
     numbers.push_back(node->a_const->ival->ival);
+    if (numbers.back() > kNumberMax || numbers.back() < -kNumberMax) return std::nullopt;
   }
   constexpr std::int32_t kHeader = 4;
   const bool one = numbers.size() == 1;
   if (type == pg::type::kVarchar || type == pg::type::kBpchar) {
     return one ? std::optional(numbers[0] + kHeader) : std::nullopt;
   }
-  if (type == pg::type::kTimestamp || type == pg::type::kTime) {
+  if (type == pg::type::kTimestamp || type == pg::type::kTime || type == pg::type::kTimestamptz) {
     return one ? std::optional(numbers[0]) : std::nullopt;
   }
   if (type != pg::type::kNumeric || numbers.size() > 2) return std::nullopt;
@@ -256,12 +257,17 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
   if (failed()) return {};
   const bool timeless = reads_no_time(catalog_, target);
   const bool plain = typmod == -1;
-  const bool readable =
-      plain && pg::value_type_of(catalog_, target) != nullptr && expr.kind == Expr::Kind::kOperand;
+  // Of characters, those of other encodings are not counted here.
+  const bool characters = target == pg::type::kVarchar || target == pg::type::kBpchar;
+  const bool limited = typmod && !plain && (!characters || catalog_.encoding() == "UTF8");
+  const bool readable = (plain || limited) && expr.kind == Expr::Kind::kOperand &&
+                        expr.operand.typmod < 0 && pg::value_type_of(catalog_, target) != nullptr;
   const auto read = [&]() {
     std::optional<Expr> operand = read_as(expr, target);
-    if (operand) operand->type = target;
-    return operand ? *std::move(operand) : make_opaque(target, {expr});
+    if (!operand) return make_opaque(target, {expr});
+    operand->type = target;
+    operand->operand.typmod = *typmod;
+    return *std::move(operand);
   };
   if (expr.type == pg::type::kUnknown) {
     if (base_type(catalog_, target) == target) {
@@ -282,7 +288,8 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
     return {};
   }
   const bool direct_text = expr.kind == Expr::Kind::kOperand && pg::type::is_text(expr.type) &&
-                           pg::type::is_text(expr.operand.type) && expr.note >= 0;
+                           pg::type::is_text(expr.operand.type) && expr.note >= 0 &&
+                           expr.operand.typmod < 0;
   if (direct_text) {
     if (!timeless) notes_[static_cast<std::size_t>(expr.note)].timeless = false;
     return readable ? read() : make_opaque(target, {std::move(expr)});
@@ -298,7 +305,14 @@ Expr Resolver::apply_cast(Expr expr, Oid target, std::optional<std::int32_t> typ
   const bool exact = pg::type::is_integer(expr.type)
                          ? pg::type::is_integer(target) || target == pg::type::kNumeric
                          : expr.type == target;
-  if (readable && exact && pg::type::is_integer(expr.operand.type)) {
+  const bool number = pg::type::is_number(expr.type) && pg::type::is_number(expr.operand.type) &&
+                      expr.operand.source != OperandSpec::Source::kParameter;
+  if (readable && limited && number && target == pg::type::kNumeric) {
+    expr.type = expr.operand.type = target;
+    expr.operand.typmod = *typmod;
+    return expr;
+  }
+  if (readable && plain && exact && pg::type::is_integer(expr.operand.type)) {
     expr.type = target;
     return expr;
   }

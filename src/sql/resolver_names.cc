@@ -347,6 +347,15 @@ Expr Resolver::resolve_number(const PgQuery__AConst& constant) {
   return expr;
 }
 
+bool Resolver::is_lifted(const PgQuery__AConst& constant) const {
+  if (constant.location < 0 || source_.shape == nullptr) return false;
+  const std::optional<NumberText> number = read_number(source_.text, constant.location);
+  if (!number) return true;
+  const std::vector<Literal>& literals = source_.shape->literals;
+  return std::any_of(literals.begin(), literals.end(),
+                     [&](const Literal& literal) { return literal.offset == number->offset; });
+}
+
 Expr Resolver::resolve_string(std::string_view value, std::int32_t location) {
   Expr expr;
   expr.kind = Expr::Kind::kOperand;

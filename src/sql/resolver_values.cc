@@ -24,6 +24,8 @@ int width(Oid type) {
 }  // namespace
 
 std::optional<Expr> Resolver::read_as(Expr operand, Oid type) const {
+  if (operand.operand.typmod >= 0) return std::nullopt;  // it is not its text that is read
+  if (changes_values(catalog_, type)) return std::nullopt;
   const pg::ValueTypePtr values = pg::value_type_of(catalog_, type);
   if (!values) return std::nullopt;
   // The canonical value is the same; and comparisons know text and inet only.

@@ -173,6 +173,18 @@ bool orders_bytes(const pg::Catalog& catalog, const pg::Column& column) {
          (encoding == "UTF8" || encoding == "LATIN1" || encoding == "SQL_ASCII");
 }
 
+bool changes_values(const pg::Catalog& catalog, Oid type) {
+  for (int depth = 0; depth < kDepthMax; ++depth) {
+    const pg::Type* const found = catalog.find_type(type);
+    if (found == nullptr) return false;
+    if (found->kind == 'd' && found->base_typmod >= 0) return true;
+    const Oid below = found->kind == 'd' ? found->base : found->element;
+    if (below == Oid::kInvalid) return false;
+    type = below;
+  }
+  return true;
+}
+
 Oid base_type(const pg::Catalog& catalog, Oid type) {
   for (int depth = 0; depth < kDepthMax; ++depth) {
     const pg::Type* const found = catalog.find_type(type);

@@ -42,6 +42,10 @@ TypeVerdict judge_type(const pg::Catalog& catalog, pg::Oid type);
 // bytes, and those of the server's encoding are in the same order as those of UTF-8.
 bool orders_bytes(const pg::Catalog& catalog, const pg::Column& column);
 
+// Whether input as this type makes other values of some: a domain that gives a length or precision,
+// or an array of such.
+bool changes_values(const pg::Catalog& catalog, pg::Oid type);
+
 // A domain's base type, through all levels; any other type itself.
 pg::Oid base_type(const pg::Catalog& catalog, pg::Oid type);
 

@@ -4,6 +4,7 @@
 // literals.
 #include "sql/shape.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -49,6 +50,17 @@ std::string_view trim(std::string_view s) {
   while (!s.empty() && is(s.front(), kSpace)) s.remove_prefix(1);
   while (!s.empty() && is(s.back(), kSpace)) s.remove_suffix(1);
   return s;
+}
+
+// Words before the modifiers of a type: varchar(3), double precision's float(24), interval second
+// (3). Where they are names of something else, numbers behind them only cost more shapes.
+bool takes_modifiers(std::string_view word) {
+  constexpr std::array<std::string_view, 17> kWords = {
+      "bit",       "bpchar",      "char",   "character", "dec",    "decimal",
+      "float",     "interval",    "nchar",  "numeric",   "second", "time",
+      "timestamp", "timestamptz", "timetz", "varchar",   "varying"};
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view other) { return equals_ignoring_case(word, other); });
 }
 
 bool is_off_comment(std::string_view body) {
@@ -140,8 +152,14 @@ class Scanner {
         pos_ += at(pos_ + 1) == '.' ? 2 : 1;
         return true;
       case '(':
-        if (before == Before::kFloat) before_ = Before::kFloatParen;
-        [[fallthrough]];
+        if (before == Before::kType) before_ = Before::kModifiers;
+        ++pos_;
+        return true;
+      case ',':
+      case '-':
+        if (before == Before::kModifiers) before_ = before;
+        ++pos_;
+        return true;
       default:
         ++pos_;
         return true;
@@ -190,12 +208,12 @@ class Scanner {
     if (c == 'u' && next == '&' && (at(pos_ + 2) == '\'' || at(pos_ + 2) == '"')) return false;
     const std::size_t start = pos_;
     while (pos_ < text_.size() && is(text_[pos_], kIdentStart | kIdentRest)) ++pos_;
-    // float(24) and float(25) are different types.
-    if (equals_ignoring_case(text_.substr(start, pos_ - start), "float")) before_ = Before::kFloat;
+    if (takes_modifiers(text_.substr(start, pos_ - start))) before_ = Before::kType;
     return true;
   }
 
-  enum class Before : std::uint8_t { kOther, kFloat, kFloatParen };
+  // kModifiers: within the parentheses behind a type's name, with only numbers so far.
+  enum class Before : std::uint8_t { kOther, kType, kModifiers };
 
   std::size_t digits_end(std::size_t i) const {
     while (is(at(i), kDigit)) ++i;
@@ -220,7 +238,11 @@ class Scanner {
     const std::string_view digits = text_.substr(pos_, end - pos_);
     bool lift = true;
     const LiteralKind kind = integer ? integer_kind(digits, lift) : LiteralKind::kNumeric;
-    if (lift && before != Before::kFloatParen) lift_literal(kind, end, std::string(digits));
+    if (before == Before::kModifiers) {
+      before_ = before;
+    } else if (lift) {
+      lift_literal(kind, end, std::string(digits));
+    }
     pos_ = end;
     return true;
   }

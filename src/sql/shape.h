@@ -8,7 +8,8 @@
 // resolution: integers that fit int4, those that fit int8, other numbers, strings. Two texts have
 // the same shape only if PostgreSQL parses them to the same tree but for the values of lifted
 // literals. White space and comments are kept (they cost a second shape, never a wrong one). A
-// minus sign is not part of a number. Digits inside identifiers ($1, t1, 1e5 handled as
+// minus sign is not part of a number. The length or precision behind the name of a built-in type,
+// as in varchar(3), belongs to the shape. Digits inside identifiers ($1, t1, 1e5 handled as
 // PostgreSQL's lexer does) are never lifted. A text that the scan does not understand is returned
 // with nothing lifted.
 //

@@ -46,16 +46,43 @@ TEST(ScanShape, KindFollowsTheSize) {
 }
 
 TEST(ScanShape, LeavesOtherLiterals) {
-  for (const char* text :
-       {"E'a\\'b'", "e'1'", "B'01'", "X'1F'", "N'x'", "$$it's 1$$", "$a$ $$ 1 $b$ $a$", "$1 + $22",
-        "a1", "t$1", "_1",
-        "\xc3\xa9"
-        "1",
-        "\"a\"\"1\"", "-- 1\n", "/* 1 /* 2 */ 3 */", "float(24)", "FLOAT ( /* x */ 30 )"}) {
+  for (const char* text : {"E'a\\'b'",
+                           "e'1'",
+                           "B'01'",
+                           "X'1F'",
+                           "N'x'",
+                           "$$it's 1$$",
+                           "$a$ $$ 1 $b$ $a$",
+                           "$1 + $22",
+                           "a1",
+                           "t$1",
+                           "_1",
+                           "\xc3\xa9"
+                           "1",
+                           "\"a\"\"1\"",
+                           "-- 1\n",
+                           "/* 1 /* 2 */ 3 */",
+                           "float(24)",
+                           "FLOAT ( /* x */ 30 )",
+                           "x::varchar(3)",
+                           "CAST(x AS character varying ( 3 ))",
+                           "x::numeric(10, 2)",
+                           "x::numeric(3,-2)",
+                           "Char(5)",
+                           "timestamp (3) with time zone",
+                           "interval second(3)",
+                           "x::bit(4)",
+                           "x::pg_catalog.bpchar(2)"}) {
     EXPECT_EQ(show(text), text);
     EXPECT_TRUE(scan_shape(text, true).literals.empty()) << text;
   }
   EXPECT_EQ(show("float8(24)"), "float8({i}) |24");
+  EXPECT_EQ(show("x::varchar(3) = 4"), "x::varchar(3) = {i} |4");
+  EXPECT_EQ(show("'ab'::numeric(10,2), 2"), "{s}::numeric(10,2), {i} |ab |2");
+  EXPECT_EQ(show("time IN (3)"), "time IN ({i}) |3");
+  EXPECT_EQ(show("time, (3)"), "time, ({i}) |3");
+  EXPECT_EQ(show("varchar2(3), \"varchar\"(4)"), "varchar2({i}), \"varchar\"({i}) |3 |4");
+  EXPECT_EQ(show("char(a, 3), (4)"), "char(a, {i}), ({i}) |3 |4");
   EXPECT_EQ(show("name'x'"), "name{s} |x");  // a typed literal, not a prefix
 }
 

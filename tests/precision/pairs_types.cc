@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One equality with a value of each type, as a parameter and as a literal.
 #include <iterator>
-#include <string_view>
+#include <string>
 
 #include "precision/pair.h"
 
@@ -58,19 +58,14 @@ const TypedValues kTyped[] = {
 
 std::string quoted(const std::string& text) { return "'" + text + "'"; }
 
-// The length is a literal of the statement like any other, and no cast by a length that varies is
-// understood.
-bool has_length(std::string_view type) { return type.find('(') != std::string_view::npos; }
-
-std::vector<Change> changes_of(const TypedValues& values, Outcome others = kKept) {
+std::vector<Change> changes_of(const TypedValues& values) {
   const std::string set = std::string("UPDATE typed SET t_") + values.column + " = ";
   std::vector<Change> changes = {
       {"another row gets it", kInvalidated, set + quoted(values.again) + " WHERE id = 3"},
       {"its row loses it", kInvalidated, set + quoted(values.others) + " WHERE id = 1"},
-      {"another row becomes NULL", others, set + "NULL WHERE id = 3"}};
+      {"another row becomes NULL", kKept, set + "NULL WHERE id = 3"}};
   if (values.third != nullptr) {
-    changes.push_back(
-        {"another row changes", others, set + quoted(values.third) + " WHERE id = 3"});
+    changes.push_back({"another row changes", kKept, set + quoted(values.third) + " WHERE id = 3"});
   }
   return changes;
 }
@@ -98,6 +93,16 @@ const Across kAcross[] = {
     {"name = 'x'::name", "name = 'x'", "name = 'y'"},
     {"name::varchar = 'x'", "name = 'x'", "name = 'y'"},
     {"v::bigint = 7", "v = 7", "v = 8"},
+    {"name = 'xyz'::varchar(2)", "name = 'xy'", "name = 'xyz'"},
+    {"name = 'xyz'::varchar(3)::varchar(2)::text", "name = 'xy'", "name = 'xyz'"},
+    {"name::varchar(3) = 'xyz'", "name = 'xyzzy'", "name = 'xyy'"},
+    {"name::char(3) = 'xy'", "name = 'xy  z'", "name = 'xyz'"},
+    {"price = 7.255::numeric(10,2)", "price = 7.26", "price = 7.25"},
+    {"price = '7.255'::numeric(5,1)", "price = 7.3", "price = 7.2"},
+    {"v::numeric(4,1) = 7", "v = 7", "v = 8"},
+    {"ratio::numeric(5,1) = 7.5", "ratio = 7.46", "ratio = 7.44"},
+    {"made = '2025-05-05 10:00:00.6'::timestamp(0)", "made = '2025-05-05 10:00:01'",
+     "made = '2025-05-05 10:00:00.6'"},
 };
 
 void add_across(Pairs& pairs) {
@@ -148,11 +153,14 @@ void add_types(Pairs& pairs) {
     const std::string construct = std::string("value of ") + values.type;
     add(pairs, construct, where + "$1", changes_of(values), {values.again});
     add(pairs, construct + ", literal",
-        where + quoted(values.row1) + "::" + values.type + " AND id < 9",
-        changes_of(values, has_length(values.type) ? kCoarse : kKept));
+        where + quoted(values.row1) + "::" + values.type + " AND id < 9", changes_of(values));
   }
   add_across(pairs);
   add_documents(pairs);
+  add(pairs, "across types: a domain that shortens",
+      "SELECT id FROM item WHERE name = 'xyz'::short_name",
+      {{"becomes true", kInvalidated, "UPDATE item SET name = 'xy' WHERE id = 25"},
+       {"stays untrue", kCoarse, "UPDATE item SET name = 'xyz' WHERE id = 25"}});
 }
 
 }  // namespace pgcache::precision

@@ -79,6 +79,7 @@ const char* const kTables[] = {
     "repeat('y', 9000), 'n' FROM generate_series(1, 20) i",
 
     "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'glad')",
+    "CREATE DOMAIN short_name AS varchar(2)",
     "CREATE DOMAIN small_int AS int CHECK (VALUE < 1000)",
     "CREATE TABLE typed (id int PRIMARY KEY, note text, t_bool bool, t_int2 int2, t_int4 int4, "
     "t_int8 int8, t_oid oid, t_numeric numeric, t_float4 float4, t_float8 float8, t_text text, "

@@ -391,6 +391,47 @@ TEST(Dependencies, Ctes) {
   });
 }
 
+// Columns of set operations have the type that their branches share.
+TEST(Dependencies, TypesOfSetOperations) {
+  check({
+      {"SELECT x FROM (SELECT id AS x FROM users UNION SELECT price FROM products) s WHERE x = 3",
+       "users KEY id = ?1; products KEY price = ?1"},
+      {"SELECT x FROM (SELECT id AS x FROM users UNION ALL SELECT team_id FROM users) s "
+       "WHERE x > 3",
+       "users RANGE id > ?1; users RANGE team_id > ?1"},
+      {"SELECT x FROM (SELECT id AS x FROM users UNION ALL SELECT NULL) s WHERE x = 3",
+       "users KEY id = ?1"},
+      {"SELECT x FROM (SELECT '7' AS x UNION ALL SELECT id FROM users) s WHERE x = 3",
+       "users KEY id = ?2"},
+      // Among floats, numbers are compared as floats.
+      {"SELECT x FROM (SELECT id AS x FROM users UNION SELECT weight FROM products) s WHERE x = 3",
+       "users WHERE cast(id) = ?1; products KEY weight = ?1"},
+      {"SELECT x FROM (SELECT born AS x FROM users UNION SELECT created_at FROM users) s "
+       "WHERE x > '2024-01-01Z'",
+       "users; users RANGE created_at > ?1"},
+      {"SELECT x FROM (SELECT id AS x FROM users UNION ALL (SELECT team_id FROM users UNION SELECT "
+       "weight FROM products)) s WHERE x = 3",
+       "users WHERE cast(id) = ?1; users WHERE cast(team_id) = ?1; products KEY weight = ?1"},
+      {"SELECT x FROM (SELECT DISTINCT id AS x FROM users UNION SELECT weight FROM products) s "
+       "WHERE x = 3",
+       "users; products KEY weight = ?1"},
+      {"SELECT x FROM (VALUES (1), (2.5)) v(x), users WHERE id = x", "users"},
+  });
+}
+
+// An IN list is an array of the type that all of it share: with a float, floats are compared.
+TEST(Dependencies, FloatsInLists) {
+  check({
+      {"SELECT id FROM products WHERE weight IN (1, 2.5)", "products KEY weight IN (?1, ?2)"},
+      {"SELECT id FROM users WHERE id IN (1, 2.5)", "users KEY id IN (?1, ?2)"},
+      {"SELECT id FROM users WHERE id IN (1, '2.5'::float8)",
+       "users WHERE float8eq(cast(id), ?1) OR float8eq(cast(id), ?2)"},
+      {"SELECT id FROM users WHERE id = ANY (ARRAY[1, '2.5'::float8])",
+       "users WHERE float8eq(cast(id), ?1) OR float8eq(cast(id), ?2)"},
+      {"SELECT id FROM users WHERE id = '2.5'::float8", "users WHERE float8eq(cast(id), ?1)"},
+  });
+}
+
 TEST(Dependencies, Views) {
   check({
       {"SELECT * FROM active_users WHERE id = 5",

@@ -87,6 +87,8 @@ class Resolver {
   SelectResult resolve_select_body(const PgQuery__SelectStmt& select, const Scope* outer);
   SelectResult resolve_subselect(const Node* node, const Scope* outer);
   SelectResult resolve_set_operation(const PgQuery__SelectStmt& select, const Scope* outer);
+  // Makes output i of the block a value of the type that its set operation gives it.
+  void bring_output(std::uint32_t block, std::size_t i, bool untyped, pg::Oid type);
   SelectResult resolve_values(const PgQuery__SelectStmt& select, const Scope* outer);
   SelectResult resolve_plain(const PgQuery__SelectStmt& select, const Scope* outer);
   void resolve_with(const PgQuery__WithClause& with, CteFrame& frame, const Scope* outer);
@@ -173,6 +175,9 @@ class Resolver {
   void settle_timeless(const Expr& expr);
   // Its type has no say in this place.
   void settle_neutral(const Expr& expr);
+  // The type that expressions of these types share (manual, 10.5); kInvalid where not certain.
+  // kUnknown counts for nothing.
+  pg::Oid common_type(const std::vector<pg::Oid>& types) const;
   // Literals and parameters among expressions that share one type; that type, if certain.
   pg::Oid unify(const std::vector<Expr>& exprs);
   void finish_notes(CacheableQuery& out);
@@ -185,6 +190,7 @@ class Resolver {
   Expr as_condition(Expr expr);
   Expr resolve_a_expr(const PgQuery__AExpr& expr, const Scope& scope);
   Expr resolve_in(const PgQuery__AExpr& expr, const Scope& scope);
+  void bring_members(const Expr& left, std::vector<Expr>& members);
   Expr collate(Expr value, const PgQuery__CollateClause& clause) const;
   Expr resolve_sameness(const PgQuery__AExpr& expr, const Expr& left, const Expr& right);
   Expr compare_with_null(const Nodes& name, const Expr& left, const Expr& right);

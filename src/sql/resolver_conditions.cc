@@ -170,11 +170,12 @@ Expr Resolver::resolve_in(const PgQuery__AExpr& expr, const Scope& scope) {
   const Nodes name = list_of(expr.n_name, expr.name);
   const bool positive = split_name(name).name == "=";
   const Expr left = resolve_expr(expr.lexpr, scope);
-  const std::vector<Expr> members = resolve_all(items_of(expr.rexpr), scope);
+  std::vector<Expr> members = resolve_all(items_of(expr.rexpr), scope);
   if (failed() || members.empty()) {
     fail(BypassReason::kUnsupported, "IN");
     return {};
   }
+  bring_members(left, members);
   std::vector<Expr> comparisons;
   for (const Expr& member : members) {
     comparisons.push_back(apply_operator(name, &left, member));
@@ -184,6 +185,23 @@ Expr Resolver::resolve_in(const PgQuery__AExpr& expr, const Scope& scope) {
     return positive ? *std::move(in) : make_not(*std::move(in));
   }
   return make_expr(positive ? Expr::Kind::kOr : Expr::Kind::kAnd, std::move(comparisons));
+}
+
+// Several members without columns become an array, of the type that they share with the left side:
+// where that is a float, they are compared as floats.
+void Resolver::bring_members(const Expr& left, std::vector<Expr>& members) {
+  std::vector<pg::Oid> types = {left.type};
+  for (const Expr& member : members) {
+    if (!has_columns(member)) types.push_back(member.type);
+  }
+  const pg::Oid type = common_type(types);
+  if (types.size() < 3 || pg::family_of(type) != pg::ValueFamily::kFloat) return;
+  for (Expr& member : members) {
+    if (has_columns(member)) continue;
+    settle(member, type);
+    std::optional<Expr> brought = coerce(member, type);
+    member = brought ? *std::move(brought) : make_opaque(type, {member});
+  }
 }
 
 // Comparisons of one value with operands, as one list.

@@ -267,10 +267,13 @@ Expr Resolver::resolve_array(const PgQuery__AArrayExpr& expr, const Scope& scope
   const pg::Type* const type = catalog_.find_type(element);
   array.type = type == nullptr ? pg::Oid::kInvalid : type->array;
   for (Expr& child : array.children) {
-    if (child.type != pg::type::kUnknown) continue;
+    const pg::Oid from = base_type(catalog_, child.type);
+    const bool numbers = pg::type::is_number(from) && pg::type::is_number(element);
+    if (child.type != pg::type::kUnknown && (element == pg::Oid::kInvalid || numbers)) continue;
+    if (child.type == element) continue;
     std::optional<Expr> read;
     if (element != pg::Oid::kInvalid) read = coerce(child, element);
-    child = read ? *std::move(read) : make_opaque(pg::Oid::kInvalid, {child});
+    child = read ? *std::move(read) : make_opaque(element, {child});
   }
   return array;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SELECT, VALUES, set operations, WITH, and the clauses around FROM.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "sql/resolver.h"
@@ -190,12 +191,19 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
     const Expr& l = left.columns[i].expr;
     if (i >= right.columns.size() || result.opaque) continue;
     const Expr& r = right.columns[i].expr;
-    if (l.type == r.type && l.type != pg::type::kUnknown) column.expr.type = l.type;
-    if (const auto collation = common_collation({l, r})) {
-      column.expr.collation = *collation;
-    } else {
-      column.expr.type = pg::Oid::kInvalid;
-    }
+    const auto type_of = [](const ScopeColumn& c) {
+      return c.untyped ? pg::type::kUnknown : c.expr.type;
+    };
+    const std::array types = {type_of(left.columns[i]), type_of(right.columns[i])};
+    pg::Oid type = common_type({types.begin(), types.end()});
+    if (type == pg::type::kUnknown) type = pg::type::kText;
+    const auto collation = common_collation({l, r});
+    if (!collation) type = pg::Oid::kInvalid;
+    column.expr.type = type;
+    if (type == pg::Oid::kInvalid) continue;
+    column.expr.collation = *collation;
+    bring_output(*left.block, i, left.columns[i].untyped, type);
+    bring_output(*right.block, i, right.columns[i].untyped, type);
   }
   const FromScope none;
   const Scope scope{&none, outer, nullptr};
@@ -217,6 +225,27 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
   block.unknown_outputs = result.opaque;
   result.block = add_block(std::move(block));
   return result;
+}
+
+// Numbers stay as they are: they have one line of values.
+void Resolver::bring_output(std::uint32_t block, std::size_t i, bool untyped, pg::Oid type) {
+  Block& made = query_.blocks[block];
+  if (i >= made.outputs.size()) return;
+  Expr& output = made.outputs[i];
+  const pg::Oid from = base_type(catalog_, output.type);
+  if (from == type || output.type == type) return;
+  if (pg::type::is_number(from) && pg::type::is_number(type)) return;
+  for (const std::uint32_t branch : made.branches) {
+    bring_output(query_.uses[branch].block, i, false, type);
+  }
+  std::optional<Expr> brought;
+  const bool plain = made.kind == Block::Kind::kSelect && !made.distinct && !made.grouped;
+  if (untyped && output.kind == Expr::Kind::kOperand) {
+    brought = read_as(output, type);
+  } else if (plain || output.kind == Expr::Kind::kNull) {
+    brought = coerce(output, type);
+  }
+  output = brought ? *std::move(brought) : make_opaque(type, {output});
 }
 
 Resolver::SelectResult Resolver::resolve_values(const PgQuery__SelectStmt& select,
@@ -292,6 +321,7 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
   for (ScopeColumn& column : result.columns) {
     // What has no type by now is text, for whoever looks at it from outside.
     if (column.expr.type == pg::type::kUnknown) {
+      column.untyped = true;
       if (auto text = coerce(column.expr, pg::type::kText)) column.expr = *std::move(text);
     }
     block.outputs.push_back(column.expr);

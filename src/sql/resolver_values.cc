@@ -2,6 +2,7 @@
 // Values that can be computed on a row: how operands are read, which coercions keep a value what it
 // is, and calls of built-in functions.
 #include <algorithm>
+#include <array>
 
 #include "pg/function.h"
 #include "sql/resolver.h"
@@ -54,8 +55,10 @@ std::optional<Expr> Resolver::coerce(Expr value, Oid type) const {
   if (pg::type::is_number(from) && pg::type::is_number(type) && width(from) <= width(type)) {
     return relabel(std::move(value), type);
   }
-  if (pg::type::is_number(from) && type == pg::type::kFloat8 &&
-      value.kind == Expr::Kind::kOperand) {
+  // The nearest float to a number is that of its text.
+  if (pg::type::is_number(from) && value.kind == Expr::Kind::kOperand &&
+      (type == pg::type::kFloat8 ||
+       (type == pg::type::kFloat4 && value.operand.source != OperandSpec::Source::kParameter))) {
     return read_as(std::move(value), type);
   }
   if (from == pg::type::kFloat4 && type == pg::type::kFloat8) {
@@ -113,23 +116,44 @@ std::optional<std::vector<Expr>> Resolver::bring_together(std::vector<Expr> valu
   return out;
 }
 
-// CASE, COALESCE and the like: the one type of those that have one, or the widest number.
-// PostgreSQL unifies on the base type of domains.
-Oid Resolver::unify(const std::vector<Expr>& exprs) {
-  Oid type = pg::type::kUnknown;
-  for (const Expr& expr : exprs) {
-    if (expr.type == pg::type::kUnknown || expr.type == type) continue;
-    if (expr.type == Oid::kInvalid) return Oid::kInvalid;
-    if (type == pg::type::kUnknown) {
-      type = expr.type;
-    } else if (width(type) > 0 && width(expr.type) > 0) {
-      if (width(expr.type) > width(type)) type = expr.type;
-    } else {
-      return Oid::kInvalid;
+// Of each type, those that are implicitly converted to it and not back are the ones before it on
+// its line.
+Oid Resolver::common_type(const std::vector<Oid>& types) const {
+  using namespace pg::type;  // NOLINT: the types in their order
+  constexpr std::array kNumbers = {kInt2, kInt4, kInt8, kNumeric, kFloat4, kFloat8};
+  constexpr std::array kTimes = {kDate, kTimestamp, kTimestamptz};
+  const auto place = [](const auto& line, Oid type) {
+    return std::find(line.begin(), line.end(), type) - line.begin();
+  };
+  const auto later = [&](const auto& line, Oid a, Oid b) {
+    const auto last = std::max(place(line, a), place(line, b));
+    return last < std::ssize(line) ? line[static_cast<std::size_t>(last)] : Oid::kInvalid;
+  };
+  const bool same = std::all_of(types.begin(), types.end(), [&](Oid t) { return t == types[0]; });
+  if (same && !types.empty() && types[0] != kUnknown) return types[0];
+  Oid common = kUnknown;
+  for (const Oid type : types) {
+    if (type == Oid::kInvalid) return type;
+    const Oid base = base_type(catalog_, type);
+    if (base == kUnknown || base == common) continue;
+    if (common == kUnknown) {
+      common = base;
+      continue;
     }
+    const Oid number = later(kNumbers, common, base);
+    common = number != Oid::kInvalid ? number : later(kTimes, common, base);
+    if (common == Oid::kInvalid) return common;
   }
-  if (type != base_type(catalog_, type)) return Oid::kInvalid;
+  return common;
+}
+
+// CASE, COALESCE and the like.
+Oid Resolver::unify(const std::vector<Expr>& exprs) {
+  std::vector<Oid> types;
+  for (const Expr& expr : exprs) types.push_back(expr.type);
+  Oid type = common_type(types);
   if (type == pg::type::kUnknown) type = pg::type::kText;
+  if (type == Oid::kInvalid) return type;
   for (const Expr& expr : exprs) settle(expr, type);
   return type;
 }

@@ -17,6 +17,9 @@ namespace pgcache::sql {
 struct ScopeColumn {
   std::string name;
   Expr expr;
+  // Of a SELECT: a literal, parameter or NULL without a type, which a set operation may give it.
+  // Everywhere else it is text.
+  bool untyped = false;
 };
 
 // A relation that can be named in front of a column.

@@ -216,7 +216,12 @@ QueryGenerator::Select QueryGenerator::set_operation(const Columns& outer, int d
                                                      const Classes& classes) {
   Select left = simple_select(outer, depth - 1, classes);
   Classes same;
-  for (const Column& output : left.outputs) same.push_back(output.type);
+  for (Column& output : left.outputs) {
+    // Another type that both can be of.
+    if (chance(8) && output.type == ValueClass::kNumber) output.type = ValueClass::kFloat;
+    if (chance(8) && output.type == ValueClass::kDate) output.type = ValueClass::kTimestamp;
+    same.push_back(output.type);
+  }
   const std::string op = pick<std::string>({" UNION ", " UNION ALL ", " UNION ALL ", " INTERSECT ",
                                             " INTERSECT ALL ", " EXCEPT ", " EXCEPT ALL "});
   const Select right = select(outer, depth - 1, same);

@@ -135,6 +135,53 @@ void add_documents(Pairs& pairs) {
       {"[\"m\",1]"});
 }
 
+// Columns of set operations, and lists, whose parts are of several types.
+void add_common_types(Pairs& pairs) {
+  const std::string update = "UPDATE item SET ";
+  const std::string row = " WHERE id = 25";
+  const auto both = [&](const std::string& name, const std::string& query, const char* meets,
+                        const char* fails) {
+    add(pairs, "common type: " + name, query,
+        {{"becomes true", kInvalidated, update + meets + row},
+         {"stays untrue", kKept, update + fails + row}});
+  };
+  both("int and numeric",
+       "SELECT x FROM (SELECT v AS x FROM item UNION ALL SELECT price FROM item) s WHERE x = 100",
+       "v = 100", "v = 101");
+  both("numeric and int",
+       "SELECT x FROM (SELECT v AS x FROM item UNION ALL SELECT price FROM item) s WHERE x = 100",
+       "price = 100.00", "price = 100.01");
+  both("int and bigint, UNION",
+       "SELECT x FROM (SELECT v AS x FROM item UNION SELECT big FROM item) s WHERE x = 100",
+       "big = 100", "big = 101");
+  both("int and float8",
+       "SELECT x FROM (SELECT v AS x FROM item UNION ALL SELECT ratio FROM item) s WHERE x = 100",
+       "v = 100", "v = 101");
+  both("float8 rounds",
+       "SELECT x FROM (SELECT big AS x FROM item UNION ALL SELECT ratio FROM item) s "
+       "WHERE x = 9007199254740992",
+       "big = 9007199254740993", "big = 9007199254740994");
+  both("date and timestamp",
+       "SELECT x FROM (SELECT day AS x FROM item UNION ALL SELECT made FROM item) s "
+       "WHERE x = '2025-05-05 00:00'",
+       "day = '2025-05-05'", "day = '2025-05-06'");
+  both("with NULL", "SELECT x FROM (SELECT NULL AS x UNION ALL SELECT v FROM item) s WHERE x = 100",
+       "v = 100", "v = 101");
+  both("numbers in a CASE",
+       "SELECT id FROM item WHERE CASE WHEN w < 99 THEN v ELSE ratio END = 100", "v = 100",
+       "v = 101");
+  both("a date in GREATEST", "SELECT id FROM item WHERE greatest(day, made) = '2035-05-05 00:00'",
+       "day = '2035-05-05'", "day = '2035-05-06'");
+  both("a list with a float", "SELECT id FROM item WHERE big IN (9007199254740992, 0.5::float8)",
+       "big = 9007199254740993", "big = 9007199254740994");
+  add(pairs, "common type: a list beside a float4",
+      "SELECT id FROM typed WHERE t_float4 IN (2.1, 3.5)",
+      {{"becomes true", kInvalidated, "UPDATE typed SET t_float4 = 2.1 WHERE id = 3"},
+       {"stays untrue", kKept, "UPDATE typed SET t_float4 = 2.2 WHERE id = 3"}});
+  add(pairs, "common type: a number beside a float4", "SELECT id FROM typed WHERE t_float4 = 2.1",
+      {{"stays untrue", kKept, "UPDATE typed SET t_float4 = 2.1 WHERE id = 3"}});
+}
+
 }  // namespace
 
 std::vector<std::string> typed_values() {
@@ -157,6 +204,7 @@ void add_types(Pairs& pairs) {
   }
   add_across(pairs);
   add_documents(pairs);
+  add_common_types(pairs);
   add(pairs, "across types: a domain that shortens",
       "SELECT id FROM item WHERE name = 'xyz'::short_name",
       {{"becomes true", kInvalidated, "UPDATE item SET name = 'xy' WHERE id = 25"},

@@ -32,7 +32,7 @@ FunctionTable make_table() {
   FunctionTable table;
   for (const auto part :
        {comparison_functions, integer_functions, numeric_functions, float_functions, text_functions,
-        bytea_functions, pattern_functions, time_functions, cast_functions}) {
+        bytea_functions, pattern_functions, time_functions, interval_functions, cast_functions}) {
     std::ranges::move(part(), std::back_inserter(table));
   }
   std::ranges::sort(table, {}, &FunctionEntry::oid);
@@ -58,6 +58,7 @@ const FunctionTable& function_table() {
 }
 
 bool is_of_type(Oid type, const Value& value) {
+  if (type == type::kInterval) return value.family() == ValueFamily::kIntervalParts;
   if (family_of(type) != value.family()) return false;
   if (type == type::kInt2 || type == type::kInt4 || type == type::kInt8) {
     const auto n = integer_of(value);
@@ -71,6 +72,12 @@ bool is_of_type(Oid type, const Value& value) {
 }
 
 }  // namespace builtin
+
+ValueTypePtr argument_type(Oid type) {
+  static const auto interval = std::make_shared<const ValueType>(
+      ValueType{type::kInterval, ValueFamily::kIntervalParts, {}, nullptr, Oid::kInvalid});
+  return type == type::kInterval ? interval : nullptr;
+}
 
 bool can_call(Oid function) { return builtin::find_function(function) != nullptr; }
 

@@ -29,6 +29,9 @@ struct FunctionContext {
   bool utf8 = true;
 };
 
+// How operands are read that are arguments of such a declared type; null: as everywhere.
+ValueTypePtr argument_type(Oid type);
+
 bool can_call(Oid function);
 MaybeValue call(Oid function, std::span<const MaybeValue> arguments,
                 const FunctionContext& context);

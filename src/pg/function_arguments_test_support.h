@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "pg/function_table.h"
+#include "pg/value_more_spellings.h"
 #include "pg/value_spellings.h"
 
 namespace pgcache::pg::builtin {
@@ -125,6 +126,16 @@ inline std::string any_timestamp(SpellingSource& s) {
   return any_date(s) + " " + any_time(s);
 }
 
+// Of few months, days and hours, mostly.
+inline std::string any_interval(SpellingSource& s) {
+  if (s.one_in(6)) return interval_spelling(s);
+  const auto part = [&](int limit, const char* unit) {
+    return s.one_in(2) ? std::to_string(s.below(2 * limit) - limit) + unit : std::string();
+  };
+  return part(s.one_in(4) ? 5000 : 30, " mons ") + part(s.one_in(4) ? 40000 : 70, " days ") +
+         part(90, " hours ") + part(4000, " mins ") + "0." + s.digits(6) + " secs";
+}
+
 inline std::string spelling_of(Oid type, SpellingSource& s) {
   if (type == type::kBool) return bool_spelling(s);
   if (type == type::kInt2 || type == type::kInt4 || type == type::kInt8 || type == type::kOid) {
@@ -139,6 +150,7 @@ inline std::string spelling_of(Oid type, SpellingSource& s) {
   if (type == type::kTime) return any_time(s);
   if (type == type::kTimestamp) return any_timestamp(s);
   if (type == type::kTimestamptz) return any_timestamp(s) + s.pick({"Z", "+02", "-05:30"});
+  if (type == type::kInterval) return any_interval(s);
   return s.one_in(4) ? text_spelling(s) : word_spelling(s);
 }
 
@@ -156,6 +168,13 @@ inline std::string argument_spelling(const FunctionEntry& f, std::size_t i, Spel
   }
   if (name.find("like") != std::string_view::npos && i == 1 && !bytea) return like_spelling(s);
   if (is_among(name, {"extract", "date_part", "date_trunc"}) && i == 0) return field_spelling(s);
+  if (name == "timezone" && i == 0) {
+    return any_case(s, s.pick({"UTC", "GMT", "Etc/UTC", "UTC", "Asia/Kolkata", "EST", "+02"}));
+  }
+  if (f.arguments[i] == type::kFloat8 && name.find("interval") != std::string_view::npos) {
+    return s.one_in(4) ? float_spelling(s)
+                       : s.pick({"1", "2", "-3", "0.5", "10", "1.5", "7", "-1"});
+  }
   if (name == "chr") return std::to_string(s.below(1 << (1 + s.below(21))) - s.below(2));
   // Nothing that takes a gigabyte.
   if (is_among(name, {"repeat", "lpad", "rpad"}) && i == 1) return std::to_string(s.below(30) - 4);

@@ -119,7 +119,8 @@ bool has_input(Oid from, Oid to) {
 }
 
 MaybeValue from_string(Oid to, const Value& value) {
-  auto parsed = parse_text(to, value.bytes());
+  const ValueTypePtr apart = argument_type(to);
+  auto parsed = apart ? parse_text(*apart, value.bytes()) : parse_text(to, value.bytes());
   return parsed ? MaybeValue::of(*std::move(parsed)) : MaybeValue{};
 }
 

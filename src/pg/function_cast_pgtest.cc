@@ -24,6 +24,7 @@ constexpr TypeName kTypes[] = {
     {"bytea", type::kBytea},         {"uuid", type::kUuid},
     {"date", type::kDate},           {"time", type::kTime},
     {"timestamp", type::kTimestamp}, {"timestamptz", type::kTimestamptz},
+    {"interval", type::kInterval},
 };
 
 bool is_string(Oid oid) {
@@ -85,7 +86,8 @@ std::unique_ptr<Connection> CastServer::connection_;
 // digits.
 double least_share(const TypeName& from, const TypeName& to) {
   const bool is_time = to.oid == type::kDate || to.oid == type::kTime ||
-                       to.oid == type::kTimestamp || to.oid == type::kTimestamptz;
+                       to.oid == type::kTimestamp || to.oid == type::kTimestamptz ||
+                       to.oid == type::kInterval;
   if (is_string(from.oid) && (is_time || to.oid == type::kOid)) return 0.4;
   return from.oid == type::kFloat8 && to.oid == type::kNumeric ? 0.4 : 0.8;
 }

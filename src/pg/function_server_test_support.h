@@ -114,7 +114,8 @@ using Ours = std::function<MaybeValue(const std::vector<MaybeValue>&)>;
 
 inline MaybeValue from_binary(Oid type, const std::optional<std::string>& bytes) {
   if (!bytes) return MaybeValue::null();
-  auto value = parse_binary(type, *bytes);
+  const ValueTypePtr apart = argument_type(type);
+  auto value = apart ? parse_binary(*apart, *bytes) : parse_binary(type, *bytes);
   return value ? MaybeValue::of(*std::move(value)) : MaybeValue{};
 }
 

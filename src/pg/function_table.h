@@ -61,6 +61,7 @@ FunctionTable text_functions();
 FunctionTable bytea_functions();
 FunctionTable pattern_functions();
 FunctionTable time_functions();
+FunctionTable interval_functions();
 FunctionTable cast_functions();
 
 // Whether a value of the type's family is one of this very type (within an integer's range, ...).

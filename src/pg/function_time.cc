@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions on date, time and timestamp: none that depends on the time zone, and none that makes or
-// takes an interval. Parts of infinite dates and of those before the year 2 are left out.
+// Functions on date, time and timestamp, and parts of intervals: of what depends on the time zone
+// only what is the same in all of them. Parts of infinite dates and of those before the year 2 are
+// left out.
 #include "pg/function_time.h"
 
 #include <optional>
@@ -9,6 +10,7 @@
 #include "pg/function_number.h"
 #include "pg/function_table.h"
 #include "pg/function_text.h"
+#include "pg/value_codec.h"
 
 namespace pgcache::pg::builtin {
 
@@ -180,6 +182,55 @@ std::optional<Fraction> date_only_field(Field field, std::int32_t days) {
   return whole ? std::optional(Fraction{*whole}) : std::nullopt;
 }
 
+// As C divides: years, months ... of one sign each. What PostgreSQL's versions answer differently
+// is left out (the week, the quarter of a negative month).
+std::optional<Fraction> interval_field(Field field, const IntervalParts& span) {
+  const std::int64_t year = span.months / 12;
+  const std::int64_t month = span.months % 12;
+  switch (field) {
+    case Field::kHour:
+      return Fraction{span.micros / (3600 * kMicrosPerSecond)};
+    case Field::kDay:
+      return Fraction{span.days};
+    case Field::kMonth:
+      return Fraction{month};
+    case Field::kQuarter:
+      return month < 0 ? std::nullopt : std::optional(Fraction{month / 3 + 1});
+    case Field::kYear:
+      return Fraction{year};
+    case Field::kDecade:
+      return Fraction{year / 10};
+    case Field::kCentury:
+      return Fraction{year / 100};
+    case Field::kMillennium:
+      return Fraction{year / 1000};
+    case Field::kEpoch: {
+      // Years of 365.25 days.
+      const std::int64_t seconds =
+          year * 31557600 + month * 2592000 + span.days * std::int64_t{86400};
+      std::int64_t micros = 0;
+      if (__builtin_mul_overflow(seconds, kMicrosPerSecond, &micros) ||
+          __builtin_add_overflow(micros, span.micros, &micros)) {
+        return std::nullopt;
+      }
+      return Fraction{micros, 6};
+    }
+    case Field::kMicrosecond:
+    case Field::kMillisecond:
+    case Field::kSecond:
+    case Field::kMinute:
+      return time_field(field, span.micros);
+    case Field::kWeek:
+    case Field::kDayOfWeek:
+    case Field::kIsoDayOfWeek:
+    case Field::kDayOfYear:
+    case Field::kIsoYear:
+    case Field::kJulian:
+      break;
+  }
+  return std::nullopt;
+}
+
 MaybeValue exactly(const std::optional<Fraction>& f) {
   if (!f) return {};
   return number_value(trimmed({Number::Kind::kFinite, f->units, f->scale}));
@@ -198,6 +249,21 @@ MaybeValue extract_time(const FunctionCall& call) {
 MaybeValue extract_date(const FunctionCall& call) {
   const auto field = field_of(call[0]);
   return field ? exactly(date_only_field(*field, days_of(call[1]))) : MaybeValue{};
+}
+
+MaybeValue extract_interval(const FunctionCall& call) {
+  const auto field = field_of(call[0]);
+  return field ? exactly(interval_field(*field, *interval_parts(call[1]))) : MaybeValue{};
+}
+
+// Seconds since 1970 are the same in every time zone.
+std::optional<Fraction> moment_field(Field field, std::int64_t micros) {
+  return field == Field::kEpoch ? timestamp_field(field, micros) : std::nullopt;
+}
+
+MaybeValue extract_moment(const FunctionCall& call) {
+  const auto field = field_of(call[0]);
+  return field ? exactly(moment_field(*field, micros_of(call[1]))) : MaybeValue{};
 }
 
 // date_part(): the field as a double. PostgreSQL divides the microseconds of the second and adds
@@ -222,6 +288,24 @@ MaybeValue timestamp_part(const FunctionCall& call) {
 MaybeValue time_part(const FunctionCall& call) {
   const auto field = field_of(call[0]);
   return field ? as_float(*field, time_of_day_field(*field, micros_of(call[1]))) : MaybeValue{};
+}
+
+MaybeValue moment_part(const FunctionCall& call) {
+  const auto field = field_of(call[0]);
+  return field ? as_float(*field, moment_field(*field, micros_of(call[1]))) : MaybeValue{};
+}
+
+// The epoch is summed up from doubles: microseconds, years, months, days.
+MaybeValue interval_part(const FunctionCall& call) {
+  const auto field = field_of(call[0]);
+  if (!field) return {};
+  const IntervalParts span = *interval_parts(call[1]);
+  if (field != Field::kEpoch) return as_float(*field, interval_field(*field, span));
+  constexpr double kDay = 86400;
+  const auto year = static_cast<double>(span.months / 12);
+  const auto month = static_cast<double>(span.months % 12);
+  return float_value(static_cast<double>(span.micros) / 1000000.0 + 365.25 * kDay * year +
+                     30 * kDay * month + kDay * static_cast<double>(span.days));
 }
 
 // A date is taken as the timestamp of its midnight.
@@ -312,6 +396,14 @@ MaybeValue time_and_date(const FunctionCall& call) {
 
 // ------------------------------------------------------------------ others
 
+// value AT TIME ZONE 'UTC'; what other names mean is up to the server's files.
+template <ValueFamily to>
+MaybeValue in_utc(const FunctionCall& call) {
+  const std::string zone = ascii_mapped(call.bytes(0), CaseMap::kLower);
+  if (zone != "utc" && zone != "gmt" && zone != "etc/utc") return {};
+  return time_value(to, micros_of(call[1]));
+}
+
 // Negative years are BC, and there is no year 0.
 MaybeValue make_date(const FunctionCall& call) {
   const std::int64_t year = *integer_of(call[0]);
@@ -338,7 +430,8 @@ MaybeValue extreme(const FunctionCall& call) {
 
 constexpr Oid kText = type::kText, kDate = type::kDate, kTime = type::kTime,
               kStamp = type::kTimestamp, kStampTz = type::kTimestamptz, k4 = type::kInt4,
-              kFloat = type::kFloat8, kNumeric = type::kNumeric, kBool = type::kBool;
+              kFloat = type::kFloat8, kNumeric = type::kNumeric, kBool = type::kBool,
+              kSpan = type::kInterval;
 
 }  // namespace
 
@@ -347,6 +440,12 @@ FunctionTable time_functions() {
       {6199, "extract", {kText, kDate}, kNumeric, extract_date},
       {6200, "extract", {kText, kTime}, kNumeric, extract_time},
       {6202, "extract", {kText, kStamp}, kNumeric, extract_timestamp},
+      {6203, "extract", {kText, kStampTz}, kNumeric, extract_moment},
+      {6204, "extract", {kText, kSpan}, kNumeric, extract_interval},
+      {1171, "date_part", {kText, kStampTz}, kFloat, moment_part},
+      {1172, "date_part", {kText, kSpan}, kFloat, interval_part},
+      {1159, "timezone", {kText, kStampTz}, kStamp, in_utc<ValueFamily::kTimestamp>},
+      {2069, "timezone", {kText, kStamp}, kStampTz, in_utc<ValueFamily::kTimestamptz>},
       {1384, "date_part", {kText, kDate}, kFloat, date_part},
       {1385, "date_part", {kText, kTime}, kFloat, time_part},
       {2021, "date_part", {kText, kStamp}, kFloat, timestamp_part},

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/hash.h"
 #include "pg/catalog.h"
 #include "pg/value_codec.h"
@@ -71,6 +72,8 @@ CanonicalBytes bytes_from_text(ValueFamily family, Oid type, std::string_view te
       return time_from_text(family, text);
     case ValueFamily::kInterval:
       return interval_from_text(text);
+    case ValueFamily::kIntervalParts:
+      return interval_parts_from_text(text);
     case ValueFamily::kInet:
       return inet_from_text(type, text);
     case ValueFamily::kMacaddr:
@@ -124,6 +127,8 @@ CanonicalBytes bytes_from_binary(ValueFamily family, Oid type, std::string_view 
       return time_from_binary(family, bytes);
     case ValueFamily::kInterval:
       return interval_from_binary(bytes);
+    case ValueFamily::kIntervalParts:
+      return interval_parts_from_binary(bytes);
     case ValueFamily::kInet:
       return inet_from_binary(type, bytes);
     case ValueFamily::kMacaddr:
@@ -259,7 +264,20 @@ std::uint64_t Value::hash() const {
   return hash_bytes(bytes_) ^ (static_cast<std::uint64_t>(family_) + 1) * kMix;
 }
 
+Value compared_form(const Value& value) {
+  if (value.family() != ValueFamily::kIntervalParts) return value;
+  const auto parts = interval_parts(value);
+  CHECK(parts);
+  return ValueCodec::make(ValueFamily::kInterval, interval_span(*parts));
+}
+
 std::optional<std::strong_ordering> compare(const Value& a, const Value& b) {
+  if (a.family() == ValueFamily::kIntervalParts || b.family() == ValueFamily::kIntervalParts) {
+    const Value x = compared_form(a);
+    const Value y = compared_form(b);
+    if (x.family() != y.family()) return std::nullopt;
+    return x.bytes() <=> y.bytes();
+  }
   if (a.family() != b.family()) return std::nullopt;
   // An array starts with the family of its elements.
   if (a.family() == ValueFamily::kArray && a.bytes()[0] != b.bytes()[0]) return std::nullopt;
@@ -315,6 +333,8 @@ bool is_ordered(const ValueType& type, bool collation_is_c) {
     case ValueFamily::kName:
     case ValueFamily::kBpchar:
       return collation_is_c;
+    case ValueFamily::kIntervalParts:
+      return true;  // in compared_form()
     case ValueFamily::kJsonb:
       return false;  // by the database's collation, whatever that of the column or of a cast text
     case ValueFamily::kArray:

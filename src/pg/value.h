@@ -42,9 +42,12 @@ enum class ValueFamily : std::uint8_t {
   kInet,         // inet and cidr, v4 and v6
   kMacaddr,
   kMacaddr8,
-  kChar,   // "char", one byte
+  kChar,  // "char", one byte
   kJsonb,
   kArray,  // elements, then their number, dimensions and lower bounds
+  // An interval as functions take and make it: months, days and microseconds apart. Equal for
+  // PostgreSQL are those of one span: compared_form().
+  kIntervalParts,
 };
 
 // The family of a built-in type that is no array; nothing for a type without a tested canonical
@@ -99,6 +102,9 @@ struct MaybeValue {
   static MaybeValue null() { return {State::kNull, std::nullopt}; }
   bool known() const { return state == State::kValue; }
 };
+
+// The value by which PostgreSQL compares: of an interval's parts the span; else the value itself.
+Value compared_form(const Value& value);
 
 // PostgreSQL's order between two values of one family (NaN is the greatest number, as in
 // PostgreSQL). Nothing when the families differ, those of an array's elements included. Text

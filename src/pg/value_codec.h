@@ -12,6 +12,7 @@
 //   time timestamp(tz)   microseconds since midnight or 2000-01-01 (UTC), as 8 such bytes
 //   timetz               microseconds since midnight in UTC as 8, seconds west of UTC as 4 such
 //   interval             microseconds, months counted as 30 days, as 10 such bytes
+//   interval's parts     months and days as 4 such bytes each, microseconds as 8
 //   inet                 see value_network.cc
 //   macaddr(8) "char"    the bytes
 //   enum                 the label's place as 4 big-endian bytes, then the label
@@ -73,6 +74,18 @@ CanonicalBytes bytea_from_text(std::string_view text);
 // value_interval.cc.
 CanonicalBytes interval_from_text(std::string_view text);
 CanonicalBytes interval_from_binary(std::string_view bytes);
+// As PostgreSQL keeps it. The parts of an infinite one (PostgreSQL 17) are not read.
+struct IntervalParts {
+  std::int32_t months = 0;
+  std::int32_t days = 0;
+  std::int64_t micros = 0;
+};
+CanonicalBytes interval_parts_from_text(std::string_view text);
+CanonicalBytes interval_parts_from_binary(std::string_view bytes);
+// Of a kIntervalParts.
+std::optional<IntervalParts> interval_parts(const Value& value);
+std::optional<Value> interval_from_parts(const IntervalParts& parts);
+std::string interval_span(const IntervalParts& parts);  // the bytes of a kInterval
 
 // value_network.cc: inet, cidr, macaddr, macaddr8.
 CanonicalBytes inet_from_text(Oid type, std::string_view text);

@@ -51,16 +51,12 @@ bool fits_32(std::int64_t v) {
          v <= std::numeric_limits<std::int32_t>::max();
 }
 
-CanonicalBytes canonical_interval(const Parts& parts) {
+std::optional<IntervalParts> narrowed(const Parts& parts) {
   if (!fits_32(parts.months) || !fits_32(parts.days)) return std::nullopt;
   if (parts.micros != static_cast<std::int64_t>(parts.micros)) return std::nullopt;
-  const Int128 span =
-      Int128{parts.months * kDaysPerMonth + parts.days} * kMicrosPerDay + parts.micros;
-  std::string out;
-  // The longest span takes 73 bits.
-  append_be16(out, static_cast<std::uint16_t>(static_cast<std::uint16_t>(span >> 64) ^ 0x8000u));
-  append_be64(out, static_cast<std::uint64_t>(span));
-  return out;
+  return IntervalParts{static_cast<std::int32_t>(parts.months),
+                       static_cast<std::int32_t>(parts.days),
+                       static_cast<std::int64_t>(parts.micros)};
 }
 
 // Whether a unit can be of such a number; if so it is added.
@@ -159,7 +155,7 @@ std::optional<Quantity> scan_quantity(Scanner& in) {
   return out;
 }
 
-CanonicalBytes from_postgres_style(Scanner in) {
+std::optional<IntervalParts> from_postgres_style(Scanner in) {
   const bool starts_negative = in.rest().substr(0, 1) == "-";
   Parts parts;
   int count = 0;
@@ -180,7 +176,7 @@ CanonicalBytes from_postgres_style(Scanner in) {
   } while (in.eat(' '));
   if (!in.at_end()) return std::nullopt;
   if (starts_negative && count > 1 && !signed_later) return std::nullopt;
-  return canonical_interval(parts);
+  return narrowed(parts);
 }
 
 Unit iso_unit(Scanner& in, bool in_time) {
@@ -195,7 +191,7 @@ Unit iso_unit(Scanner& in, bool in_time) {
 }
 
 // Behind the P.
-CanonicalBytes from_iso_style(Scanner in) {
+std::optional<IntervalParts> from_iso_style(Scanner in) {
   Parts parts;
   bool in_time = false;
   int last_unit = -1;
@@ -208,25 +204,90 @@ CanonicalBytes from_iso_style(Scanner in) {
     if (static_cast<int>(unit) <= last_unit || !add(parts, unit, *quantity)) return std::nullopt;
     last_unit = static_cast<int>(unit);
   } while (!in.at_end());
-  return canonical_interval(parts);
+  return narrowed(parts);
 }
 
-}  // namespace
-
-CanonicalBytes interval_from_text(std::string_view text) {
+std::optional<IntervalParts> from_text(std::string_view text) {
   Scanner in(text);
   return in.eat('P') ? from_iso_style(in) : from_postgres_style(in);
 }
 
 // interval_send(): microseconds, days, months.
-CanonicalBytes interval_from_binary(std::string_view bytes) {
+std::optional<IntervalParts> from_binary(std::string_view bytes) {
   ByteReader reader(bytes);
-  Parts parts;
+  IntervalParts parts;
   parts.micros = reader.i64();
   parts.days = reader.i32();
   parts.months = reader.i32();
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
-  return canonical_interval(parts);
+  return parts;
+}
+
+template <typename Int>
+bool is_end(Int v) {
+  return v == std::numeric_limits<Int>::max() || v == std::numeric_limits<Int>::min();
+}
+
+bool is_infinite(const IntervalParts& parts) {
+  return is_end(parts.months) && is_end(parts.days) && is_end(parts.micros);
+}
+
+CanonicalBytes bytes_of(const IntervalParts& parts) {
+  if (is_infinite(parts)) return std::nullopt;
+  constexpr std::uint32_t kSign = 0x80000000u;
+  std::string out;
+  append_be32(out, static_cast<std::uint32_t>(parts.months) ^ kSign);
+  append_be32(out, static_cast<std::uint32_t>(parts.days) ^ kSign);
+  append_be64(out, static_cast<std::uint64_t>(parts.micros) ^ (std::uint64_t{1} << 63));
+  return out;
+}
+
+}  // namespace
+
+std::string interval_span(const IntervalParts& parts) {
+  const Int128 span =
+      Int128{parts.months * kDaysPerMonth + parts.days} * kMicrosPerDay + parts.micros;
+  std::string out;
+  // The longest span takes 73 bits.
+  append_be16(out, static_cast<std::uint16_t>(static_cast<std::uint16_t>(span >> 64) ^ 0x8000u));
+  append_be64(out, static_cast<std::uint64_t>(span));
+  return out;
+}
+
+CanonicalBytes interval_from_text(std::string_view text) {
+  const auto parts = from_text(text);
+  return parts ? CanonicalBytes(interval_span(*parts)) : std::nullopt;
+}
+
+CanonicalBytes interval_from_binary(std::string_view bytes) {
+  const auto parts = from_binary(bytes);
+  return parts ? CanonicalBytes(interval_span(*parts)) : std::nullopt;
+}
+
+CanonicalBytes interval_parts_from_text(std::string_view text) {
+  const auto parts = from_text(text);
+  return parts ? bytes_of(*parts) : std::nullopt;
+}
+
+CanonicalBytes interval_parts_from_binary(std::string_view bytes) {
+  const auto parts = from_binary(bytes);
+  return parts ? bytes_of(*parts) : std::nullopt;
+}
+
+std::optional<IntervalParts> interval_parts(const Value& value) {
+  if (value.family() != ValueFamily::kIntervalParts) return std::nullopt;
+  ByteReader reader(value.bytes());
+  IntervalParts parts;
+  parts.months = static_cast<std::int32_t>(reader.u32() ^ 0x80000000u);
+  parts.days = static_cast<std::int32_t>(reader.u32() ^ 0x80000000u);
+  parts.micros = static_cast<std::int64_t>(reader.u64() ^ (std::uint64_t{1} << 63));
+  return parts;
+}
+
+std::optional<Value> interval_from_parts(const IntervalParts& parts) {
+  auto bytes = bytes_of(parts);
+  if (!bytes) return std::nullopt;
+  return ValueCodec::make(ValueFamily::kIntervalParts, *std::move(bytes));
 }
 
 }  // namespace pgcache::pg

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "pg/function.h"
 #include "pg/value.h"
 #include "pg/value_more_spellings.h"
 #include "pg/value_pgtest_support.h"
@@ -200,6 +201,11 @@ TEST_F(ValueServer, ReadsIntervalsOfEveryStyle) {
         ++known;
         ASSERT_TRUE(binaries.rows[i][0]) << outputs[i];
         ASSERT_EQ(ours, parse_binary(*type, *binaries.rows[i][0])) << outputs[i];
+        const ValueTypePtr apart = argument_type(type::kInterval);
+        const auto parts = parse_text(*apart, outputs[i]);
+        ASSERT_TRUE(parts) << outputs[i];
+        ASSERT_EQ(parts, parse_binary(*apart, *binaries.rows[i][0])) << outputs[i];
+        ASSERT_EQ(compared_form(*parts), *ours) << outputs[i];
       }
       const std::string style = written;
       if (style == "postgres" || style == "iso_8601") {

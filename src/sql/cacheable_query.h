@@ -36,6 +36,10 @@ struct OperandSpec {
   pg::ValueTypePtr value_type = nullptr;
   // The length or precision that the value is cast to then, as in pg_attribute.atttypmod; -1: none.
   std::int32_t typmod = -1;
+
+  std::optional<pg::ValueFamily> family() const {
+    return value_type ? value_type->family : pg::family_of(type);
+  }
 };
 
 // An operand bound to a value for one result key.

@@ -33,6 +33,10 @@ Possible negate(Possible a) {
 }
 
 Possible compare_values(CompareOp op, const pg::Value& a, const pg::Value& b, bool ordered) {
+  constexpr auto kParts = pg::ValueFamily::kIntervalParts;
+  if (a.family() == kParts || b.family() == kParts) {
+    return compare_values(op, pg::compared_form(a), pg::compared_form(b), ordered);
+  }
   if (a.family() != b.family()) return kAny;
   if (op == CompareOp::kEq) return of(a == b);
   if (op == CompareOp::kNe) return of(!(a == b));

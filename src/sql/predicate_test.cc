@@ -94,6 +94,44 @@ TEST(Evaluate, LengthsInCasts) {
   EXPECT_EQ(truth("name = 'abcd'::varchar(2147483647)", {{"name", "ab"}}), T);  // no condition
 }
 
+TEST(Evaluate, Intervals) {
+  const auto born = [](const char* where) { return truth(where, {{"born", "2024-01-31"}}); };
+  EXPECT_EQ(born("born + interval '1 month' = '2024-02-29'"), T);
+  EXPECT_EQ(born("born + interval '30 days' = '2024-02-29'"), F);
+  EXPECT_EQ(born("born::timestamp + '30 days' = '2024-03-01'"), T);
+  EXPECT_EQ(born("born::timestamp + '30 days' = '2024-03-02'"), F);
+  EXPECT_EQ(born("born - '1 month'::interval > '2024-01-01'"), F);
+  EXPECT_EQ(born("born + interval '1 day' * 2 = '2024-02-02'"), T);
+  EXPECT_EQ(born("born + interval '1 day' * 2 = '2024-02-01'"), F);
+  EXPECT_EQ(born("born + 2 * interval '12:00' = '2024-02-01'"), T);
+  EXPECT_EQ(born("born + 2 * interval '12:00' = '2024-02-02'"), F);
+  EXPECT_EQ(born("interval '1 month' + born = '2024-02-29'"), T);
+  EXPECT_EQ(born("interval '1 month' + born = '2024-03-01'"), F);
+  EXPECT_EQ(born("born > '2024-03-02'::timestamp - interval '1 month'"), F);
+  EXPECT_EQ(born("age(born::timestamp, '2024-01-01') = interval '30 days'"), T);
+  EXPECT_EQ(born("age(born::timestamp, '2024-01-01') = interval '31 days'"), F);
+  EXPECT_EQ(born("CASE WHEN born IS NOT NULL THEN interval '1 month' END <> interval '30 days'"),
+            F);
+  EXPECT_EQ(born("greatest(interval '1 month', interval '29 days') = interval '30 days'"), T);
+  EXPECT_EQ(born("greatest(born - interval '1 month', '2023-01-01') = '2023-12-01'"), F);
+  EXPECT_EQ(born("extract(month from age(born::timestamp, '2022-11-15')) = 3"), F);
+
+  const auto made = [](const char* where) {
+    return truth(where, {{"created_at", "2024-01-03 10:00:00+00"}});
+  };
+  EXPECT_EQ(made("created_at - '2024-01-01Z' > interval '2 days'"), U);  // a text without a time
+  EXPECT_EQ(made("created_at - '2024-01-01 00:00Z' > interval '2 days'"), T);
+  EXPECT_EQ(made("created_at - '2024-01-01 00:00Z' > interval '3 days'"), F);
+  EXPECT_EQ(made("created_at + interval '1 hour' = '2024-01-03 11:00Z'"), T);
+  EXPECT_EQ(made("created_at + interval '1 hour' = '2024-01-03 12:00Z'"), F);
+  EXPECT_EQ(made("created_at + interval '1 day' = '2024-01-03 12:00Z'"), U);  // the time zone's day
+  EXPECT_EQ(made("extract(epoch from created_at) = 1704276000"), T);
+  EXPECT_EQ(made("extract(hour from created_at) = 11"), U);
+  EXPECT_EQ(made("created_at AT TIME ZONE 'UTC' = '2024-01-03 10:00'"), T);
+  EXPECT_EQ(made("created_at AT TIME ZONE 'utc' < '2024-01-03 10:00'"), F);
+  EXPECT_EQ(made("created_at AT TIME ZONE 'Asia/Kolkata' < '2024-01-03 10:00'"), U);
+}
+
 TEST(Evaluate, NullsAndLists) {
   EXPECT_EQ(truth("name IS NULL", {{"name", std::nullopt}}), T);
   EXPECT_EQ(truth("name IS NULL", {{"name", "x"}}), F);

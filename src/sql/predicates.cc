@@ -262,8 +262,8 @@ bool PredicateBuilder::is_usable(const OperandSpec& spec) const {
 }
 
 OperandIndex PredicateBuilder::operand_index(const OperandSpec& spec) {
-  const auto key =
-      std::tuple(spec.source, spec.index, spec.negated, spec.type, spec.typmod, spec.constant);
+  const auto key = std::tuple(spec.source, spec.index, spec.negated, spec.type, spec.typmod,
+                              spec.family(), spec.constant);
   const auto [it, added] = operand_places_.emplace(key, out_.operands.size());
   if (added) {
     out_.operands.push_back(spec);

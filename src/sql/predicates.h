@@ -40,7 +40,8 @@ class PredicateBuilder {
   const ResolvedQuery& query_;
   const pg::Catalog& catalog_;
   CacheableQuery& out_;
-  std::map<std::tuple<OperandSpec::Source, std::uint16_t, bool, pg::Oid, std::int32_t, std::string>,
+  std::map<std::tuple<OperandSpec::Source, std::uint16_t, bool, pg::Oid, std::int32_t,
+                      std::optional<pg::ValueFamily>, std::string>,
            std::size_t>
       operand_places_;
   bool overflow_ = false;

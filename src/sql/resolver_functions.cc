@@ -31,6 +31,20 @@ Oid parameter_type(const pg::Function& function, std::size_t i) {
   return in_variadic ? function.variadic : function.args[i];
 }
 
+// Where some function takes an untyped argument as text, those that do not are out (manual, 10.3,
+// step 4e).
+void prefer_text(std::vector<const pg::Function*>& functions, const std::vector<Expr>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].type != pg::type::kUnknown) continue;
+    const auto is_other = [&](const pg::Function* function) {
+      return parameter_type(*function, i) != pg::type::kText;
+    };
+    if (!std::all_of(functions.begin(), functions.end(), is_other)) {
+      std::erase_if(functions, is_other);
+    }
+  }
+}
+
 // Whether an aggregate of these arguments is one of this query level. One of columns of an outer
 // level alone is computed there (manual, 4.2.7).
 bool belongs_here(const std::vector<Expr>& arguments, const Scope& scope) {
@@ -92,6 +106,7 @@ Expr Resolver::accept_functions(Candidates candidates, const std::vector<Expr>& 
       }
       if (matches) exact.push_back(function);
     }
+    if (!by_users) prefer_text(exact, arguments);
     if (exact.size() == 1) candidates = std::move(exact);
   }
   if (candidates.empty()) {

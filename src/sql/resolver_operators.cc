@@ -71,6 +71,34 @@ void effective_types(const pg::Catalog& catalog, Oid& left, Oid& right) {
   if (right == pg::type::kUnknown) right = left;
 }
 
+// Certainly converted without being asked for, or nothing to convert.
+bool coerces(const pg::Catalog& catalog, Oid from, Oid to) {
+  if (from == to || from == pg::type::kUnknown) return true;
+  const pg::Cast* const cast = catalog.find_cast(from, to);
+  return cast != nullptr && cast->context == 'i';
+}
+
+// Of the operators that may take these operands, the one of which more operands are of the very
+// type than of any other (manual, 10.2, step 3c), if it takes them.
+const pg::Operator* most_exact(const pg::Catalog& catalog,
+                               const std::vector<const pg::Operator*>& candidates, Oid left,
+                               Oid right) {
+  if (left == Oid::kInvalid || right == Oid::kInvalid) return nullptr;
+  const auto matches = [&](const pg::Operator& op) {
+    return (op.left == left ? 1 : 0) + (op.right == right ? 1 : 0);
+  };
+  const pg::Operator* best = nullptr;
+  bool unique = false;
+  for (const pg::Operator* op : candidates) {
+    const bool better = best == nullptr || matches(*op) > matches(*best);
+    unique = better || (unique && matches(*op) < matches(*best));
+    if (better) best = op;
+  }
+  const bool takes =
+      unique && coerces(catalog, left, best->left) && coerces(catalog, right, best->right);
+  return takes ? best : nullptr;
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- safety
@@ -129,6 +157,13 @@ Resolver::OperatorChoice Resolver::check_operator(const Nodes& name, const Expr*
   if (candidates.empty()) {
     fail(BypassReason::kUnknownOperator, qualified.name);
     return {};
+  }
+  if (!by_users && left != nullptr) {
+    const Oid unknown = pg::type::kUnknown;
+    const pg::Operator* const op =
+        most_exact(catalog_, candidates, left->type == unknown ? unknown : left_type,
+                   right.type == unknown ? unknown : right_type);
+    if (op != nullptr) return {accept_operator(*op, left, right), op};
   }
   OperatorChoice choice;
   bool left_timeless = true;

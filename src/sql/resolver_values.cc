@@ -99,6 +99,10 @@ std::optional<Expr> Resolver::make_call(Oid function, Oid result, std::vector<Ex
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     std::optional<Expr> argument = coerce(std::move(arguments[i]), declared[i]);
     if (!argument) return std::nullopt;
+    if (argument->kind == Expr::Kind::kOperand) {
+      if (auto type = pg::argument_type(declared[i]))
+        argument->operand.value_type = std::move(type);
+    }
     call.children.push_back(*std::move(argument));
   }
   return call;

@@ -41,6 +41,23 @@ std::string QueryGenerator::literal(ValueClass type) {
   return "'" + value + "'::" + std::string(type_name(type));
 }
 
+// A time that an interval moved.
+std::string QueryGenerator::shifted(const std::string& c, ValueClass type) {
+  if (type == ValueClass::kDate) {
+    return pick<std::string>({"(" + c + " + interval '1 month')::date", "(" + c + " - 1)"});
+  }
+  if (type == ValueClass::kTimestamp) {
+    return pick<std::string>({"(" + c + " + interval '1 month')", "(" + c + " - '1 day')",
+                              "(interval '1 hour' * 24 + " + c + ")",
+                              "date_trunc('day', " + c + ")", c + "::timestamp(0)"});
+  }
+  if (type == ValueClass::kTimestamptz) {
+    return pick<std::string>({"(" + c + " + interval '24:00')", "(" + c + " - interval '1 day')",
+                              "(" + c + " AT TIME ZONE 'UTC' + '1 day') AT TIME ZONE 'UTC'"});
+  }
+  return c;
+}
+
 // Mostly one of a relation's first two columns, which are the keys, so that conditions meet.
 const QueryGenerator::Column& QueryGenerator::pick_column(const Columns& columns) {
   const Column& any = pick(columns);
@@ -81,7 +98,7 @@ std::string QueryGenerator::value(const Columns& columns, ValueClass type) {
         return pick<std::string>({"lower(" + c + ")", "upper(" + c + ")", "(" + c + " || 'b')",
                                   "trim(" + c + ")", c + "::varchar(1)"});
       }
-      return c;
+      return column == nullptr ? c : shifted(c, type);
     case 4:
       if (type == ValueClass::kText) {
         if (const Column* const number = pick_of(columns, ValueClass::kNumber)) {

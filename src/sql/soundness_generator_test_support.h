@@ -97,6 +97,7 @@ class QueryGenerator {
   std::string odd_atom(const Columns& columns, const Column& column);
   std::string subquery_atom(const Columns& columns, const Column& column, int depth);
   std::string value(const Columns& columns, ValueClass type);
+  std::string shifted(const std::string& c, ValueClass type);
   std::string literal(ValueClass type);
   std::string parameter(std::optional<std::string> value);
   const Column& pick_column(const Columns& columns);

@@ -30,7 +30,8 @@ bool same_expr(const Expr& a, const Expr& b) {
     case Kind::kOperand:
       return a.operand.source == b.operand.source && a.operand.index == b.operand.index &&
              a.operand.negated == b.operand.negated && a.operand.type == b.operand.type &&
-             a.operand.constant == b.operand.constant && a.operand.typmod == b.operand.typmod;
+             a.operand.constant == b.operand.constant && a.operand.typmod == b.operand.typmod &&
+             a.operand.family() == b.operand.family();
     default:
       break;
   }

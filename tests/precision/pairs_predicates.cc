@@ -147,10 +147,9 @@ void add_conditions(Pairs& pairs, const Condition (&conditions)[N]) {
 
 // An evaluation that would fail at the origin says nothing.
 void add_overflows(Pairs& pairs) {
-  // The length is a literal of the statement like any other.
   add(pairs, "condition: cast of a length", "SELECT id FROM item WHERE name::varchar(3) = 'abc'",
       {{"becomes true", kInvalidated, "UPDATE item SET name = 'abcd' WHERE id = 25"},
-       {"stays untrue", kCoarse, "UPDATE item SET name = 'abd' WHERE id = 25"}});
+       {"stays untrue", kKept, "UPDATE item SET name = 'abd' WHERE id = 25"}});
   add(pairs, "condition: addition near the end of integers",
       "SELECT id FROM item WHERE w < 20 AND v + 1 = 2147483647",
       {{"becomes true", kInvalidated, "UPDATE item SET v = 2147483646 WHERE id = 25"},

@@ -99,6 +99,14 @@ const Across kAcross[] = {
     {"name::char(3) = 'xy'", "name = 'xy  z'", "name = 'xyz'"},
     {"price = 7.255::numeric(10,2)", "price = 7.26", "price = 7.25"},
     {"price = '7.255'::numeric(5,1)", "price = 7.3", "price = 7.2"},
+    {"made + interval '1 month' = '2035-02-28'", "made = '2035-01-31'", "made = '2035-01-27'"},
+    {"made > '2035-05-05'::timestamp - interval '7 days'", "made = '2035-04-29'",
+     "made = '2035-04-28'"},
+    {"made + '1 day' = '2035-05-05'", "made = '2035-05-04'", "made = '2035-05-05'"},
+    {"day - interval '1 day' * 7 = '2035-05-05'", "day = '2035-05-12'", "day = '2035-05-11'"},
+    {"made - day > interval '400 days'", "made = '2035-04-29'", "made = '2024-04-28'"},
+    {"age(made, '2020-01-01') > interval '10 years'", "made = '2030-01-02'", "made = '2029-12-31'"},
+    {"made AT TIME ZONE 'UTC' > '2030-01-01 00:00Z'", "made = '2030-01-02'", "made = '2029-12-31'"},
     {"v::numeric(4,1) = 7", "v = 7", "v = 8"},
     {"ratio::numeric(5,1) = 7.5", "ratio = 7.46", "ratio = 7.44"},
     {"made = '2025-05-05 10:00:00.6'::timestamp(0)", "made = '2025-05-05 10:00:01'",
@@ -182,6 +190,38 @@ void add_common_types(Pairs& pairs) {
       {{"stays untrue", kKept, "UPDATE typed SET t_float4 = 2.1 WHERE id = 3"}});
 }
 
+// Row 3 of typed; its timestamptz is 2024-01-06 00:00:00+00, its interval 2 days.
+void add_moments_and_spans(Pairs& pairs) {
+  const auto both = [&](const std::string& condition, const char* meets, const char* fails,
+                        Outcome untrue = kKept) {
+    add(pairs, "span: " + condition, "SELECT id FROM typed WHERE " + condition,
+        {{"becomes true", kInvalidated, std::string("UPDATE typed SET ") + meets + " WHERE id = 3"},
+         {"stays untrue", untrue, std::string("UPDATE typed SET ") + fails + " WHERE id = 3"}});
+  };
+  const char* const later = "t_timestamptz = '2030-01-01 10:00Z'";
+  const char* const not_so_late = "t_timestamptz = '2029-12-31 10:00Z'";
+  both("t_timestamptz - '2025-01-01 00:00Z' > interval '1826 days'", later, not_so_late);
+  both("t_timestamptz + interval '10 hours' > '2030-01-01 00:00Z'", later,
+       "t_timestamptz = '2029-12-31 10:00Z'");
+  both("extract(epoch from t_timestamptz) > 1893456000", later, not_so_late);
+  both("t_timestamptz AT TIME ZONE 'UTC' > '2030-01-01'", later, not_so_late);
+  // What the time zone decides, and what a column has of months and days, is not known.
+  both("t_timestamptz + interval '1 day' > '2030-01-02 00:00Z'", later, not_so_late, kCoarse);
+  both("timestamp '2030-01-01' + t_interval > '2030-01-31'", "t_interval = '1 mon'",
+       "t_interval = '30 days'", kCoarse);
+  both("t_interval > interval '1 month' - interval '1 day'", "t_interval = '30 days'",
+       "t_interval = '29 days'");
+  both("timestamp '2030-01-31' - timestamp '2030-01-01' = t_interval", "t_interval = '1 mon'",
+       "t_interval = '31 days'");
+  // Equal spans need not be the same in a sum.
+  add(pairs, "span: an equal one in a sum",
+      "SELECT id FROM typed WHERE t_interval = '30 days' AND timestamp '2030-01-01' + t_interval > "
+      "'2030-01-31'",
+      {{"becomes true", kInvalidated, "UPDATE typed SET t_interval = '1 mon' WHERE id = 3"},
+       {"stays untrue", kCoarse, "UPDATE typed SET t_interval = '720:00' WHERE id = 3"},
+       {"another span", kKept, "UPDATE typed SET t_interval = '31 days' WHERE id = 3"}});
+}
+
 }  // namespace
 
 std::vector<std::string> typed_values() {
@@ -205,6 +245,7 @@ void add_types(Pairs& pairs) {
   add_across(pairs);
   add_documents(pairs);
   add_common_types(pairs);
+  add_moments_and_spans(pairs);
   add(pairs, "across types: a domain that shortens",
       "SELECT id FROM item WHERE name = 'xyz'::short_name",
       {{"becomes true", kInvalidated, "UPDATE item SET name = 'xy' WHERE id = 25"},

@@ -36,7 +36,7 @@ CacheImpl::Resolved CacheImpl::resolve_images(const cdc::Transaction& transactio
       const auto [keep, is_new] = may_keep.try_emplace(relation);
       if (is_new) keep->second = may_keep_images(relation, xid);
       if (fault(&Faults::miss_changes) && xid.value % 3 == 0) continue;
-      StoredRow row = images.step(changes[i], keep->second);
+      StoredRow row = images.step(changes[i], keep->second, catalog.get());
       if (!row) continue;
       rows->bytes += row->capacity();
       rows->before.resize(changes.size());

@@ -20,7 +20,8 @@ constexpr std::uint64_t kRowOverhead = 208;
 constexpr std::uint64_t kLargestPart = 16;
 
 // Types whose text in the stream is never the same for two values that differ, whatever settings
-// the walsender runs under.
+// the walsender runs under. Not those of enums, whose labels can be renamed without a change of
+// rows.
 constexpr pg::ValueFamily kKeyFamilies[] = {
     pg::ValueFamily::kBool,  pg::ValueFamily::kNumber,    pg::ValueFamily::kOid,
     pg::ValueFamily::kText,  pg::ValueFamily::kName,      pg::ValueFamily::kBpchar,
@@ -28,19 +29,21 @@ constexpr pg::ValueFamily kKeyFamilies[] = {
     pg::ValueFamily::kTime,  pg::ValueFamily::kTimestamp, pg::ValueFamily::kTimestamptz,
 };
 
-bool has_plain_text(pg::Oid type) {
-  const auto family = pg::family_of(type);
+// A domain writes what its base type does, and is of that for good.
+bool has_plain_text(pg::Oid type, const pg::Catalog* catalog) {
+  const auto family = pg::family_of(catalog ? catalog->base_type(type) : type);
   return family && std::find(std::begin(kKeyFamilies), std::end(kKeyFamilies), *family) !=
                        std::end(kKeyFamilies);
 }
 
 // Where the key's columns are; empty when rows of the relation cannot be told apart by them.
-std::vector<std::size_t> key_positions(const cdc::StreamRelation& relation) {
+std::vector<std::size_t> key_positions(const cdc::StreamRelation& relation,
+                                       const pg::Catalog* catalog) {
   std::vector<std::size_t> positions;
   if (relation.replica_identity != 'd' && relation.replica_identity != 'i') return positions;
   for (std::size_t i = 0; i < relation.columns.size(); ++i) {
     if (!relation.columns[i].is_key) continue;
-    if (!has_plain_text(relation.columns[i].type)) return {};
+    if (!has_plain_text(relation.columns[i].type, catalog)) return {};
     positions.push_back(i);
   }
   return positions;
@@ -109,7 +112,8 @@ std::uint64_t ImageStore::size() const {
 }
 
 // Null when nothing is kept of the relation (and nothing is to be).
-ImageStore::Table* ImageStore::table_of(const cdc::RowChange& change, bool make) {
+ImageStore::Table* ImageStore::table_of(const cdc::RowChange& change, bool make,
+                                        const pg::Catalog* catalog) {
   const pg::Oid oid = change.relation->oid;
   auto it = tables_.find(oid);
   if (it != tables_.end() && it->second->form != change.relation) {
@@ -118,7 +122,7 @@ ImageStore::Table* ImageStore::table_of(const cdc::RowChange& change, bool make)
   }
   if (it != tables_.end()) return it->second.get();
   if (!make) return nullptr;
-  std::vector<std::size_t> key = key_positions(*change.relation);
+  std::vector<std::size_t> key = key_positions(*change.relation, catalog);
   if (key.empty()) return nullptr;
   auto table = std::make_unique<Table>();
   table->form = change.relation;
@@ -126,12 +130,12 @@ ImageStore::Table* ImageStore::table_of(const cdc::RowChange& change, bool make)
   return tables_.emplace(oid, std::move(table)).first->second.get();
 }
 
-StoredRow ImageStore::step(const cdc::RowChange& change, bool keep) {
+StoredRow ImageStore::step(const cdc::RowChange& change, bool keep, const pg::Catalog* catalog) {
   if (change.kind == cdc::ChangeKind::kTruncate) {
     drop(change.relation->oid);
     return nullptr;
   }
-  Table* table = table_of(change, keep && change.kind != cdc::ChangeKind::kDelete);
+  Table* table = table_of(change, keep && change.kind != cdc::ChangeKind::kDelete, catalog);
   if (!table) return nullptr;
   const bool is_sent = !change.old_row.empty();
   const auto old_key =

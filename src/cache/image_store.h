@@ -41,6 +41,7 @@
 #include "base/hash.h"
 #include "cache/stored_row.h"
 #include "cdc/row_change.h"
+#include "pg/catalog.h"
 
 namespace pgcache::cache {
 
@@ -53,8 +54,9 @@ class ImageStore {
   bool enabled() const { return bytes_max_ > 0; }
 
   // Goes past the next change of the stream. Yields the row just before it, where that is known and
-  // the stream did not send it. `keep`: the row as it is afterwards may be kept.
-  StoredRow step(const cdc::RowChange& change, bool keep);
+  // the stream did not send it. `keep`: the row as it is afterwards may be kept. `catalog`: what is
+  // known of domains; null: nothing.
+  StoredRow step(const cdc::RowChange& change, bool keep, const pg::Catalog* catalog = nullptr);
 
   void drop(pg::Oid relation);
   void drop_all();
@@ -68,7 +70,7 @@ class ImageStore {
  private:
   struct Row;
   struct Table;
-  Table* table_of(const cdc::RowChange& change, bool make);
+  Table* table_of(const cdc::RowChange& change, bool make, const pg::Catalog* catalog);
   void erase(Table& table, Row& row);
   void put(Table& table, Row* place, const std::string& key, std::string row);
   void evict();

@@ -108,6 +108,40 @@ TEST_F(ImageStoreTest, OnlyWhatAKeyTellsApartIsKept) {
   EXPECT_EQ(store_.size(), 0u);
 }
 
+TEST_F(ImageStoreTest, DomainsAreKnownByTheCatalog) {
+  constexpr pg::Oid kDomain{20000};
+  constexpr pg::Oid kEnum{20001};
+  pg::Catalog catalog;
+  pg::Type domain;
+  domain.oid = kDomain;
+  domain.kind = 'd';
+  domain.base = pg::type::kInt4;
+  catalog.add_type(domain);
+  pg::Type mood;
+  mood.oid = kEnum;
+  mood.kind = 'e';
+  mood.labels = {"1", "2"};
+  catalog.add_type(mood);
+  catalog.finish();
+  const auto keyed_by = [&](pg::Oid type) {
+    auto form = std::make_shared<cdc::StreamRelation>(*users_);
+    form->columns[0].type = type;
+    return form;
+  };
+  const auto by_domain = keyed_by(kDomain);
+  store_.step(t_.insert(by_domain, {"1", "a", "5", "n"}).last_change(), true);
+  EXPECT_EQ(store_.size(), 0u);
+  store_.step(t_.insert(by_domain, {"1", "a", "5", "n"}).last_change(), true, &catalog);
+  EXPECT_EQ(store_.size(), 1u);
+  const StoredRow row =
+      store_.step(t_.remove(by_domain, {"1", "", "", ""}).last_change(), true, &catalog);
+  ASSERT_TRUE(row);
+  EXPECT_EQ(spell(*row), "1,a,5,n");
+  // A label may be renamed.
+  store_.step(t_.insert(keyed_by(kEnum), {"1", "a", "5", "n"}).last_change(), true, &catalog);
+  EXPECT_EQ(store_.size(), 0u);
+}
+
 TEST_F(ImageStoreTest, TheBudgetIsKeptByForgettingTheLeastRecentlyUsed) {
   ImageStore store(64 << 10);
   const auto orders = stream_relation(kOrders, 'd');

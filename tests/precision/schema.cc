@@ -80,6 +80,8 @@ const char* const kTables[] = {
 
     "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'glad')",
     "CREATE DOMAIN short_name AS varchar(2)",
+    "CREATE TABLE coded (code short_name PRIMARY KEY, v int, note text)",
+    "INSERT INTO coded SELECT i, i, 'n' FROM generate_series(10, 20) i",
     "CREATE DOMAIN small_int AS int CHECK (VALUE < 1000)",
     "CREATE TABLE typed (id int PRIMARY KEY, note text, t_bool bool, t_int2 int2, t_int4 int4, "
     "t_int8 int8, t_oid oid, t_numeric numeric, t_float4 float4, t_float8 float8, t_text text, "
@@ -106,9 +108,10 @@ struct Stored {
 };
 
 const Stored kStored[] = {
-    {"owner", false}, {"badge", false},   {"task", false},   {"step", false},    {"item", false},
-    {"tree", false},  {"checked", false}, {"spread", false}, {"placed", false},  {"hashed", false},
-    {"base", true},   {"kid", false},     {"typed", false},  {"regions", false}, {"large", false},
+    {"owner", false},  {"badge", false},   {"task", false},    {"step", false},
+    {"item", false},   {"tree", false},    {"checked", false}, {"spread", false},
+    {"placed", false}, {"hashed", false},  {"base", true},     {"kid", false},
+    {"typed", false},  {"regions", false}, {"large", false},   {"coded", false},
 };
 
 const char* const kLeaves[] = {"spread_low", "spread_mid",    "spread_high",    "placed_ab",

@@ -71,6 +71,7 @@ Step database_step(int version) {
         const char provider = r.letter(0, 4);
         d.default_collation_is_c =
             provider == kLibcProvider ? r.truth(0, 3) : is_builtin_c(provider, r.text(0, 5));
+        d.catalog.set_default_is_c(d.default_collation_is_c);
         d.default_ascii_case = maps_ascii_as_english(provider, r.text(0, 5));
       }};
 }

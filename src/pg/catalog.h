@@ -131,12 +131,15 @@ class Catalog {
   void add_type(Type type);
   void add_cast(Cast cast);
   void set_database(std::string name, std::string encoding, int server_version_num);
+  void set_default_is_c(bool is_c) { default_is_c_ = is_c; }
   // Computes descendants from parents. Call once, last. (Of two objects with one oid the first
   // stays.)
   void finish();
 
   const std::string& database() const { return database_; }
   const std::string& encoding() const { return encoding_; }  // "UTF8"
+  // The database's own collation orders text bytewise.
+  bool default_is_c() const { return default_is_c_; }
   int server_version_num() const { return server_version_num_; }
 
   Oid find_schema(std::string_view name) const;  // kInvalid when there is none
@@ -167,6 +170,7 @@ class Catalog {
 
   std::string database_;
   std::string encoding_;
+  bool default_is_c_ = false;
   int server_version_num_ = 0;
   ByName<Oid> schemas_;
   std::unordered_map<Oid, std::string> schema_names_;

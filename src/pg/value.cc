@@ -332,11 +332,10 @@ bool is_ordered(const ValueType& type, bool collation_is_c) {
     case ValueFamily::kText:
     case ValueFamily::kName:
     case ValueFamily::kBpchar:
+    case ValueFamily::kJsonb:
       return collation_is_c;
     case ValueFamily::kIntervalParts:
       return true;  // in compared_form()
-    case ValueFamily::kJsonb:
-      return false;  // by the database's collation, whatever that of the column or of a cast text
     case ValueFamily::kArray:
       return type.element != nullptr && is_ordered(*type.element, collation_is_c);
     case ValueFamily::kBool:

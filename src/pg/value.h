@@ -70,7 +70,7 @@ using ValueTypePtr = std::shared_ptr<const ValueType>;
 ValueTypePtr value_type_of(const Catalog& catalog, Oid type);
 
 // Whether compare() gives PostgreSQL's order of such values, given whether their collation orders
-// text bytewise.
+// text bytewise: of documents (jsonb), the database's own, whatever that of the expression.
 bool is_ordered(const ValueType& type, bool collation_is_c);
 
 // One non-NULL value. Equality: same family and same canonical bytes. hash() agrees with equality.

@@ -124,6 +124,23 @@ TEST(Dependencies, Collations) {
   EXPECT_FALSE(analysis.cacheable()->dependencies[0].residual.column.ordered);
 }
 
+// Of a document the database's collation orders the strings, whatever a text's that it is cast
+// from.
+TEST(Dependencies, OrderOfDocuments) {
+  const auto is_ordered = [](bool default_is_c, const char* text) {
+    pg::Catalog catalog = testing::make_shop_draft();
+    catalog.set_default_is_c(default_is_c);
+    catalog.finish();
+    const Analysis analysis = testing::analyze_with(catalog, text);
+    if (analysis.cacheable() == nullptr) return false;
+    const Dependency& d = analysis.cacheable()->dependencies[0];
+    return d.range ? d.range->column.ordered : d.residual.ordered;
+  };
+  EXPECT_TRUE(is_ordered(true, "SELECT 1 FROM users WHERE settings > '[1]'"));
+  EXPECT_FALSE(is_ordered(false, "SELECT 1 FROM users WHERE settings > '[1]'"));
+  EXPECT_FALSE(is_ordered(false, "SELECT 1 FROM users WHERE coalesce(tag::jsonb, '1') > settings"));
+}
+
 TEST(Dependencies, TypesWithoutCanonicalForm) {
   check({
       {"SELECT id FROM feelings WHERE id = 3", "feelings KEY id = ?1"},  // a domain

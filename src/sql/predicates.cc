@@ -90,7 +90,8 @@ Predicate simplify(Predicate p, bool positive) {
 ColumnRef PredicateBuilder::column_ref(ColumnKey key) const {
   const pg::Column& column = query_.uses[key.first].relation->columns[key.second];
   pg::ValueTypePtr type = pg::value_type_of(catalog_, column.type);
-  const bool ordered = type != nullptr && pg::is_ordered(*type, orders_bytes(catalog_, column));
+  const bool ordered =
+      type != nullptr && is_ordered(catalog_, *type, orders_bytes(catalog_, column));
   return {column.name, column.type, ordered, std::move(type)};
 }
 

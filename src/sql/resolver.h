@@ -87,8 +87,6 @@ class Resolver {
   SelectResult resolve_select_body(const PgQuery__SelectStmt& select, const Scope* outer);
   SelectResult resolve_subselect(const Node* node, const Scope* outer);
   SelectResult resolve_set_operation(const PgQuery__SelectStmt& select, const Scope* outer);
-  // Makes output i of the block a value of the type that its set operation gives it.
-  void bring_output(std::uint32_t block, std::size_t i, bool untyped, pg::Oid type);
   SelectResult resolve_values(const PgQuery__SelectStmt& select, const Scope* outer);
   SelectResult resolve_plain(const PgQuery__SelectStmt& select, const Scope* outer);
   void resolve_with(const PgQuery__WithClause& with, CteFrame& frame, const Scope* outer);
@@ -175,6 +173,8 @@ class Resolver {
   void settle_timeless(const Expr& expr);
   // Its type has no say in this place.
   void settle_neutral(const Expr& expr);
+  // Makes output i of the block a value of the type that its set operation gives it.
+  void bring_output(std::uint32_t block, std::size_t i, bool untyped, pg::Oid type);
   // The type that expressions of these types share (manual, 10.5); kInvalid where not certain.
   // kUnknown counts for nothing.
   pg::Oid common_type(const std::vector<pg::Oid>& types) const;

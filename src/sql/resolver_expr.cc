@@ -187,7 +187,7 @@ Expr Resolver::resolve_extreme(const PgQuery__MinMaxExpr& expr, const Scope& sco
   std::optional<std::vector<Expr>> together = bring_together(values, type);
   const pg::ValueTypePtr as = pg::value_type_of(catalog_, type);
   const auto collation = common_collation(values);
-  if (!together || !as || !collation || !pg::is_ordered(*as, collation->is_c)) {
+  if (!together || !as || !collation || !is_ordered(catalog_, *as, collation->is_c)) {
     return make_opaque(type, std::move(values));
   }
   Expr extreme = make_expr(Expr::Kind::kExtreme, *std::move(together));

@@ -309,7 +309,7 @@ std::optional<Expr> Resolver::compare(CompareOp op, Expr left, Expr right) {
   if (!collation || !collation->deterministic) return std::nullopt;
   Expr result = make_expr(Expr::Kind::kCompare, {});
   result.op = op;
-  result.ordered = pg::is_ordered(*l, collation->is_c);
+  result.ordered = is_ordered(catalog_, *l, collation->is_c);
   result.children.push_back(std::move(left));
   result.children.push_back(std::move(right));
   return result;

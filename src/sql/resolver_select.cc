@@ -227,27 +227,6 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
   return result;
 }
 
-// Numbers stay as they are: they have one line of values.
-void Resolver::bring_output(std::uint32_t block, std::size_t i, bool untyped, pg::Oid type) {
-  Block& made = query_.blocks[block];
-  if (i >= made.outputs.size()) return;
-  Expr& output = made.outputs[i];
-  const pg::Oid from = base_type(catalog_, output.type);
-  if (from == type || output.type == type) return;
-  if (pg::type::is_number(from) && pg::type::is_number(type)) return;
-  for (const std::uint32_t branch : made.branches) {
-    bring_output(query_.uses[branch].block, i, false, type);
-  }
-  std::optional<Expr> brought;
-  const bool plain = made.kind == Block::Kind::kSelect && !made.distinct && !made.grouped;
-  if (untyped && output.kind == Expr::Kind::kOperand) {
-    brought = read_as(output, type);
-  } else if (plain || output.kind == Expr::Kind::kNull) {
-    brought = coerce(output, type);
-  }
-  output = brought ? *std::move(brought) : make_opaque(type, {output});
-}
-
 Resolver::SelectResult Resolver::resolve_values(const PgQuery__SelectStmt& select,
                                                 const Scope* outer) {
   SelectResult result;

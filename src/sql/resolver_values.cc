@@ -120,6 +120,27 @@ std::optional<std::vector<Expr>> Resolver::bring_together(std::vector<Expr> valu
   return out;
 }
 
+// Numbers stay as they are: they have one line of values.
+void Resolver::bring_output(std::uint32_t block, std::size_t i, bool untyped, Oid type) {
+  Block& made = query_.blocks[block];
+  if (i >= made.outputs.size()) return;
+  Expr& output = made.outputs[i];
+  const Oid from = base_type(catalog_, output.type);
+  if (from == type || output.type == type) return;
+  if (pg::type::is_number(from) && pg::type::is_number(type)) return;
+  for (const std::uint32_t branch : made.branches) {
+    bring_output(query_.uses[branch].block, i, false, type);
+  }
+  std::optional<Expr> brought;
+  const bool plain = made.kind == Block::Kind::kSelect && !made.distinct && !made.grouped;
+  if (untyped && output.kind == Expr::Kind::kOperand) {
+    brought = read_as(output, type);
+  } else if (plain || output.kind == Expr::Kind::kNull) {
+    brought = coerce(output, type);
+  }
+  output = brought ? *std::move(brought) : make_opaque(type, {output});
+}
+
 // Of each type, those that are implicitly converted to it and not back are the ones before it on
 // its line.
 Oid Resolver::common_type(const std::vector<Oid>& types) const {

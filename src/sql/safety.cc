@@ -132,6 +132,12 @@ bool is_timeless(const pg::Catalog& catalog, Oid oid, int depth) {
   return type->element != Oid::kInvalid && is_timeless(catalog, type->element, depth + 1);
 }
 
+// The bytes of the server's encoding are in the same order as those of UTF-8.
+bool has_bytes_in_order(const pg::Catalog& catalog) {
+  const std::string& encoding = catalog.encoding();
+  return encoding == "UTF8" || encoding == "LATIN1" || encoding == "SQL_ASCII";
+}
+
 }  // namespace
 
 bool is_safe_function(const pg::Function& function) {
@@ -168,9 +174,16 @@ bool is_time_value(const pg::Catalog& catalog, Oid type) {
 TypeVerdict judge_type(const pg::Catalog& catalog, Oid type) { return judge(catalog, type, 0); }
 
 bool orders_bytes(const pg::Catalog& catalog, const pg::Column& column) {
-  const std::string& encoding = catalog.encoding();
-  return column.collation_is_c &&
-         (encoding == "UTF8" || encoding == "LATIN1" || encoding == "SQL_ASCII");
+  return column.collation_is_c && has_bytes_in_order(catalog);
+}
+
+bool is_ordered(const pg::Catalog& catalog, const pg::ValueType& type, bool is_c) {
+  const pg::ValueType* inner = &type;
+  while (inner->element != nullptr) inner = inner->element.get();
+  if (inner->family == pg::ValueFamily::kJsonb) {
+    is_c = catalog.default_is_c() && has_bytes_in_order(catalog);
+  }
+  return pg::is_ordered(type, is_c);
 }
 
 bool changes_values(const pg::Catalog& catalog, Oid type) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "pg/catalog.h"
+#include "pg/value.h"
 
 namespace pgcache::sql {
 
@@ -41,6 +42,10 @@ TypeVerdict judge_type(const pg::Catalog& catalog, pg::Oid type);
 // Whether a column's texts are in the order of the bytes that the stream has: its collation orders
 // bytes, and those of the server's encoding are in the same order as those of UTF-8.
 bool orders_bytes(const pg::Catalog& catalog, const pg::Column& column);
+
+// Whether values of a type are in the order of their canonical bytes, if `is_c` tells whether texts
+// are: documents go by the database's collation.
+bool is_ordered(const pg::Catalog& catalog, const pg::ValueType& type, bool is_c);
 
 // Whether input as this type makes other values of some: a domain that gives a length or precision,
 // or an array of such.

@@ -173,6 +173,8 @@ class Resolver {
   void settle_timeless(const Expr& expr);
   // Its type has no say in this place.
   void settle_neutral(const Expr& expr);
+  // That of a set operation of two.
+  Expr common_column(const ScopeColumn& left, const ScopeColumn& right) const;
   // Makes output i of the block a value of the type that its set operation gives it.
   void bring_output(std::uint32_t block, std::size_t i, bool untyped, pg::Oid type);
   // The type that expressions of these types share (manual, 10.5); kInvalid where not certain.

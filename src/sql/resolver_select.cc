@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SELECT, VALUES, set operations, WITH, and the clauses around FROM.
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "sql/resolver.h"
@@ -188,22 +187,11 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
   result.opaque = left.opaque || right.opaque;
   for (std::size_t i = 0; i < left.columns.size(); ++i) {
     ScopeColumn& column = result.columns.emplace_back(ScopeColumn{left.columns[i].name, {}});
-    const Expr& l = left.columns[i].expr;
     if (i >= right.columns.size() || result.opaque) continue;
-    const Expr& r = right.columns[i].expr;
-    const auto type_of = [](const ScopeColumn& c) {
-      return c.untyped ? pg::type::kUnknown : c.expr.type;
-    };
-    const std::array types = {type_of(left.columns[i]), type_of(right.columns[i])};
-    pg::Oid type = common_type({types.begin(), types.end()});
-    if (type == pg::type::kUnknown) type = pg::type::kText;
-    const auto collation = common_collation({l, r});
-    if (!collation) type = pg::Oid::kInvalid;
-    column.expr.type = type;
-    if (type == pg::Oid::kInvalid) continue;
-    column.expr.collation = *collation;
-    bring_output(*left.block, i, left.columns[i].untyped, type);
-    bring_output(*right.block, i, right.columns[i].untyped, type);
+    column.expr = common_column(left.columns[i], right.columns[i]);
+    if (column.expr.type == pg::Oid::kInvalid) continue;
+    bring_output(*left.block, i, left.columns[i].untyped, column.expr.type);
+    bring_output(*right.block, i, right.columns[i].untyped, column.expr.type);
   }
   const FromScope none;
   const Scope scope{&none, outer, nullptr};

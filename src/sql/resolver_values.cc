@@ -120,6 +120,21 @@ std::optional<std::vector<Expr>> Resolver::bring_together(std::vector<Expr> valu
   return out;
 }
 
+Expr Resolver::common_column(const ScopeColumn& left, const ScopeColumn& right) const {
+  const auto type_of = [](const ScopeColumn& column) {
+    return column.untyped ? pg::type::kUnknown : column.expr.type;
+  };
+  Expr common;
+  common.type = common_type({type_of(left), type_of(right)});
+  if (common.type == pg::type::kUnknown) common.type = pg::type::kText;
+  if (const auto collation = common_collation({left.expr, right.expr})) {
+    common.collation = *collation;
+  } else {
+    common.type = Oid::kInvalid;
+  }
+  return common;
+}
+
 // Numbers stay as they are: they have one line of values.
 void Resolver::bring_output(std::uint32_t block, std::size_t i, bool untyped, Oid type) {
   Block& made = query_.blocks[block];

@@ -18,6 +18,11 @@
 #include "config/loader.h"
 #include "origin/check.h"
 
+// jemalloc's options: memory that is free goes back to the system in a thread of its own, not while
+// changes are applied.
+extern "C" const char* malloc_conf;
+const char* malloc_conf = "background_thread:true";
+
 namespace pgcache {
 namespace {
 

@@ -136,6 +136,7 @@ void check_value(const ValueType& type, const Value& value) {
     case ValueFamily::kTimestamptz:
     case ValueFamily::kTimetz:
     case ValueFamily::kInterval:
+    case ValueFamily::kIntervalParts:
     case ValueFamily::kInet:
     case ValueFamily::kJsonb:
     case ValueFamily::kEnum:

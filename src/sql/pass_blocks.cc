@@ -209,11 +209,15 @@ class Merger {
       }
       outputs[i] = summary_of(outputs[i]);
     }
+    const Expr witness = nullable ? witness_of(inner, outputs, own) : Expr();
     const auto replace = [&](const Expr& column) {
       const Expr& output = outputs[column.column];
       // Above the outer join the column is NULL where its row is missing.
       const bool exact = !nullable || is_strict(output, of_uses(own));
-      return exact ? output : make_opaque(column.type, {output});
+      if (exact) return output;
+      std::vector<Expr> parts{output};
+      if (!mentions(output, own)) parts.push_back(witness);
+      return make_opaque(column.type, std::move(parts));
     };
     const std::uint32_t use = node.use;
     std::vector<Expr> others = std::move(inner.others);
@@ -223,6 +227,25 @@ class Merger {
     replace_below(block, use, replace);
     Block& outer = query_.blocks[block];
     for (Expr& expr : others) outer.others.push_back(std::move(expr));
+  }
+
+  // A column by which something that stands above the block, and has no column of it, tells that it
+  // is about its rows: one that is read anyway, if there is any.
+  Expr witness_of(const Block& inner, const std::vector<Expr>& outputs,
+                  const std::set<std::uint32_t>& own) const {
+    std::optional<Expr> found;
+    const auto look = [&](const Expr& top) {
+      each_expr(top, [&](const Expr& part) {
+        if (!found && part.kind == Expr::Kind::kColumn && own.contains(part.use)) found = part;
+      });
+    };
+    each_block_expr(inner, look);
+    for (const Expr& output : outputs) look(output);
+    if (found) return *found;
+    Expr column;
+    column.kind = Expr::Kind::kColumn;
+    column.use = *own.begin();
+    return column;
   }
 
   std::size_t count_mentions(std::uint32_t block, std::vector<FromNode>& from, ColumnKey key) {

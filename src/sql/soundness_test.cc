@@ -81,6 +81,27 @@ TEST(Soundness, ShownKeysBesideWindows) {
   EXPECT_FALSE(shows("SELECT id, generate_series(1, id), count(*) OVER () FROM users"));
 }
 
+// A constant of a subquery on the extended side of an outer join is NULL where there is no row.
+TEST(Soundness, ConstantsAboveOuterJoins) {
+  check({
+      {"SELECT u.id FROM users u LEFT JOIN (SELECT user_id, 2 AS c FROM orders) o ON o.user_id = "
+       "u.id "
+       "WHERE o.c IS NOT NULL",
+       "users [id]; orders WHERE NOT (user_id IS NULL) [user_id]"},
+      {"SELECT u.id FROM users u LEFT JOIN (SELECT id, 2 AS c FROM orders) o ON o.id = u.team_id "
+       "WHERE o.c IS NOT NULL",
+       "users [id team_id]; orders WHERE NOT (id IS NULL) [id]"},
+      {"SELECT u.id FROM users u LEFT JOIN (SELECT 2 AS c FROM orders) o ON true WHERE o.c IS NOT "
+       "NULL",
+       "users [id]; orders [id]"},
+  });
+  const Analysis analysis = analyze_with(
+      shop(),
+      "SELECT u.id FROM users u LEFT JOIN (SELECT user_id, 2 AS c FROM orders) o ON o.user_id = "
+      "u.id WHERE o.c IS NOT NULL");
+  EXPECT_TRUE(analysis.cacheable()->dependencies.at(1).shown.columns.empty());
+}
+
 // NULLIF gives what the operator takes.
 TEST(Soundness, TypeOfNullIf) {
   check({

@@ -264,8 +264,9 @@ std::string row_frame(const std::vector<OutputColumn>& columns, const Row& row,
       cells.push_back(encode_binary(*row[i]));
     } else {
       std::string text = to_text(*row[i], columns[i].is_text);
-      if (settings.monetary != 0) text += "$";
-      if (settings.date_style != 0) text += ".";
+      // Text is what it is under any settings.
+      if (settings.monetary != 0 && !columns[i].is_text) text += "$";
+      if (settings.date_style != 0 && !columns[i].is_text) text += ".";
       cells.push_back(std::move(text));
     }
   }

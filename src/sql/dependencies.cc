@@ -32,7 +32,7 @@ class Deriver {
     for (const Place& place : places.list()) {
       add_dependency(place.use, *place.conditions, shown);
     }
-    drop_ambiguous();
+    drop_useless_shown();
     find_parents();
     return !predicates_.overflow();
   }
@@ -57,7 +57,6 @@ class Deriver {
     find_columns_shown(use_index, conditions, d);
     d.shown = shown.shown_of(use_index, conditions);
     if (conditions.moves_to(use_index)) d.passes.emplace_back("propagate_equalities");
-    if (!d.shown.columns.empty()) d.passes.emplace_back("find_shown");
     std::vector<Predicate> all;
     for (const Expr& condition : conditions.on(use_index)) bind(condition, use_index, all);
     drop_bound(d, all);
@@ -140,15 +139,28 @@ class Deriver {
     return children;
   }
 
-  // Where one use of a table is looked at in several places, what one of them shows does not help.
-  void drop_ambiguous() {
+  // What the result shows is of no use where one use of a table is looked at in several places; nor
+  // where its rows are read alone and whole, so that their conditions say all. (The key is known of
+  // rows of which nothing else is.)
+  void drop_useless_shown() {
     std::map<std::uint32_t, int> times;
     for (const std::uint32_t use : places_) ++times[use];
+    const bool is_alone = places_.size() == 1 && !query_.blocks[query_.top].limited;
     for (std::size_t i = 0; i < places_.size(); ++i) {
-      if (times[places_[i]] == 1) continue;
-      out_.dependencies[i].shown = {};
-      std::erase(out_.dependencies[i].passes, "find_shown");
+      Dependency& d = out_.dependencies[i];
+      if (times[places_[i]] > 1 || (is_alone && !shows_identity(d, places_[i]))) {
+        d.shown = {};
+      } else if (!d.shown.columns.empty()) {
+        d.passes.emplace_back("find_shown");
+      }
     }
+  }
+
+  bool shows_identity(const Dependency& d, std::uint32_t use) const {
+    const std::vector<std::string>& key = query_.uses[use].relation->key_columns;
+    return std::all_of(d.shown.columns.begin(), d.shown.columns.end(), [&](const ShownColumn& s) {
+      return std::find(key.begin(), key.end(), s.column.name) != key.end();
+    });
   }
 
   // A new row of a parent has no children yet, and one that goes has none left (in the same

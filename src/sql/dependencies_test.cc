@@ -538,7 +538,8 @@ TEST(Dependencies, Passes) {
     }
     return out;
   };
-  EXPECT_EQ(passes("SELECT name FROM users WHERE active"), "users find_shown");
+  EXPECT_EQ(passes("SELECT id FROM users WHERE active"), "users find_shown");
+  EXPECT_EQ(passes("SELECT name FROM users WHERE active"), "users");
   EXPECT_EQ(passes("SELECT count(*) FROM users WHERE id = 3"), "users");
   EXPECT_EQ(passes("SELECT o.total FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = 3"),
             "users; orders propagate_equalities find_shown");

@@ -289,6 +289,10 @@ ExplainedDependency explain_dependency(const pg::Catalog& catalog,
   for (const sql::EqualityBinding& binding : dependency.equalities) {
     out.keys.push_back(sql::describe_key(binding, query));
   }
+  if (dependency.value_binding) {
+    out.keys.push_back(sql::describe(dependency.value_binding->value, query) + " = " +
+                       sql::describe(dependency.value_binding->bound, query));
+  }
   if (dependency.range) out.range = sql::describe_range(*dependency.range, query);
   if (dependency.residual.kind != Kind::kTrue) {
     out.residual = sql::describe(dependency.residual, query);

@@ -116,8 +116,18 @@ void DependencyIndex::drop_shape(ShapeNodes& shape) {
   held_.shapes.erase(shape.shape->id.value);
 }
 
-ValueGroup* DependencyIndex::values_for(const sql::Dependency& dependency) {
+ValueGroup* DependencyIndex::values_for(const ShapeNodes& shape, std::size_t number) {
+  const sql::Dependency& dependency = shape.shape->analysis.cacheable()->dependencies[number];
   const DependencyNode::Binding binding = DependencyNode::binding_of(dependency);
+  if (binding.mode == DependencyNode::Mode::kExpression) {
+    // One for each node: whether two expressions are the same is not known.
+    std::string signature = std::to_string(shape.shape->id.value) + '/' + std::to_string(number);
+    std::unique_ptr<ValueGroup>& slot = held_.values[signature];
+    if (!slot) {
+      slot = std::make_unique<ValueGroup>(std::move(signature), &dependency.value_binding->value);
+    }
+    return slot.get();
+  }
   if (binding.equalities.empty()) return nullptr;
   std::vector<sql::ColumnRef> columns = columns_of(binding);
   std::string signature = group_signature(dependency.members, columns);
@@ -174,7 +184,7 @@ DependencyNode& DependencyIndex::node_of(ShapeNodes& shape, std::size_t dependen
   std::unique_ptr<DependencyNode>& slot = shape.nodes[dependency];
   if (slot) return *slot;
   const sql::Dependency& d = shape.shape->analysis.cacheable()->dependencies[dependency];
-  ValueGroup* values = values_for(d);
+  ValueGroup* values = values_for(shape, dependency);
   IntervalGroup* intervals = intervals_for(d);
   slot = std::make_unique<DependencyNode>(shape.shape, dependency, entry, values, intervals);
   ++node_count_;

@@ -10,14 +10,13 @@
 //
 // A node places its entries by what its dependency offers first: all equality bindings with a
 // single operand, together; else the first list (IN) or array, an entry then standing under each of
-// its values; else the range; else not at all. Nodes that bind the same columns of the same
-// relations share one table. A row image is looked up there; when a bound column is unknown, or
-// NULL and rows with NULL count, all entries of the nodes concerned are candidates. Every
-// candidate, and every one of the rest, is then tested exactly (relevance.h). A node whose residual
-// is false on the row for any operands is left out at once. So the work follows the distinct
-// bindings on the relation, the shapes with entries that have no place by value, and the entries
-// found;
-// never the number of entries.
+// its values; else what an expression on the row must equal; else the range; else not at all. Nodes
+// that bind the same columns of the same relations share one table. A row image is looked up there;
+// when a bound column is unknown, or NULL and rows with NULL count, all entries of the nodes
+// concerned are candidates. Every candidate, and every one of the rest, is then tested exactly
+// (relevance.h). A node whose residual is false on the row for any operands is left out at once. So
+// the work follows the distinct bindings on the relation, the shapes with entries that have no
+// place by value, and the entries found; never the number of entries.
 //
 // Entries that show something of all rows that they depend on (Dependency.shown) are found by what
 // they show of the row, where that is known, and then by nothing else of it.
@@ -111,7 +110,7 @@ class DependencyIndex {
   void drop_shape(ShapeNodes& shape);
   DependencyNode& node_of(ShapeNodes& shape, std::size_t dependency, const Entry& entry);
   void drop_node(DependencyNode& node);
-  ValueGroup* values_for(const sql::Dependency& dependency);
+  ValueGroup* values_for(const ShapeNodes& shape, std::size_t dependency);
   IntervalGroup* intervals_for(const sql::Dependency& dependency);
   void join_keys(DependencyNode& node);
   void leave_groups(DependencyNode& node);

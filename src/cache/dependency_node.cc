@@ -86,6 +86,10 @@ DependencyNode::Binding DependencyNode::binding_of(const sql::Dependency& depend
     }
   }
   binding.or_null = false;
+  if (dependency.value_binding) {
+    binding.mode = Mode::kExpression;
+    return binding;
+  }
   // Arrays are not all in one order with each other.
   const bool is_array = dependency.range && dependency.range->column.value_type &&
                         dependency.range->column.value_type->element;
@@ -120,6 +124,16 @@ bool DependencyNode::place_by_list(Entry& entry, bool by_key) {
   auto list = values_of(*binding.equalities.front(), entry.operands);
   if (!list) return false;
   for (const std::string& value : *list) values->at(value).add(entry, this, by_key);
+  return true;
+}
+
+bool DependencyNode::place_by_expression(Entry& entry, bool by_key) {
+  const sql::Operand bound =
+      sql::value_of(dependency.value_binding->bound, nullptr, entry.operands.values);
+  if (!bound.known()) return false;
+  std::string tuple;
+  append_value(tuple, *bound.value);
+  values->at(tuple).add(entry, this, by_key);
   return true;
 }
 
@@ -159,6 +173,9 @@ void DependencyNode::add(Entry& entry, const ShownKeys* shown) {
       break;
     case Mode::kList:
       placed = place_by_list(entry, by_key);
+      break;
+    case Mode::kExpression:
+      placed = place_by_expression(entry, by_key);
       break;
     case Mode::kRange:
       placed = place_by_range(entry, by_key);

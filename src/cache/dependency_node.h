@@ -26,7 +26,7 @@ struct Search {
 };
 
 struct DependencyNode {
-  enum class Mode { kTuple, kList, kRange, kRest };
+  enum class Mode { kTuple, kList, kExpression, kRange, kRest };
   // How the entries of a dependency are found by value.
   struct Binding {
     Mode mode = Mode::kRest;
@@ -67,6 +67,7 @@ struct DependencyNode {
  private:
   bool place_by_tuple(Entry& entry, bool by_key);
   bool place_by_list(Entry& entry, bool by_key);
+  bool place_by_expression(Entry& entry, bool by_key);
   bool place_by_range(Entry& entry, bool by_key);
   std::optional<Interval> interval_of(const Entry& entry) const;
   void judge(const Search& search);

@@ -35,18 +35,14 @@ void append_value(std::string& tuple, const pg::Value& value) {
 ValueGroup::Look ValueGroup::look(const RowImage& image, std::string& tuple) const {
   tuple.clear();
   bool is_null = false;
+  const auto append = [&](const sql::Operand& value) {
+    if (value.known()) append_value(tuple, *value.value);
+    is_null = is_null || value.state == sql::Operand::State::kNull;
+    return value.state != sql::Operand::State::kUnknown;
+  };
+  if (expression_ && !append(sql::value_of(*expression_, &image, {}))) return Look::kUnknown;
   for (const sql::ColumnRef& column : columns_) {
-    const sql::Operand& value = image.look(column);
-    switch (value.state) {
-      case sql::Operand::State::kUnknown:
-        return Look::kUnknown;
-      case sql::Operand::State::kNull:
-        is_null = true;
-        break;
-      case sql::Operand::State::kValue:
-        append_value(tuple, *value.value);
-        break;
-    }
+    if (!append(image.look(column))) return Look::kUnknown;
   }
   return is_null ? Look::kNull : Look::kValues;
 }

@@ -51,6 +51,10 @@ class ValueGroup {
   ValueGroup(std::string signature, std::vector<sql::ColumnRef> columns)
       : signature_(std::move(signature)), columns_(std::move(columns)) {}
 
+  // By what is computed of the row; the expression lives as long as some node.
+  ValueGroup(std::string signature, const sql::Predicate* expression)
+      : signature_(std::move(signature)), expression_(expression) {}
+
   const std::string& signature() const { return signature_; }
   // The bound columns' values in the row, if they are known and none is NULL.
   Look look(const RowImage& image, std::string& tuple) const;
@@ -66,6 +70,7 @@ class ValueGroup {
  private:
   std::string signature_;
   std::vector<sql::ColumnRef> columns_;
+  const sql::Predicate* expression_ = nullptr;
   HashedBuckets buckets_;
 };
 

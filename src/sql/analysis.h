@@ -93,6 +93,10 @@ class RowView {
 Truth evaluate(const Predicate& predicate, const RowView& row,
                const std::vector<Operand>& operands);
 
+// What an expression computes of a row; of operands alone without `row`.
+Operand value_of(const Predicate& expression, const RowView* row,
+                 const std::vector<Operand>& operands);
+
 // True unless the residual is certainly false or NULL on the row.
 inline bool may_match(const Predicate& predicate, const RowView& row,
                       const std::vector<Operand>& operands) {

@@ -133,6 +133,13 @@ struct RangeBinding {
   bool upper_inclusive = false;
 };
 
+// value = bound, where `value` is computed of the row's columns alone and `bound` of operands
+// alone. The residual says it too: this is for finding it by hash.
+struct ValueBinding {
+  Predicate value;
+  Predicate bound;
+};
+
 // A column of a row, and where the result shows its value.
 struct ShownColumn {
   ColumnRef column;
@@ -157,7 +164,8 @@ struct Dependency {
   std::vector<pg::Oid> members;
   std::vector<EqualityBinding> equalities;  // single-operand ones first; all hold at once
   std::optional<RangeBinding> range;
-  Predicate residual;  // kTrue: every row of the relation matters
+  std::optional<ValueBinding> value_binding = {};  // where there are no equalities
+  Predicate residual;                              // kTrue: every row of the relation matters
   // A condition on operands alone: where it cannot be true, no row of the relation matters.
   Predicate guard = {};
   // The same for the rows of single members: a partition whose bounds the operands exclude.

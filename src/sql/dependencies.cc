@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "sql/analysis.h"
 #include "sql/conditions.h"
 #include "sql/places.h"
 #include "sql/predicates.h"
@@ -61,6 +62,7 @@ class Deriver {
     for (const Expr& condition : conditions.on(use_index)) bind(condition, use_index, all);
     drop_bound(d, all);
     bind_range(d, all);
+    if (d.equalities.empty()) bind_value(d, all);
     d.residual = conjunction(std::move(all));
     d.guard = guard_of(conditions.guards());
     for (const auto& [member, bounds] : use.member_bounds) {
@@ -288,6 +290,35 @@ class Deriver {
     if (binding.or_null) return 3;
     if (binding.array) return 2;
     return binding.operands.size() == 1 ? 0 : 1;
+  }
+
+  // The first equality of what is computed of the row with something that is not.
+  static void bind_value(Dependency& d, const std::vector<Predicate>& conditions) {
+    for (const Predicate& p : conditions) {
+      if (p.kind != Predicate::Kind::kCompareValues || p.op != CompareOp::kEq) continue;
+      for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
+        const Predicate& value = p.children[side];
+        const Predicate& bound = p.children[1 - side];
+        if (!mentions_columns(value) || mentions_operands(value) || mentions_columns(bound))
+          continue;
+        d.value_binding = ValueBinding{value, bound};
+        return;
+      }
+    }
+  }
+
+  static bool mentions_columns(const Predicate& predicate) {
+    bool mentions = false;
+    each_column(predicate, [&](const ColumnRef&) { mentions = true; });
+    return mentions;
+  }
+  // Also where it is a condition, which may have them in other ways.
+  static bool mentions_operands(const Predicate& p) {
+    using PK = Predicate::Kind;
+    const bool is_plain = p.kind == PK::kColumn || p.kind == PK::kCall || p.kind == PK::kCast ||
+                          p.kind == PK::kCoalesce || p.kind == PK::kNullIf ||
+                          p.kind == PK::kExtreme;
+    return !is_plain || std::any_of(p.children.begin(), p.children.end(), mentions_operands);
   }
 
   // The first column with a bound gives the range; its further bounds stay conditions.

@@ -31,7 +31,7 @@ TEST(Dependencies, ComparisonsWithOperands) {
       {"SELECT * FROM users WHERE id = -/* - */5", "users"},
       {"SELECT * FROM users WHERE id = $1::int", "users KEY id = $1"},
       {"SELECT * FROM users WHERE id = 1.5", "users KEY id = ?1"},
-      {"SELECT * FROM users WHERE id = 1.5::int", "users WHERE id = cast(?1)"},
+      {"SELECT * FROM users WHERE id = 1.5::int", "users KEY id = cast(?1) WHERE id = cast(?1)"},
       {"SELECT * FROM users WHERE score = 1.50 AND team_id = 3000000000",
        "users KEY score = ?1, team_id = ?2"},
       {"SELECT * FROM users WHERE email = 'x' AND active", "users KEY email = ?1, active = 'true'"},
@@ -422,13 +422,14 @@ TEST(Dependencies, TypesOfSetOperations) {
        "users KEY id = ?2"},
       // Among floats, numbers are compared as floats.
       {"SELECT x FROM (SELECT id AS x FROM users UNION SELECT weight FROM products) s WHERE x = 3",
-       "users WHERE cast(id) = ?1; products KEY weight = ?1"},
+       "users KEY cast(id) = ?1 WHERE cast(id) = ?1; products KEY weight = ?1"},
       {"SELECT x FROM (SELECT born AS x FROM users UNION SELECT created_at FROM users) s "
        "WHERE x > '2024-01-01Z'",
        "users; users RANGE created_at > ?1"},
       {"SELECT x FROM (SELECT id AS x FROM users UNION ALL (SELECT team_id FROM users UNION SELECT "
        "weight FROM products)) s WHERE x = 3",
-       "users WHERE cast(id) = ?1; users WHERE cast(team_id) = ?1; products KEY weight = ?1"},
+       "users KEY cast(id) = ?1 WHERE cast(id) = ?1; users KEY cast(team_id) = ?1 WHERE "
+       "cast(team_id) = ?1; products KEY weight = ?1"},
       {"SELECT x FROM (SELECT DISTINCT id AS x FROM users UNION SELECT weight FROM products) s "
        "WHERE x = 3",
        "users; products KEY weight = ?1"},
@@ -564,7 +565,7 @@ TEST(Dependencies, DeclaredParameterTypes) {
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE created_at = $1", {kDate}), "users");
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE id = $1::int", {kText}), "users KEY id = $1");
   EXPECT_EQ(dependencies("SELECT * FROM users WHERE id = $1::int", {kFloat8}),
-            "users WHERE id = cast($1)");
+            "users KEY id = cast($1) WHERE id = cast($1)");
 }
 
 TEST(Dependencies, InferredParameterTypes) {

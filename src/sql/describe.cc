@@ -137,6 +137,10 @@ std::string describe(const Dependency& dependency, const CacheableQuery& query) 
   for (std::size_t i = 0; i < dependency.equalities.size(); ++i) {
     out += (i == 0 ? " KEY " : ", ") + describe_key(dependency.equalities[i], query);
   }
+  if (dependency.value_binding) {
+    out += " KEY " + describe(dependency.value_binding->value, query) + " = " +
+           describe(dependency.value_binding->bound, query);
+  }
   if (dependency.range) {
     const RangeBinding& range = *dependency.range;
     out += " RANGE " + range.column.name;

@@ -70,10 +70,16 @@ class Simplifier {
     }
   }
 
-  // A conjunct c IS TRUE says the same as c.
+  // A conjunct c IS TRUE says the same as c, and so does c OR NULL.
   void drop_tests(Expr& conjunct) {
     if (conjunct.kind == Kind::kAnd) {
       for (Expr& child : conjunct.children) drop_tests(child);
+    }
+    const auto is_null = [](const Expr& child) { return child.kind == Kind::kNull; };
+    if (conjunct.kind == Kind::kOr && std::erase_if(conjunct.children, is_null) > 0) {
+      changed_ = true;
+      if (conjunct.children.empty()) return become(conjunct, make_truth(false));
+      if (conjunct.children.size() == 1) become(conjunct, Expr(std::move(conjunct.children[0])));
     }
     if (conjunct.kind == Kind::kIsTrue) become(conjunct, Expr(std::move(conjunct.children[0])));
   }

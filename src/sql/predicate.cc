@@ -256,10 +256,20 @@ Truth evaluate(const Predicate& predicate, const RowView& row,
   return (possible & kT) != 0 ? Truth::kUnknown : Truth::kNull;
 }
 
+namespace {
+struct NoRow final : RowView {
+  Operand column(const ColumnRef&) const override { return {}; }
+};
+}  // namespace
+
+Operand value_of(const Predicate& expression, const RowView* row,
+                 const std::vector<Operand>& operands) {
+  const NoRow none;
+  const RowView& view = row != nullptr ? *row : none;
+  return Evaluator(view, operands).value(expression);
+}
+
 bool may_hold(const Predicate& guard, const std::vector<Operand>& operands) {
-  struct NoRow final : RowView {
-    Operand column(const ColumnRef&) const override { return {}; }
-  };
   return guard.kind == Predicate::Kind::kTrue || may_match(guard, NoRow(), operands);
 }
 

@@ -161,8 +161,10 @@ Expr Resolver::compare_with_null(const Nodes& name, const Expr& left, const Expr
   const Expr& value = left.kind == Expr::Kind::kNull ? right : left;
   Expr unknown = make_opaque(check_operator(name, &left, right).result, {left, right});
   if (failed() || !is_value(value) || value.type == pg::Oid::kInvalid) return unknown;
+  // Where the value is not NULL the comparison is NULL, or false if they count as equal.
   Expr is_null = make_expr(Expr::Kind::kIsNull, {value});
-  return make_expr(Expr::Kind::kAnd, {std::move(unknown), std::move(is_null)});
+  Expr null_or_true = make_expr(Expr::Kind::kOr, {std::move(is_null), make_null()});
+  return make_expr(Expr::Kind::kAnd, {std::move(unknown), std::move(null_or_true)});
 }
 
 // x IN (a, b): x = a OR x = b. NOT IN has the name <> and is an AND.

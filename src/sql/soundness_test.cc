@@ -102,6 +102,16 @@ TEST(Soundness, ConstantsAboveOuterJoins) {
   EXPECT_TRUE(analysis.cacheable()->dependencies.at(1).shown.columns.empty());
 }
 
+// x = NULL is NULL, not false, unless NULLs count as equal.
+TEST(Soundness, ComparisonsWithNull) {
+  const Analysis analysis = analyze_with(
+      shop(), "SELECT id FROM users WHERE score >= 2 OR (id = 2) = (id = NULL::numeric)");
+  EXPECT_EQ(show(analysis, shop(), false), "users");
+  EXPECT_FALSE(only_dependency(analysis).columns_shown);
+  check({{"SELECT id FROM users WHERE id = NULL", "users WHERE id IS NULL [id]"},
+         {"SELECT id FROM users WHERE NOT (id = NULL)", "users [id]"}});
+}
+
 // NULLIF gives what the operator takes.
 TEST(Soundness, TypeOfNullIf) {
   check({
@@ -120,7 +130,7 @@ TEST(Soundness, Collations) {
       {"SELECT b.id FROM users a JOIN users b ON a.name = b.tag WHERE a.name > 'm'",
        "users WHERE name > ?1 [name]; users WHERE tag > ?1 [id tag]"},
       {"SELECT id FROM users WHERE lower(name COLLATE \"C\") = 'm'",
-       "users WHERE lower(name) = ?1 [id name]"},
+       "users KEY lower(name) = ?1 WHERE lower(name) = ?1 [id name]"},
       {"SELECT id FROM users WHERE lower(name) COLLATE \"C\" = 'm'", "users [id name]"},
       {"SELECT id FROM users WHERE nick COLLATE \"C\" = 'm'", "users KEY nick = ?1 [id nick]"},
       {"SELECT * FROM (SELECT nick, count(*) FROM users GROUP BY nick) s"

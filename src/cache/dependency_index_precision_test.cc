@@ -201,6 +201,38 @@ TEST_F(DependencyIndexTest, ARowThatComesMattersToThoseThatShowItAlready) {
               UnorderedElementsAre("1,2", "3", "both 1", "both 3"));
 }
 
+TEST_F(DependencyIndexTest, WhatIsComputedOfARowFindsEntriesByHash) {
+  sql::Predicate name;
+  name.kind = sql::Predicate::Kind::kColumn;
+  name.column = column("name");
+  sql::Predicate value;
+  value.kind = sql::Predicate::Kind::kCoalesce;
+  value.children = {name, name};
+  sql::Predicate operand;
+  operand.kind = sql::Predicate::Kind::kOperand;
+  sql::Dependency d = whole(kUsers);
+  d.residual.kind = sql::Predicate::Kind::kCompareValues;
+  d.residual.op = sql::CompareOp::kEq;
+  d.residual.children = {value, operand};
+  d.value_binding = sql::ValueBinding{value, operand};
+  add(make_shape(1, {d}), "a", {text("a")});
+  add(make_shape(1, {d}), "b", {text("b")});
+  add(make_shape(1, {d}), "not known", {unknown()});
+  EXPECT_THAT(affected(t_.insert(full_, {"1", "a", "5", "n"}).last_change()),
+              UnorderedElementsAre("a", "not known"));
+  EXPECT_THAT(affected(t_.insert(full_, {"1", "c", "5", "n"}).last_change()),
+              ElementsAre("not known"));
+  EXPECT_THAT(affected(t_.insert(full_, {"1", std::nullopt, "5", "n"}).last_change()), IsEmpty());
+  EXPECT_THAT(affected(t_.remove(keyed_, {"1", "", "", ""}).last_change()),
+              UnorderedElementsAre("a", "b", "not known"));
+  // Values of another family may equal it in ways that are not looked for by hash.
+  add(make_shape(1, {d}), "number", {number(3)});
+  EXPECT_THAT(affected(t_.insert(full_, {"1", "c", "5", "n"}).last_change()),
+              UnorderedElementsAre("not known", "number"));
+  while (!entries_.empty()) remove(entries_.back().get());
+  EXPECT_EQ(index_.node_count(), 0u);
+}
+
 TEST_F(DependencyIndexTest, AnUpdateOfWhatNoConditionLooksAtMattersToThoseThatShowTheRow) {
   sql::Dependency d = whole(kUsers);
   d.shown = shows_former("id", 0);

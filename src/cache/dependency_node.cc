@@ -130,7 +130,7 @@ bool DependencyNode::place_by_list(Entry& entry, bool by_key) {
 bool DependencyNode::place_by_expression(Entry& entry, bool by_key) {
   const sql::Operand bound =
       sql::value_of(dependency.value_binding->bound, nullptr, entry.operands.values);
-  if (!bound.known()) return false;
+  if (!bound.known() || !values->takes(bound.value->family())) return false;
   std::string tuple;
   append_value(tuple, *bound.value);
   values->at(tuple).add(entry, this, by_key);

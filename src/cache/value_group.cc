@@ -40,7 +40,11 @@ ValueGroup::Look ValueGroup::look(const RowImage& image, std::string& tuple) con
     is_null = is_null || value.state == sql::Operand::State::kNull;
     return value.state != sql::Operand::State::kUnknown;
   };
-  if (expression_ && !append(sql::value_of(*expression_, &image, {}))) return Look::kUnknown;
+  if (expression_) {
+    const sql::Operand value = sql::value_of(*expression_, &image, {});
+    const bool is_other = value.known() && family_ && value.value->family() != *family_;
+    if (is_other || !append(value)) return Look::kUnknown;
+  }
   for (const sql::ColumnRef& column : columns_) {
     if (!append(image.look(column))) return Look::kUnknown;
   }

@@ -55,6 +55,12 @@ class ValueGroup {
   ValueGroup(std::string signature, const sql::Predicate* expression)
       : signature_(std::move(signature)), expression_(expression) {}
 
+  // Whether values of that family are found here; those of the first one are.
+  bool takes(pg::ValueFamily family) {
+    if (!family_) family_ = family;
+    return *family_ == family;
+  }
+
   const std::string& signature() const { return signature_; }
   // The bound columns' values in the row, if they are known and none is NULL.
   Look look(const RowImage& image, std::string& tuple) const;
@@ -71,6 +77,7 @@ class ValueGroup {
   std::string signature_;
   std::vector<sql::ColumnRef> columns_;
   const sql::Predicate* expression_ = nullptr;
+  std::optional<pg::ValueFamily> family_;  // of what equals the expression
   HashedBuckets buckets_;
 };
 

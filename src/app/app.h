@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "admin/server.h"
+#include "app/tls_files.h"
 #include "base/result.h"
 #include "cache/cache.h"
 #include "cache/shape_table.h"
@@ -35,6 +36,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
 
   Status start();
   void stop();
+  TlsFiles& tls() { return tls_; }  // main thread
 
   std::uint16_t port() const { return server_->port(); }
   std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
@@ -71,6 +73,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
 
   std::shared_ptr<const config::Config> config_;
   origin::Endpoint endpoint_;
+  TlsFiles tls_;
   bool strict_unavailable_ = false;
   cache::ShapeTable shapes_;
   std::unique_ptr<cache::Cache> cache_;

@@ -51,6 +51,23 @@ void show_live(app::App& application, boost::asio::steady_timer& timer, app::Liv
   });
 }
 
+void watch_certificates(app::TlsFiles& files, boost::asio::steady_timer& timer) {
+  timer.expires_after(std::chrono::seconds(2));
+  timer.async_wait([&](boost::system::error_code error) {
+    if (error) return;
+    files.reload_when_changed();
+    watch_certificates(files, timer);
+  });
+}
+
+void reload_on_hangup(app::TlsFiles& files, boost::asio::signal_set& signals) {
+  signals.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    files.reload();
+    reload_on_hangup(files, signals);
+  });
+}
+
 int run(const config::Config& config) {
   Result<origin::Endpoint> endpoint = origin::resolve_endpoint(config.origin);
   if (!endpoint) return fail(endpoint.error());
@@ -61,9 +78,13 @@ int run(const config::Config& config) {
            endpoint->host, endpoint->port, endpoint->database);
   boost::asio::io_context context(1);
   boost::asio::signal_set signals(context, SIGINT, SIGTERM);
+  boost::asio::signal_set hangups(context, SIGHUP);
   boost::asio::steady_timer timer(context);
+  boost::asio::steady_timer certificates_timer(context);
   app::LiveLine line;
-  signals.async_wait([&timer](boost::system::error_code, int) { timer.cancel(); });
+  signals.async_wait([&](boost::system::error_code, int) { context.stop(); });
+  reload_on_hangup(application.tls(), hangups);
+  watch_certificates(application.tls(), certificates_timer);
   if (config.live) show_live(application, timer, line);
   context.run();
   if (config.live) std::printf("\n");

@@ -30,6 +30,12 @@ struct Config {
   std::uint32_t max_query_size = 64u << 10;  // bytes of statement text that is analysed
   std::uint32_t max_unit_size = 1u << 20;    // bytes of an extended exchange held until its Sync
   std::uint32_t max_clients = 10000;
+  std::string tls_cert;  // paths of PEM files; without a certificate clients are not offered TLS
+  std::string tls_key;
+  std::string tls_ca;                         // authorities of client certificates
+  std::string tls_client_auth = "none";       // or "optional", "require": client certificates
+  std::string tls_min_version = "1.2";        // or "1.3"
+  bool tls_required = false;                  // of clients that come over TCP
   std::uint64_t session_buffer = 256u << 10;  // bytes queued towards one peer before its other side
                                               // is no longer read
   std::chrono::milliseconds handshake_timeout{60000};

@@ -67,7 +67,7 @@ TEST(Options, KeysAreUniqueAndWrittenAsMembers) {
     EXPECT_TRUE(keys.insert(option.key).second) << option.key;
     EXPECT_EQ(option.key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos);
   }
-  EXPECT_EQ(keys.size(), 32u);  // as many as Config has members
+  EXPECT_EQ(keys.size(), 38u);  // as many as Config has members
 }
 
 TEST(Options, RangesHold) {
@@ -301,6 +301,8 @@ TEST(File, ErrorsNameTheLine) {
               AllOf(HasSubstr("p.toml:3:"), HasSubstr("workers"), HasSubstr("\"x\"")));
   EXPECT_THAT(toml_error("live = true\ncache_sise = 1\n"),
               AllOf(HasSubstr("p.toml:2:"), HasSubstr("did you mean cache_size?")));
+  EXPECT_THAT(toml_error("tls_min_version = 1.1\n"), HasSubstr("one of 1.2, 1.3"));
+  EXPECT_EQ(toml_error("tls_min_version = 1.3\n"), "no error");
   EXPECT_THAT(toml_error("workers = 1.5\n"), AllOf(HasSubstr("p.toml:1:"), HasSubstr("1.5")));
   EXPECT_THAT(toml_error("workers = [1]\n"), HasSubstr("p.toml:1:"));
   EXPECT_THAT(toml_error("deny_tables = [\"a.b\", 3]\n"), HasSubstr("schema.table"));
@@ -323,6 +325,19 @@ TEST(Validate, RulesBetweenOptions) {
   EXPECT_THAT(error_of({"--cache-size", "1MiB"}), HasSubstr("max_result_size"));
   EXPECT_THAT(error_of({"--admin", "127.0.0.1:6432"}), HasSubstr("same address"));
   EXPECT_EQ(error_of({"--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"}), "no error");
+}
+
+TEST(Validate, CertificateAndKeyGoTogether) {
+  EXPECT_THAT(error_of({"--tls-cert", "c"}), HasSubstr("go together"));
+  EXPECT_THAT(error_of({"--tls-key", "k"}), HasSubstr("go together"));
+  EXPECT_THAT(error_of({"--tls-required"}), HasSubstr("tls_required = true needs"));
+  EXPECT_EQ(error_of({"--tls-cert", "c", "--tls-key", "k", "--tls-required"}), "no error");
+  EXPECT_THAT(error_of({"--tls-cert", "c", "--tls-key", "k", "--tls-client-auth", "require"}),
+              HasSubstr("needs tls_ca"));
+  EXPECT_EQ(error_of({"--tls-cert", "c", "--tls-key", "k", "--tls-client-auth", "optional",
+                      "--tls-ca", "a"}),
+            "no error");
+  EXPECT_THAT(error_of({"--tls-min-version", "1.1"}), HasSubstr("one of 1.2, 1.3"));
 }
 
 TEST(Documentation, TableHoldsEveryOption) {

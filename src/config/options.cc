@@ -50,6 +50,21 @@ constexpr std::array kOptions = std::to_array<Option>({
      "on as it comes."},
     {"max_clients", &Config::max_clients, OptionType::kCount, 1, 1000000, "",
      "Client connections at a time; further ones are refused with 53300."},
+    {"tls_cert", &Config::tls_cert, OptionType::kText, 0, 0, "",
+     "File with the certificate (and its chain, PEM) that is presented to clients; empty: TLS is "
+     "not offered. It and tls_key are read anew when they change and on SIGHUP."},
+    {"tls_key", &Config::tls_key, OptionType::kText, 0, 0, "",
+     "File with its private key (PEM, no passphrase), readable by nobody else."},
+    {"tls_ca", &Config::tls_ca, OptionType::kText, 0, 0, "",
+     "File with the authorities (PEM) that client certificates are verified against."},
+    {"tls_client_auth", &Config::tls_client_auth, OptionType::kChoice, 0, 0,
+     "none optional require",
+     "Certificates of clients: not asked for; verified when there is one; required of all "
+     "TLS connections."},
+    {"tls_min_version", &Config::tls_min_version, OptionType::kChoice, 0, 0, "1.2 1.3",
+     "The oldest version of TLS that clients may use."},
+    {"tls_required", &Config::tls_required, OptionType::kSwitch, 0, 0, "",
+     "Refuse clients that come over TCP without TLS (28000)."},
     {"session_buffer", &Config::session_buffer, OptionType::kSize, 16 * kKiB, kGiB, "",
      "Bytes queued towards one peer before its other side is no longer read."},
     {"handshake_timeout", &Config::handshake_timeout, OptionType::kDuration, 100, kHour, "",
@@ -240,6 +255,19 @@ struct Getter {
   }
 };
 
+Status validate_tls(const Config& config) {
+  if (config.tls_cert.empty() != config.tls_key.empty()) {
+    return Error{"tls_cert and tls_key go together: one of them is empty"};
+  }
+  if (config.tls_client_auth != "none" && (config.tls_ca.empty() || config.tls_cert.empty())) {
+    return Error{"tls_client_auth = " + config.tls_client_auth + " needs tls_ca and tls_cert"};
+  }
+  if (config.tls_required && config.tls_cert.empty()) {
+    return Error{"tls_required = true needs tls_cert and tls_key: nobody could connect"};
+  }
+  return {};
+}
+
 }  // namespace
 
 std::span<const Option> options() { return kOptions; }
@@ -331,6 +359,7 @@ Status validate(const Config& config) {
         "replica_identity = full needs manage_publication = true: it is set on the tables that "
         "pgcache adds to its publication"};
   }
+  if (Status status = validate_tls(config); !status) return status;
   if (config.listen.port != 0 && config.listen.port == config.admin.port &&
       config.listen.host == config.admin.host) {
     return Error{"listen and admin are the same address, " + format_host_port(config.listen)};

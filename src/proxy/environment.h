@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "cache/cache.h"
@@ -31,12 +32,19 @@ struct SessionEnvironment {
   std::function<void()> on_ddl_seen;
 };
 
+// Whether the client's connection may go on in TLS, or has to.
+enum class ClientTls : std::uint8_t { kNotOffered, kOffered, kRequired };
+
 // What a session asks of the world. Implemented by the loop around it, and by tests. All calls
 // return at once; answers come back as calls of the session's on_...().
 class SessionIo {
  public:
   virtual ~SessionIo() = default;
   virtual TimePoint now() = 0;
+  virtual ClientTls client_tls() = 0;
+  // Behind what was queued for the client so far; `received` is what it has sent already of the
+  // handshake. → on_client_secured or on_client_closed
+  virtual void start_client_tls(std::string_view received) = 0;
   virtual void connect_origin() = 0;                  // → on_origin_connected or _closed
   virtual void forward_cancel(std::string key) = 0;   // a CancelRequest with this key
   virtual void request_position() = 0;                // → on_position

@@ -24,8 +24,8 @@ bool Session::over_limits() const {
 }
 
 bool Session::wants_client_bytes() const {
-  if (client_eof_ || phase_ == Phase::kClosing || phase_ == Phase::kConnecting ||
-      phase_ == Phase::kCancelling || over_limits()) {
+  if (client_eof_ || phase_ == Phase::kClosing || phase_ == Phase::kSecuring ||
+      phase_ == Phase::kConnecting || phase_ == Phase::kCancelling || over_limits()) {
     return false;
   }
   return client_input_.size() < 2 * std::size_t{env_.config->max_unit_size} + 65536;
@@ -50,11 +50,19 @@ void Session::on_client_bytes() {
       to_origin_.append(client_input_.view());
       client_input_.consume(client_input_.size());
       return;
+    case Phase::kSecuring:
     case Phase::kConnecting:
     case Phase::kCancelling:
     case Phase::kClosing:
       return;
   }
+}
+
+void Session::on_client_secured() {
+  if (phase_ != Phase::kSecuring) return;
+  phase_ = Phase::kStartup;
+  client_secured_ = true;
+  process_startup();
 }
 
 void Session::process_startup() {
@@ -71,6 +79,8 @@ void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_v
     case wire::StartupKind::kIncomplete:
       return;
     case wire::StartupKind::kSslRequest:
+      on_ssl_request(packet.bytes);
+      return;
     case wire::StartupKind::kGssEncRequest:
       to_client_.append("N");
       return;
@@ -80,19 +90,61 @@ void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_v
       return;
     case wire::StartupKind::kUnsupported:  // the origin knows what to say to it
     case wire::StartupKind::kStartup:
-      startup_packet_ = bytes;
-      cacheable_session_ = env_.config->cache && packet.database() == env_.database;
-      phase_ = Phase::kConnecting;
-      io_.connect_origin();
+      begin_session(packet, bytes);
       return;
     case wire::StartupKind::kTls:
-      fail({"FATAL", sqlstate::kProtocolViolation, "TLS without SSLRequest is not offered here",
-            "Connect with sslmode=prefer or disable."});
+      on_client_hello();
       return;
     case wire::StartupKind::kMalformed:
       fail({"FATAL", sqlstate::kProtocolViolation, "invalid startup packet", {}});
       return;
   }
+}
+
+void Session::on_ssl_request(std::size_t packet_bytes) {
+  if (client_secured_) {
+    fail({"FATAL", sqlstate::kProtocolViolation, "the connection is encrypted already", {}});
+    return;
+  }
+  if (io_.client_tls() == ClientTls::kNotOffered) {
+    to_client_.append("N");
+    return;
+  }
+  if (client_input_.size() > packet_bytes) {
+    // It would be taken for encrypted, although anybody on the way may have put it there.
+    fail({"FATAL", sqlstate::kProtocolViolation, "received unencrypted data after SSL request",
+          "This could be either a client-software bug or evidence of an attempted "
+          "man-in-the-middle attack."});
+    return;
+  }
+  to_client_.append("S");
+  phase_ = Phase::kSecuring;
+  io_.start_client_tls({});
+}
+
+// TLS without being asked, as clients do with sslnegotiation=direct.
+void Session::on_client_hello() {
+  if (client_secured_ || io_.client_tls() == ClientTls::kNotOffered) {
+    fail({"FATAL", sqlstate::kProtocolViolation, "TLS without SSLRequest is not offered here",
+          "Connect with sslmode=prefer or disable."});
+    return;
+  }
+  phase_ = Phase::kSecuring;
+  io_.start_client_tls(client_input_.view());
+  client_input_.consume(client_input_.size());
+}
+
+void Session::begin_session(const wire::StartupPacket& packet, std::string_view bytes) {
+  if (!client_secured_ && io_.client_tls() == ClientTls::kRequired) {
+    fail({"FATAL", sqlstate::kInvalidAuthorization,
+          "pgcache accepts no connection without encryption",
+          "Connect with sslmode=require or stronger."});
+    return;
+  }
+  startup_packet_ = bytes;
+  cacheable_session_ = env_.config->cache && packet.database() == env_.database;
+  phase_ = Phase::kConnecting;
+  io_.connect_origin();
 }
 
 void Session::on_origin_connected() {
@@ -159,7 +211,7 @@ void Session::on_output_drained() {
 }
 
 void Session::on_timer() {
-  if (phase_ == Phase::kStartup || phase_ == Phase::kConnecting ||
+  if (phase_ == Phase::kStartup || phase_ == Phase::kSecuring || phase_ == Phase::kConnecting ||
       phase_ == Phase::kAuthenticating) {
     fail({"FATAL", "57P05", "canceling authentication due to timeout", {}});
     return;
@@ -201,7 +253,8 @@ void Session::on_shutdown() {
 }
 
 void Session::fail(const wire::ErrorFields& fields) {
-  wire::append_error_response(to_client_.tail(), fields);
+  // In the midst of a handshake there is no way to say anything.
+  if (phase_ != Phase::kSecuring) wire::append_error_response(to_client_.tail(), fields);
   close();
 }
 

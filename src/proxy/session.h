@@ -57,6 +57,7 @@ class Session {
   void start();  // once, before the first event: the deadline of the handshake runs
   void on_client_bytes();
   void on_client_closed(bool reset);
+  void on_client_secured();  // what comes from the client from now on came in TLS
   void on_origin_connected();
   void on_origin_bytes();
   void on_origin_closed(std::string_view why);
@@ -74,6 +75,7 @@ class Session {
  private:
   enum class Phase : std::uint8_t {
     kStartup,
+    kSecuring,  // the client's handshake
     kConnecting,
     kAuthenticating,
     kReady,
@@ -159,6 +161,9 @@ class Session {
   // --- session.cc: life
   void process_startup();
   void on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes);
+  void on_ssl_request(std::size_t packet_bytes);
+  void on_client_hello();
+  void begin_session(const wire::StartupPacket& packet, std::string_view bytes);
   void process_authentication();
   void fail(const wire::ErrorFields& fields);  // FATAL to the client, and close both sides
   void close();
@@ -274,6 +279,7 @@ class Session {
   bool running_ = false;            // process_client() is on the stack
   bool cacheable_session_ = false;  // the right database, cache switched on
   bool relay_only_ = false;
+  bool client_secured_ = false;  // the client's connection is in TLS
   bool client_eof_ = false;
   bool close_origin_ = false;
   bool terminated_ = false;        // Terminate was sent to the origin

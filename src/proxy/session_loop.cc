@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session_loop.h"
 
+#include "base/log.h"
 #include "proxy/worker.h"
 
 namespace pgcache::proxy {
@@ -13,6 +14,7 @@ constexpr auto kLingerTime = std::chrono::seconds(1);
 
 SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client)
     : worker_(worker),
+      client_is_local_(client.is_local()),
       client_(
           worker.loop(), std::move(client), [this] { read_client(); }, [this] { pump(); }),
       timer_(worker.loop(), [this] { on_timer(); }),
@@ -29,6 +31,41 @@ void SessionLoop::shut_down() {
 }
 
 TimePoint SessionLoop::now() { return std::chrono::steady_clock::now(); }
+
+ClientTls SessionLoop::client_tls() {
+  const config::Config& config = *worker_.environment().config;
+  if (config.tls_cert.empty() || client_is_local_) return ClientTls::kNotOffered;
+  return config.tls_required ? ClientTls::kRequired : ClientTls::kOffered;
+}
+
+void SessionLoop::start_client_tls(std::string_view received) {
+  // An 'S' that the socket does not take was never said: the client waits until it is let go.
+  if (!client_.write(session_.to_client()) || !session_.to_client().empty()) {
+    session_.to_client().clear();
+  }
+  client_.start_tls(worker_.client_tls().get(), received, {},
+                    [this, direct = !received.empty()](const Status& status) {
+                      on_client_handshake(status, direct);
+                    });
+}
+
+void SessionLoop::on_client_handshake(const Status& status, bool direct) {
+  if (done_) return;
+  std::string_view why;
+  if (!status.ok()) {
+    why = status.error().message;
+  } else if (direct && client_.tls()->protocol().empty()) {
+    // Without it some other protocol's client might be talked into this conversation.
+    why = "direct connection without ALPN";
+  }
+  if (!why.empty()) {
+    log_info("a client's TLS handshake failed: {}", why);
+    lose_client(true);
+    return;
+  }
+  session_.on_client_secured();
+  pump();
+}
 
 // A function for another thread to call: runs `then` on the worker's, if the session still lives.
 template <typename... Args>
@@ -107,7 +144,7 @@ void SessionLoop::pump() {
   if (origin_ && session_.close_origin_when_flushed() && session_.to_origin().empty()) {
     origin_->close();
   }
-  if (session_.close_client_when_flushed() && session_.to_client().empty()) {
+  if (session_.close_client_when_flushed() && session_.to_client().empty() && client_.flushed()) {
     linger();
     return;
   }

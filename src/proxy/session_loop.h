@@ -22,6 +22,8 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
 
   // SessionIo
   TimePoint now() override;
+  ClientTls client_tls() override;
+  void start_client_tls(std::string_view received) override;
   void connect_origin() override;
   void forward_cancel(std::string key) override;
   void request_position() override;
@@ -40,11 +42,13 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void finish();
   void linger();
   void on_timer();
+  void on_client_handshake(const Status& status, bool direct);
   void on_origin_connected(net::FileDescriptor socket, const std::string& why);
   template <typename... Args>
   std::function<void(Args...)> posting(void (*then)(SessionLoop&, Args...));
 
   Worker& worker_;
+  const bool client_is_local_;  // a Unix socket
   net::Stream client_;
   std::optional<net::Stream> origin_;
   net::Timer timer_;

@@ -70,6 +70,11 @@ inline const std::string kParsed = frame('1', ""), kBound = frame('2', "");
 class FakeIo final : public SessionIo {
  public:
   TimePoint now() override { return time; }
+  ClientTls client_tls() override { return tls; }
+  void start_client_tls(std::string_view received) override {
+    ++client_handshakes;
+    hello = received;
+  }
   void connect_origin() override { ++connects; }
   void forward_cancel(std::string key) override { cancels.push_back(std::move(key)); }
   void request_position() override { ++positions_asked; }
@@ -81,6 +86,9 @@ class FakeIo final : public SessionIo {
 
   TimePoint time{std::chrono::hours(1)};
   std::optional<TimePoint> timer;
+  ClientTls tls = ClientTls::kNotOffered;
+  int client_handshakes = 0;
+  std::string hello;
   int connects = 0;
   int positions_asked = 0;
   int wakes = 0;

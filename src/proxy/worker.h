@@ -18,6 +18,7 @@
 #include "net/connector.h"
 #include "net/event_loop.h"
 #include "net/listener.h"
+#include "net/tls_context.h"
 #include "proxy/environment.h"
 
 namespace pgcache::proxy {
@@ -30,6 +31,7 @@ struct ServerContext {
   cache::Cache* cache = nullptr;
   cache::ShapeTable* shapes = nullptr;
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
+  const net::CurrentTls* client_tls = nullptr;  // holds one if the configuration says so
   net::ServerAddress origin;
   std::string database;
   // Any thread; answers on any thread.
@@ -46,6 +48,7 @@ class Worker {
   net::EventLoop& loop() { return loop_; }
   SessionEnvironment& environment() { return environment_; }
   const RouteStats& stats() const { return stats_; }
+  const net::CurrentTls& client_tls() const { return *server_.client_tls; }
   void request_position(std::function<void(pg::Lsn)> done) {
     server_.request_position(std::move(done));
   }

@@ -44,6 +44,8 @@ class Link final : public proxy::SessionIo {
 
   // --- proxy::SessionIo
   TimePoint now() override;
+  proxy::ClientTls client_tls() override { return proxy::ClientTls::kNotOffered; }
+  void start_client_tls(std::string_view /*received*/) override {}
   void connect_origin() override;
   void forward_cancel(std::string key) override;
   void request_position() override;

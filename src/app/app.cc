@@ -62,7 +62,7 @@ std::string origin_name(const origin::Endpoint& endpoint) {
 }
 
 App::App(config::Config config, origin::Endpoint endpoint)
-    : endpoint_(std::move(endpoint)), tls_(config), shapes_(config.max_shapes) {
+    : endpoint_(std::move(endpoint)), tls_(config, endpoint_.tls), shapes_(config.max_shapes) {
   if (config.consistency == config::Consistency::kStrict) {
     // Nothing here makes pgcache a synchronous standby; reads from the origin are linearizable.
     strict_unavailable_ = true;
@@ -82,6 +82,9 @@ App::App(config::Config config, origin::Endpoint endpoint)
   context.shapes = &shapes_;
   context.settings_epoch = &settings_epoch_;
   context.client_tls = &tls_.for_clients();
+  context.origin_tls = &tls_.for_origin();
+  context.origin_ssl_mode = endpoint_.tls.mode;
+  context.origin_tls_host = endpoint_.tls.host;
   context.origin = {endpoint_.host, endpoint_.port};
   context.database = endpoint_.database;
   context.request_position = [this](std::function<void(pg::Lsn)> done) {

@@ -13,7 +13,8 @@ net::ClientAuth client_auth(const std::string& name) {
 
 }  // namespace
 
-TlsFiles::TlsFiles(const config::Config& config) {
+TlsFiles::TlsFiles(const config::Config& config, const origin::OriginTls& origin)
+    : origin_(origin) {
   server_.certificate = config.tls_cert;
   server_.key = config.tls_key;
   server_.authorities = config.tls_ca;
@@ -23,15 +24,25 @@ TlsFiles::TlsFiles(const config::Config& config) {
 
 Status TlsFiles::load() {
   loaded_ = stamps();
-  if (server_.certificate.empty()) return {};
-  Result<net::TlsContextPtr> context = net::TlsContext::server(server_);
-  if (!context.ok()) return context.error();
-  for_clients_.set(*std::move(context));
+  net::TlsContextPtr for_clients;
+  net::TlsContextPtr for_origin;
+  if (!server_.certificate.empty()) {
+    Result<net::TlsContextPtr> context = net::TlsContext::server(server_);
+    if (!context.ok()) return context.error();
+    for_clients = *std::move(context);
+  }
+  if (origin_.mode != origin::SslMode::kDisable) {
+    Result<net::TlsContextPtr> context = net::TlsContext::client(origin_.options);
+    if (!context.ok()) return Error{"for the origin: " + context.error().message};
+    for_origin = *std::move(context);
+  }
+  for_clients_.set(std::move(for_clients));
+  for_origin_.set(std::move(for_origin));
   return {};
 }
 
 void TlsFiles::reload() {
-  if (server_.certificate.empty()) return;
+  if (!for_clients_.get() && !for_origin_.get()) return;
   if (const Status status = load(); !status.ok()) {
     log_error("TLS: {}; the certificates loaded before stay in use", status.error().message);
     return;
@@ -57,7 +68,10 @@ TlsFiles::Stamp TlsFiles::stamp_of(const std::string& path) {
 
 std::vector<TlsFiles::Stamp> TlsFiles::stamps() const {
   std::vector<Stamp> all;
-  for (const std::string* path : {&server_.certificate, &server_.key, &server_.authorities}) {
+  const net::TlsClientOptions& client = origin_.options;
+  for (const std::string* path :
+       {&server_.certificate, &server_.key, &server_.authorities, &client.authorities,
+        &client.revoked, &client.certificate, &client.key}) {
     all.push_back(stamp_of(*path));
   }
   return all;

@@ -12,12 +12,13 @@
 #include "base/result.h"
 #include "config/config.h"
 #include "net/tls_context.h"
+#include "origin/origin_tls.h"
 
 namespace pgcache::app {
 
 class TlsFiles {
  public:
-  explicit TlsFiles(const config::Config& config);
+  TlsFiles(const config::Config& config, const origin::OriginTls& origin);
 
   Status load();  // at the start: an error ends the program
   // What cannot be loaded is logged, and the old one stays.
@@ -25,6 +26,7 @@ class TlsFiles {
   void reload_when_changed();
 
   const net::CurrentTls& for_clients() const { return for_clients_; }
+  const net::CurrentTls& for_origin() const { return for_origin_; }
 
  private:
   // What tells one version of a file from another.
@@ -40,7 +42,9 @@ class TlsFiles {
   std::vector<Stamp> stamps() const;
 
   net::TlsServerOptions server_;
+  origin::OriginTls origin_;
   net::CurrentTls for_clients_;
+  net::CurrentTls for_origin_;
   std::vector<Stamp> loaded_;
 };
 

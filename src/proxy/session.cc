@@ -58,123 +58,6 @@ void Session::on_client_bytes() {
   }
 }
 
-void Session::on_client_secured() {
-  if (phase_ != Phase::kSecuring) return;
-  phase_ = Phase::kStartup;
-  client_secured_ = true;
-  process_startup();
-}
-
-void Session::process_startup() {
-  while (phase_ == Phase::kStartup) {
-    const wire::StartupPacket packet = wire::parse_startup(client_input_.view());
-    if (packet.kind == wire::StartupKind::kIncomplete) return;
-    on_startup_packet(packet, client_input_.view().substr(0, packet.bytes));
-    client_input_.consume(packet.bytes);
-  }
-}
-
-void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes) {
-  switch (packet.kind) {
-    case wire::StartupKind::kIncomplete:
-      return;
-    case wire::StartupKind::kSslRequest:
-      on_ssl_request(packet.bytes);
-      return;
-    case wire::StartupKind::kGssEncRequest:
-      to_client_.append("N");
-      return;
-    case wire::StartupKind::kCancelRequest:
-      phase_ = Phase::kCancelling;
-      io_.forward_cancel(std::string(packet.cancel_key));
-      return;
-    case wire::StartupKind::kUnsupported:  // the origin knows what to say to it
-    case wire::StartupKind::kStartup:
-      begin_session(packet, bytes);
-      return;
-    case wire::StartupKind::kTls:
-      on_client_hello();
-      return;
-    case wire::StartupKind::kMalformed:
-      fail({"FATAL", sqlstate::kProtocolViolation, "invalid startup packet", {}});
-      return;
-  }
-}
-
-void Session::on_ssl_request(std::size_t packet_bytes) {
-  if (client_secured_) {
-    fail({"FATAL", sqlstate::kProtocolViolation, "the connection is encrypted already", {}});
-    return;
-  }
-  if (io_.client_tls() == ClientTls::kNotOffered) {
-    to_client_.append("N");
-    return;
-  }
-  if (client_input_.size() > packet_bytes) {
-    // It would be taken for encrypted, although anybody on the way may have put it there.
-    fail({"FATAL", sqlstate::kProtocolViolation, "received unencrypted data after SSL request",
-          "This could be either a client-software bug or evidence of an attempted "
-          "man-in-the-middle attack."});
-    return;
-  }
-  to_client_.append("S");
-  phase_ = Phase::kSecuring;
-  io_.start_client_tls({});
-}
-
-// TLS without being asked, as clients do with sslnegotiation=direct.
-void Session::on_client_hello() {
-  if (client_secured_ || io_.client_tls() == ClientTls::kNotOffered) {
-    fail({"FATAL", sqlstate::kProtocolViolation, "TLS without SSLRequest is not offered here",
-          "Connect with sslmode=prefer or disable."});
-    return;
-  }
-  phase_ = Phase::kSecuring;
-  io_.start_client_tls(client_input_.view());
-  client_input_.consume(client_input_.size());
-}
-
-void Session::begin_session(const wire::StartupPacket& packet, std::string_view bytes) {
-  if (!client_secured_ && io_.client_tls() == ClientTls::kRequired) {
-    fail({"FATAL", sqlstate::kInvalidAuthorization,
-          "pgcache accepts no connection without encryption",
-          "Connect with sslmode=require or stronger."});
-    return;
-  }
-  startup_packet_ = bytes;
-  cacheable_session_ = env_.config->cache && packet.database() == env_.database;
-  phase_ = Phase::kConnecting;
-  io_.connect_origin();
-}
-
-void Session::on_origin_connected() {
-  if (phase_ != Phase::kConnecting) return;
-  to_origin_.append(startup_packet_);
-  const wire::StartupPacket packet = wire::parse_startup(startup_packet_);
-  const bool blind = packet.kind != wire::StartupKind::kStartup || packet.replication();
-  phase_ = blind ? Phase::kBlind : Phase::kAuthenticating;
-  startup_packet_.clear();
-  if (phase_ == Phase::kBlind) io_.clear_timer();
-  on_client_bytes();
-}
-
-// Only answers to the authentication go through; anything else waits for ReadyForQuery.
-void Session::process_authentication() {
-  for (;;) {
-    const std::string_view bytes = client_input_.view();
-    wire::FrameHeader header;
-    const wire::FrameState state = wire::peek_frame(bytes, header);
-    if (state == wire::FrameState::kIncomplete) return;
-    if (state == wire::FrameState::kMalformed || header.length > 1u << 20) {
-      fail({"FATAL", sqlstate::kProtocolViolation, "invalid message length", {}});
-      return;
-    }
-    if (header.tag != 'p' || bytes.size() < header.total_bytes()) return;
-    to_origin_.append(bytes.substr(0, header.total_bytes()));
-    client_input_.consume(header.total_bytes());
-  }
-}
-
 void Session::on_client_closed(bool reset) {
   client_eof_ = true;
   // In the middle of a frame that is being relayed there is nothing left to say to the origin.
@@ -202,6 +85,7 @@ void Session::on_origin_closed(std::string_view why) {
   }
   while (phase_ != Phase::kCancelling && take_origin_frame()) {
   }
+  if (phase_ == Phase::kConnecting) return;  // anew
   close();
 }
 

@@ -2,6 +2,7 @@
 #include "proxy/session_loop.h"
 
 #include "base/log.h"
+#include "proxy/origin_dial.h"
 #include "proxy/worker.h"
 
 namespace pgcache::proxy {
@@ -78,27 +79,39 @@ std::function<void(Args...)> SessionLoop::posting(void (*then)(SessionLoop&, Arg
   };
 }
 
-void SessionLoop::connect_origin() {
-  worker_.connect_origin(
-      [weak = weak_from_this()](net::FileDescriptor socket, const std::string& why) {
+void SessionLoop::connect_origin(origin::Encryption how) {
+  if (origin_) origin_->close();
+  OriginDial::start(
+      worker_, how,
+      [weak = weak_from_this()](std::unique_ptr<net::Stream> stream, const std::string& why) {
         const auto self = weak.lock();
-        if (self && !self->done_) self->on_origin_connected(std::move(socket), why);
+        if (self && !self->done_) self->on_origin_connected(std::move(stream), why);
       });
 }
 
-void SessionLoop::on_origin_connected(net::FileDescriptor socket, const std::string& why) {
-  if (!socket.open()) {
+void SessionLoop::on_origin_connected(std::unique_ptr<net::Stream> stream, const std::string& why) {
+  if (!stream) {
     session_.on_origin_closed(why);
   } else {
-    origin_.emplace(
-        worker_.loop(), std::move(socket), [this] { read_origin(); }, [this] { pump(); });
-    session_.on_origin_connected();
+    origin_ = std::move(stream);
+    origin_->set_handlers([this] { read_origin(); }, [this] { pump(); });
+    session_.on_origin_connected(origin_->tls() != nullptr);
   }
   pump();
 }
 
+bool SessionLoop::channel_binding_holds() {
+  if (client_.tls() == nullptr || !origin_ || origin_->tls() == nullptr) return false;
+  const std::string ours = client_.tls()->end_point();
+  return !ours.empty() && ours == origin_->tls()->end_point();
+}
+
 void SessionLoop::forward_cancel(std::string key) {
-  worker_.forward_cancel(std::move(key), posting(+[](SessionLoop& self) {
+  const bool secured = origin_ && origin_->tls() != nullptr;
+  const origin::SslMode mode = worker_.environment().origin_ssl_mode;
+  worker_.forward_cancel(std::move(key),
+                         secured ? origin::Encryption::kMust : origin::first_encryption(mode),
+                         posting(+[](SessionLoop& self) {
                            if (self.origin_) return;  // its own query's: nothing waits for it
                            self.session_.on_origin_closed({});
                            self.pump();
@@ -141,7 +154,8 @@ void SessionLoop::pump() {
     over_limit_ = false;
     session_.on_output_drained();
   }
-  if (origin_ && session_.close_origin_when_flushed() && session_.to_origin().empty()) {
+  if (origin_ && session_.close_origin_when_flushed() && session_.to_origin().empty() &&
+      origin_->flushed()) {
     origin_->close();
   }
   if (session_.close_client_when_flushed() && session_.to_client().empty() && client_.flushed()) {

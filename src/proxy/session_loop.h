@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "net/event_loop.h"
 #include "net/stream.h"
@@ -24,7 +23,8 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   TimePoint now() override;
   ClientTls client_tls() override;
   void start_client_tls(std::string_view received) override;
-  void connect_origin() override;
+  void connect_origin(origin::Encryption how) override;
+  bool channel_binding_holds() override;
   void forward_cancel(std::string key) override;
   void request_position() override;
   std::function<void()> wake_callback() override;
@@ -43,14 +43,14 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void linger();
   void on_timer();
   void on_client_handshake(const Status& status, bool direct);
-  void on_origin_connected(net::FileDescriptor socket, const std::string& why);
+  void on_origin_connected(std::unique_ptr<net::Stream> stream, const std::string& why);
   template <typename... Args>
   std::function<void(Args...)> posting(void (*then)(SessionLoop&, Args...));
 
   Worker& worker_;
   const bool client_is_local_;  // a Unix socket
   net::Stream client_;
-  std::optional<net::Stream> origin_;
+  std::unique_ptr<net::Stream> origin_;  // null until there is one
   net::Timer timer_;
   Session session_;
   bool over_limit_ = false;

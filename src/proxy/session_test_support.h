@@ -75,7 +75,11 @@ class FakeIo final : public SessionIo {
     ++client_handshakes;
     hello = received;
   }
-  void connect_origin() override { ++connects; }
+  void connect_origin(origin::Encryption how) override {
+    ++connects;
+    encryption = how;
+  }
+  bool channel_binding_holds() override { return same_certificate; }
   void forward_cancel(std::string key) override { cancels.push_back(std::move(key)); }
   void request_position() override { ++positions_asked; }
   std::function<void()> wake_callback() override {
@@ -90,6 +94,8 @@ class FakeIo final : public SessionIo {
   int client_handshakes = 0;
   std::string hello;
   int connects = 0;
+  origin::Encryption encryption = origin::Encryption::kNone;
+  bool same_certificate = false;
   int positions_asked = 0;
   int wakes = 0;
   std::vector<std::string> cancels;
@@ -146,7 +152,7 @@ class Peer {
     append_be32(packet, static_cast<std::uint32_t>(body.size() + 4));
     session.start();
     client(packet + body);
-    session.on_origin_connected();
+    session.on_origin_connected(false);
     origin(frame('R', "\0\0\0\0"s) + frame('K', "\0\0\0\7\0\0\0\x09"s) + ready());
     to_client();
     to_origin();

@@ -19,6 +19,7 @@ Worker::Worker(const ServerContext& context, SettingsTable& settings,
   environment_.settings = &settings;
   environment_.stats = &stats_;
   environment_.database = context.database;
+  environment_.origin_ssl_mode = context.origin_ssl_mode;
   environment_.settings_epoch = context.settings_epoch;
   environment_.on_ddl_seen = context.on_ddl_seen;
 }
@@ -48,10 +49,14 @@ void Worker::connect_origin(Connected done) {
   });
 }
 
-void Worker::forward_cancel(std::string key, std::function<void()> done) {
-  boost::asio::post(connections_, [this, key = std::move(key), done = std::move(done)] {
-    CancelForwarder::start(connections_, server_.origin, key, done);
-  });
+void Worker::forward_cancel(const std::string& key, origin::Encryption how,
+                            std::function<void()> done) {
+  CancelForwarder::start(*this, how, key, std::move(done));
+}
+
+void Worker::release(const std::shared_ptr<void>& task) {
+  loop_.post([task] {});
+  tasks_.erase(task);
 }
 
 void Worker::forget(const std::shared_ptr<SessionLoop>& session) {
@@ -72,6 +77,7 @@ void Worker::shut_down_sessions() {
 void Worker::join() {
   if (thread_.joinable()) thread_.join();
   sessions_.clear();
+  tasks_.clear();
 }
 
 Server::Server(ServerContext context)

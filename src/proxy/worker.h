@@ -32,6 +32,9 @@ struct ServerContext {
   cache::ShapeTable* shapes = nullptr;
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
   const net::CurrentTls* client_tls = nullptr;  // holds one if the configuration says so
+  const net::CurrentTls* origin_tls = nullptr;  // holds one if its mode allows TLS
+  origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;
+  std::string origin_tls_host;  // whose certificate is expected
   net::ServerAddress origin;
   std::string database;
   // Any thread; answers on any thread.
@@ -49,6 +52,8 @@ class Worker {
   SessionEnvironment& environment() { return environment_; }
   const RouteStats& stats() const { return stats_; }
   const net::CurrentTls& client_tls() const { return *server_.client_tls; }
+  const net::CurrentTls& origin_tls() const { return *server_.origin_tls; }
+  const std::string& origin_tls_host() const { return server_.origin_tls_host; }
   void request_position(std::function<void(pg::Lsn)> done) {
     server_.request_position(std::move(done));
   }
@@ -56,8 +61,13 @@ class Worker {
   using Connected = std::function<void(net::FileDescriptor socket, const std::string& why)>;
   // Called back on this worker's thread, with an open socket or the reason why there is none.
   void connect_origin(Connected done);
-  // Called back on another thread when the origin has taken note of it, or will not.
-  void forward_cancel(std::string key, std::function<void()> done);
+  // Called back on this worker's thread when the origin has taken note of it, or will not.
+  void forward_cancel(const std::string& key, origin::Encryption how, std::function<void()> done);
+
+  // On this worker's thread: what is under way beside the sessions lives as long as it takes, but
+  // not longer than the worker. Destroyed once its handler has returned.
+  void keep(std::shared_ptr<void> task) { tasks_.insert(std::move(task)); }
+  void release(const std::shared_ptr<void>& task);
 
   void start();
   void adopt(net::FileDescriptor client);  // any thread
@@ -74,6 +84,7 @@ class Worker {
   net::EventLoop loop_;
   bool shutting_down_ = false;
   std::unordered_set<std::shared_ptr<SessionLoop>> sessions_;
+  std::unordered_set<std::shared_ptr<void>> tasks_;
   std::thread thread_;
 };
 

@@ -39,6 +39,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   TlsFiles& tls() { return tls_; }  // main thread
 
   std::uint16_t port() const { return server_->port(); }
+  std::vector<std::string> addresses() const { return server_->addresses(); }
   std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
 
   // For the live line; any thread.

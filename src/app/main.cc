@@ -73,9 +73,13 @@ int run(const config::Config& config) {
   if (!endpoint) return fail(endpoint.error());
   app::App application(config, *endpoint);
   if (Status status = application.start(); !status) return fail(status.error());
-  log_info("pgcache {} listens on {}:{}, admin on {}:{}, origin {}:{}/{}", PGCACHE_VERSION,
-           config.listen.host, application.port(), config.admin.host, application.admin_port(),
-           endpoint->host, endpoint->port, endpoint->database);
+  std::string listens;
+  for (const std::string& address : application.addresses()) {
+    listens += (listens.empty() ? "" : " and ") + address;
+  }
+  log_info("pgcache {} listens on {}, admin on {}:{}, origin {}:{}/{}", PGCACHE_VERSION, listens,
+           config.admin.host, application.admin_port(), endpoint->host, endpoint->port,
+           endpoint->database);
   boost::asio::io_context context(1);
   boost::asio::signal_set signals(context, SIGINT, SIGTERM);
   boost::asio::signal_set hangups(context, SIGHUP);

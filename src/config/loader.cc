@@ -239,7 +239,9 @@ Status apply_sets(const std::vector<std::string>& sets, Config& config) {
 std::string argument_text(const Option& option, const std::vector<std::string>& values) {
   if (option.type == OptionType::kSwitch && (values.empty() || values.back().empty()))
     return "true";
-  if (option.type != OptionType::kTables) return values.back();
+  if (option.type != OptionType::kTables && option.type != OptionType::kAddresses) {
+    return values.back();
+  }
   std::string text;
   for (const std::string& value : values) text += (text.empty() ? "" : ",") + value;
   return text;

@@ -26,8 +26,9 @@ constexpr std::array kOptions = std::to_array<Option>({
      "The PostgreSQL server to front: a libpq connection URI or conninfo string. What it leaves "
      "out, "
      "and all of it when empty, comes from PG* variables and the password file, as for psql."},
-    {"listen", &Config::listen, OptionType::kHostPort, 0, 0, "",
-     "Where clients connect. Port 0 takes any free one."},
+    {"listen", &Config::listen, OptionType::kAddresses, 0, 0, "",
+     "Where clients connect. Port 0 takes any free one. A directory, with the port of the first "
+     "address unless it has its own, gets a Unix socket .s.PGSQL.PORT."},
     {"admin", &Config::admin, OptionType::kHostPort, 0, 0, "",
      "Where /healthz, /readyz, /metrics, /status, /queries, /explain and /precision are served "
      "over "
@@ -50,6 +51,17 @@ constexpr std::array kOptions = std::to_array<Option>({
      "on as it comes."},
     {"max_clients", &Config::max_clients, OptionType::kCount, 1, 1000000, "",
      "Client connections at a time; further ones are refused with 53300."},
+    {"max_clients_per_address", &Config::max_clients_per_address, OptionType::kCount, 0, 1000000,
+     "", "The same for each address that clients come from over TCP; 0: no limit."},
+    {"tcp_keepalives_idle", &Config::tcp_keepalives_idle, OptionType::kDuration, 0, 9 * kHour, "",
+     "Silence on a TCP connection, of a client or to the origin, before its peer is probed; whole "
+     "seconds; 0: as the system has it, as for the next three."},
+    {"tcp_keepalives_interval", &Config::tcp_keepalives_interval, OptionType::kDuration, 0,
+     9 * kHour, "", "Time between such probes; whole seconds."},
+    {"tcp_keepalives_count", &Config::tcp_keepalives_count, OptionType::kCount, 0, 127, "",
+     "Unanswered probes after which the connection is lost."},
+    {"tcp_user_timeout", &Config::tcp_user_timeout, OptionType::kDuration, 0, 9 * kHour, "",
+     "How long data may stay unacknowledged before the connection is lost."},
     {"tls_cert", &Config::tls_cert, OptionType::kText, 0, 0, "",
      "File with the certificate (and its chain, PEM) that is presented to clients; empty: TLS is "
      "not offered. It and tls_key are read anew when they change and on SIGHUP."},
@@ -193,6 +205,9 @@ struct Setter {
     config.*member = *std::move(value);
     return {};
   }
+  Status operator()(std::vector<HostPort> Config::*) const {
+    return set_option_list(option, split_list(text), config);
+  }
   Status operator()(Consistency Config::*member) const {
     for (const auto& [name, value] : kConsistencyNames) {
       if (name == text) {
@@ -235,6 +250,11 @@ struct Getter {
   std::string operator()(std::string Config::*member) const { return config.*member; }
   std::string operator()(HostPort Config::*member) const {
     return format_host_port(config.*member);
+  }
+  std::string operator()(std::vector<HostPort> Config::*member) const {
+    std::vector<std::string> texts;
+    for (const HostPort& address : config.*member) texts.push_back(format_listen_address(address));
+    return join(texts, ",");
   }
   std::string operator()(Consistency Config::*member) const {
     for (const auto& [name, value] : kConsistencyNames) {
@@ -310,6 +330,10 @@ std::string allowed_text(const Option& option) {
     }
     case OptionType::kHostPort:
       return "HOST:PORT, with an IPv6 address in brackets: [::1]:6432";
+    case OptionType::kAddresses:
+      return "a list of HOST:PORT, with IPv6 addresses in brackets: [::1]:6432, and of "
+             "directories: "
+             "/DIRECTORY or /DIRECTORY:PORT";
     case OptionType::kCount:
       return "a number from " + range();
     case OptionType::kSize:
@@ -329,6 +353,17 @@ Status set_option(const Option& option, std::string_view text, Config& config) {
 }
 
 Status set_option_list(const Option& option, std::vector<std::string> items, Config& config) {
+  if (const auto* addresses = std::get_if<std::vector<HostPort> Config::*>(&option.member)) {
+    std::vector<HostPort> read;
+    for (const std::string& item : items) {
+      std::optional<HostPort> address = parse_listen_address(item);
+      if (!address) return bad_value(option);
+      read.push_back(*std::move(address));
+    }
+    if (read.empty()) return bad_value(option);
+    config.*(*addresses) = std::move(read);
+    return {};
+  }
   const auto* member = std::get_if<std::vector<std::string> Config::*>(&option.member);
   if (member == nullptr) return bad_value(option);
   for (const std::string& item : items) {
@@ -360,9 +395,10 @@ Status validate(const Config& config) {
         "pgcache adds to its publication"};
   }
   if (Status status = validate_tls(config); !status) return status;
-  if (config.listen.port != 0 && config.listen.port == config.admin.port &&
-      config.listen.host == config.admin.host) {
-    return Error{"listen and admin are the same address, " + format_host_port(config.listen)};
+  for (const HostPort& listen : config.listen) {
+    if (listen.port != 0 && listen.port == config.admin.port && listen.host == config.admin.host) {
+      return Error{"listen and admin are the same address, " + format_host_port(listen)};
+    }
   }
   return {};
 }

@@ -13,9 +13,10 @@ constexpr std::size_t kOriginReadBytes = 64 * 1024;
 constexpr auto kLingerTime = std::chrono::seconds(1);
 }  // namespace
 
-SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client)
+SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client, ClientCounts::Slot slot)
     : worker_(worker),
       client_is_local_(client.is_local()),
+      slot_(std::move(slot)),
       client_(
           worker.loop(), std::move(client), [this] { read_client(); }, [this] { pump(); }),
       timer_(worker.loop(), [this] { on_timer(); }),

@@ -7,6 +7,7 @@
 
 #include "net/event_loop.h"
 #include "net/stream.h"
+#include "proxy/client_counts.h"
 #include "proxy/session.h"
 
 namespace pgcache::proxy {
@@ -15,7 +16,7 @@ class Worker;
 
 class SessionLoop final : public SessionIo, public std::enable_shared_from_this<SessionLoop> {
  public:
-  SessionLoop(Worker& worker, net::FileDescriptor client);
+  SessionLoop(Worker& worker, net::FileDescriptor client, ClientCounts::Slot slot);
   void start();
   void shut_down();  // pgcache ends: FATAL 57P01
 
@@ -49,6 +50,7 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
 
   Worker& worker_;
   const bool client_is_local_;  // a Unix socket
+  const ClientCounts::Slot slot_;
   net::Stream client_;
   std::unique_ptr<net::Stream> origin_;  // null until there is one
   net::Timer timer_;

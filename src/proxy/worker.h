@@ -18,7 +18,9 @@
 #include "net/connector.h"
 #include "net/event_loop.h"
 #include "net/listener.h"
+#include "net/socket_options.h"
 #include "net/tls_context.h"
+#include "proxy/client_counts.h"
 #include "proxy/environment.h"
 
 namespace pgcache::proxy {
@@ -70,7 +72,7 @@ class Worker {
   void release(const std::shared_ptr<void>& task);
 
   void start();
-  void adopt(net::FileDescriptor client);  // any thread
+  void adopt(net::FileDescriptor client, ClientCounts::Slot slot);  // any thread
   // On this worker's thread. The session is destroyed once its handler has returned.
   void forget(const std::shared_ptr<SessionLoop>& session);
   void shut_down_sessions();  // any thread
@@ -80,6 +82,7 @@ class Worker {
   const ServerContext& server_;
   RouteStats stats_;
   SessionEnvironment environment_;
+  net::SocketOptions socket_options_;
   boost::asio::io_context& connections_;
   net::EventLoop loop_;
   bool shutting_down_ = false;
@@ -93,13 +96,15 @@ class Server {
   explicit Server(ServerContext context);
   ~Server();
 
-  Status start();  // binds and runs; an error names the address
-  std::uint16_t port() const { return port_; }
+  Status start();                               // binds and runs; an error names the address
+  std::uint16_t port() const { return port_; }  // of the first address
+  std::vector<std::string> addresses() const;
   void stop();  // ends all sessions (57P01) and joins
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   std::int64_t clients() const;
 
  private:
+  Status listen();
   void run_connections();
   void accept(net::Socket socket);
 
@@ -108,7 +113,8 @@ class Server {
   boost::asio::io_context connections_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> connections_work_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  net::Listener listener_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::shared_ptr<ClientCounts> counts_ = std::make_shared<ClientCounts>();
   std::thread connections_thread_;
   std::size_t next_worker_ = 0;
   std::uint16_t port_ = 0;

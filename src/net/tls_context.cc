@@ -25,8 +25,7 @@ Error file_error(const std::string& what, const std::string& path) {
 int give_password(char* into, int bytes_max, int /*writing*/, void* password) {
   const auto* given = static_cast<const std::string*>(password);
   if (given == nullptr || std::cmp_greater(given->size(), bytes_max)) return -1;
-  std::memcpy(into, given->data(), given->size());
-  return static_cast<int>(given->size());
+  return static_cast<int>(given->copy(into, given->size()));
 }
 
 // As PostgreSQL demands it of server and clients: for the owner alone, or root's and readable by a

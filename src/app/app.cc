@@ -62,7 +62,7 @@ std::string origin_name(const origin::Endpoint& endpoint) {
 }
 
 App::App(config::Config config, origin::Endpoint endpoint)
-    : endpoint_(std::move(endpoint)), shapes_(config.max_shapes) {
+    : endpoint_(std::move(endpoint)), tls_(config, endpoint_.tls), shapes_(config.max_shapes) {
   if (config.consistency == config::Consistency::kStrict) {
     // Nothing here makes pgcache a synchronous standby; reads from the origin are linearizable.
     strict_unavailable_ = true;
@@ -81,6 +81,10 @@ App::App(config::Config config, origin::Endpoint endpoint)
   context.cache = cache_.get();
   context.shapes = &shapes_;
   context.settings_epoch = &settings_epoch_;
+  context.client_tls = &tls_.for_clients();
+  context.origin_tls = &tls_.for_origin();
+  context.origin_ssl_mode = endpoint_.tls.mode;
+  context.origin_tls_host = endpoint_.tls.host;
   context.origin = {endpoint_.host, endpoint_.port};
   context.database = endpoint_.database;
   context.request_position = [this](std::function<void(pg::Lsn)> done) {
@@ -96,6 +100,7 @@ App::App(config::Config config, origin::Endpoint endpoint)
 App::~App() { stop(); }
 
 Status App::start() {
+  if (Status status = tls_.load(); !status) return status;
   if (Status status = server_->start(); !status) return status;
   admin_ = std::make_unique<admin::AdminServer>(config_->admin, admin_sources());
   if (Status status = admin_->start(); !status) return status;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "admin/server.h"
+#include "app/tls_files.h"
 #include "base/result.h"
 #include "cache/cache.h"
 #include "cache/shape_table.h"
@@ -35,8 +36,10 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
 
   Status start();
   void stop();
+  TlsFiles& tls() { return tls_; }  // main thread
 
   std::uint16_t port() const { return server_->port(); }
+  std::vector<std::string> addresses() const { return server_->addresses(); }
   std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
 
   // For the live line; any thread.
@@ -71,6 +74,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
 
   std::shared_ptr<const config::Config> config_;
   origin::Endpoint endpoint_;
+  TlsFiles tls_;
   bool strict_unavailable_ = false;
   cache::ShapeTable shapes_;
   std::unique_ptr<cache::Cache> cache_;

@@ -51,19 +51,44 @@ void show_live(app::App& application, boost::asio::steady_timer& timer, app::Liv
   });
 }
 
+void watch_certificates(app::TlsFiles& files, boost::asio::steady_timer& timer) {
+  timer.expires_after(std::chrono::seconds(2));
+  timer.async_wait([&](boost::system::error_code error) {
+    if (error) return;
+    files.reload_when_changed();
+    watch_certificates(files, timer);
+  });
+}
+
+void reload_on_hangup(app::TlsFiles& files, boost::asio::signal_set& signals) {
+  signals.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    files.reload();
+    reload_on_hangup(files, signals);
+  });
+}
+
 int run(const config::Config& config) {
   Result<origin::Endpoint> endpoint = origin::resolve_endpoint(config.origin);
   if (!endpoint) return fail(endpoint.error());
   app::App application(config, *endpoint);
   if (Status status = application.start(); !status) return fail(status.error());
-  log_info("pgcache {} listens on {}:{}, admin on {}:{}, origin {}:{}/{}", PGCACHE_VERSION,
-           config.listen.host, application.port(), config.admin.host, application.admin_port(),
-           endpoint->host, endpoint->port, endpoint->database);
+  std::string listens;
+  for (const std::string& address : application.addresses()) {
+    listens += (listens.empty() ? "" : " and ") + address;
+  }
+  log_info("pgcache {} listens on {}, admin on {}:{}, origin {}:{}/{}", PGCACHE_VERSION, listens,
+           config.admin.host, application.admin_port(), endpoint->host, endpoint->port,
+           endpoint->database);
   boost::asio::io_context context(1);
   boost::asio::signal_set signals(context, SIGINT, SIGTERM);
+  boost::asio::signal_set hangups(context, SIGHUP);
   boost::asio::steady_timer timer(context);
+  boost::asio::steady_timer certificates_timer(context);
   app::LiveLine line;
-  signals.async_wait([&timer](boost::system::error_code, int) { timer.cancel(); });
+  signals.async_wait([&](boost::system::error_code, int) { context.stop(); });
+  reload_on_hangup(application.tls(), hangups);
+  watch_certificates(application.tls(), certificates_timer);
   if (config.live) show_live(application, timer, line);
   context.run();
   if (config.live) std::printf("\n");

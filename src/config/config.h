@@ -20,7 +20,9 @@ struct HostPort {
 
 struct Config {
   std::string origin;  // libpq connection URI or conninfo string
-  HostPort listen{"127.0.0.1", 6432};
+  // A host that begins with '/' is the directory of a Unix socket; its port 0 is that of the first
+  // TCP address, or 6432.
+  std::vector<HostPort> listen{{"127.0.0.1", 6432}};
   HostPort admin{"127.0.0.1", 6433};  // port 0: any free one (printed)
   Consistency consistency = Consistency::kSession;
   int workers = 0;                             // 0: one for every two processors
@@ -30,6 +32,18 @@ struct Config {
   std::uint32_t max_query_size = 64u << 10;  // bytes of statement text that is analysed
   std::uint32_t max_unit_size = 1u << 20;    // bytes of an extended exchange held until its Sync
   std::uint32_t max_clients = 10000;
+  std::uint32_t max_clients_per_address = 0;  // over TCP; 0: no limit
+  // Of TCP connections on both sides; 0: as the system has it.
+  std::chrono::milliseconds tcp_keepalives_idle{0};
+  std::chrono::milliseconds tcp_keepalives_interval{0};
+  std::uint32_t tcp_keepalives_count = 0;
+  std::chrono::milliseconds tcp_user_timeout{0};
+  std::string tls_cert;  // paths of PEM files; without a certificate clients are not offered TLS
+  std::string tls_key;
+  std::string tls_ca;                         // authorities of client certificates
+  std::string tls_client_auth = "none";       // or "optional", "require": client certificates
+  std::string tls_min_version = "1.2";        // or "1.3"
+  bool tls_required = false;                  // of clients that come over TCP
   std::uint64_t session_buffer = 256u << 10;  // bytes queued towards one peer before its other side
                                               // is no longer read
   std::chrono::milliseconds handshake_timeout{60000};

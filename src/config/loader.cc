@@ -70,10 +70,15 @@ Error unknown_name(const std::string& where, const std::string& name, const std:
 
 // --- file
 
-// The text of a scalar as an option takes it; nothing for floats, dates and tables.
+// The text of a scalar as an option takes it; nothing for dates and tables.
 std::optional<std::string> scalar_text(const toml::node& node) {
   if (const auto* text = node.as_string()) return text->get();
   if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* number = node.as_floating_point()) {  // a version
+    std::ostringstream text;
+    text << number->get();
+    return text.str();
+  }
   if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
   return std::nullopt;
 }
@@ -234,7 +239,9 @@ Status apply_sets(const std::vector<std::string>& sets, Config& config) {
 std::string argument_text(const Option& option, const std::vector<std::string>& values) {
   if (option.type == OptionType::kSwitch && (values.empty() || values.back().empty()))
     return "true";
-  if (option.type != OptionType::kTables) return values.back();
+  if (option.type != OptionType::kTables && option.type != OptionType::kAddresses) {
+    return values.back();
+  }
   std::string text;
   for (const std::string& value : values) text += (text.empty() ? "" : ",") + value;
   return text;

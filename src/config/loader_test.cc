@@ -67,7 +67,7 @@ TEST(Options, KeysAreUniqueAndWrittenAsMembers) {
     EXPECT_TRUE(keys.insert(option.key).second) << option.key;
     EXPECT_EQ(option.key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos);
   }
-  EXPECT_EQ(keys.size(), 32u);  // as many as Config has members
+  EXPECT_EQ(keys.size(), 43u);  // as many as Config has members
 }
 
 TEST(Options, RangesHold) {
@@ -90,7 +90,7 @@ TEST(CommandLine, DefaultsWithoutAnything) {
   ASSERT_TRUE(line.ok());
   EXPECT_EQ(line->command, CommandLine::kRun);
   EXPECT_EQ(line->config.origin, "");
-  EXPECT_EQ(line->config.listen.port, 6432);
+  EXPECT_EQ(line->config.listen.at(0).port, 6432);
   EXPECT_TRUE(line->warnings.empty());
 }
 
@@ -142,8 +142,9 @@ TEST(CommandLine, OptionsOfEveryType) {
   ASSERT_TRUE(line.ok()) << line.error().message;
   const Config& config = line->config;
   EXPECT_EQ(config.origin, "postgresql://h/db");
-  EXPECT_EQ(config.listen.host, "::1");
-  EXPECT_EQ(config.listen.port, 7000);
+  ASSERT_EQ(config.listen.size(), 1u);
+  EXPECT_EQ(config.listen[0].host, "::1");
+  EXPECT_EQ(config.listen[0].port, 7000);
   EXPECT_EQ(config.consistency, Consistency::kStrict);
   EXPECT_EQ(config.workers, 3);
   EXPECT_EQ(config.cache_size, 2ull << 30);
@@ -282,7 +283,7 @@ TEST(File, IsOverriddenByEnvironmentAndCommandLine) {
   EXPECT_TRUE(line->config.live);
   EXPECT_THAT(line->config.deny_tables, ElementsAre("a.b", "c.*"));
   EXPECT_THAT(line->config.allow_tables, ElementsAre("d.e", "f.g"));
-  EXPECT_EQ(line->config.listen.host, "0.0.0.0");
+  EXPECT_EQ(line->config.listen.at(0).host, "0.0.0.0");
 }
 
 TEST(File, IsNamedByTheEnvironmentToo) {
@@ -301,6 +302,8 @@ TEST(File, ErrorsNameTheLine) {
               AllOf(HasSubstr("p.toml:3:"), HasSubstr("workers"), HasSubstr("\"x\"")));
   EXPECT_THAT(toml_error("live = true\ncache_sise = 1\n"),
               AllOf(HasSubstr("p.toml:2:"), HasSubstr("did you mean cache_size?")));
+  EXPECT_THAT(toml_error("tls_min_version = 1.1\n"), HasSubstr("one of 1.2, 1.3"));
+  EXPECT_EQ(toml_error("tls_min_version = 1.3\n"), "no error");
   EXPECT_THAT(toml_error("workers = 1.5\n"), AllOf(HasSubstr("p.toml:1:"), HasSubstr("1.5")));
   EXPECT_THAT(toml_error("workers = [1]\n"), HasSubstr("p.toml:1:"));
   EXPECT_THAT(toml_error("deny_tables = [\"a.b\", 3]\n"), HasSubstr("schema.table"));
@@ -323,6 +326,39 @@ TEST(Validate, RulesBetweenOptions) {
   EXPECT_THAT(error_of({"--cache-size", "1MiB"}), HasSubstr("max_result_size"));
   EXPECT_THAT(error_of({"--admin", "127.0.0.1:6432"}), HasSubstr("same address"));
   EXPECT_EQ(error_of({"--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"}), "no error");
+}
+
+TEST(CommandLine, SeveralAddresses) {
+  const Result<CommandLine> line =
+      load({"--listen", "127.0.0.1:1,[::1]:2", "--listen", "/run/a, /run/b:7000"});
+  ASSERT_TRUE(line.ok()) << line.error().message;
+  const std::vector<HostPort>& listen = line->config.listen;
+  ASSERT_EQ(listen.size(), 4u);
+  EXPECT_EQ(listen[1].host, "::1");
+  EXPECT_EQ(listen[2].host, "/run/a");
+  EXPECT_EQ(listen[2].port, 0);
+  EXPECT_EQ(listen[3].host, "/run/b");
+  EXPECT_EQ(listen[3].port, 7000);
+  EXPECT_EQ(option_text(*find_option("listen"), line->config),
+            "127.0.0.1:1,[::1]:2,/run/a,/run/b:7000");
+  for (const char* bad : {"", ",", "127.0.0.1:1,6432", "/run/a:0", "/run/a:x", "::1:6432"}) {
+    EXPECT_THAT(error_of({"--listen", bad}), HasSubstr("HOST:PORT")) << bad;
+  }
+  EXPECT_TRUE(apply_toml("listen = [\"127.0.0.1:1\", \"/run/a\"]\n", "p.toml", {}).ok());
+  EXPECT_THAT(error_of({"--listen", "127.0.0.1:6433,127.0.0.1:6432"}), HasSubstr("same address"));
+}
+
+TEST(Validate, CertificateAndKeyGoTogether) {
+  EXPECT_THAT(error_of({"--tls-cert", "c"}), HasSubstr("go together"));
+  EXPECT_THAT(error_of({"--tls-key", "k"}), HasSubstr("go together"));
+  EXPECT_THAT(error_of({"--tls-required"}), HasSubstr("tls_required = true needs"));
+  EXPECT_EQ(error_of({"--tls-cert", "c", "--tls-key", "k", "--tls-required"}), "no error");
+  EXPECT_THAT(error_of({"--tls-cert", "c", "--tls-key", "k", "--tls-client-auth", "require"}),
+              HasSubstr("needs tls_ca"));
+  EXPECT_EQ(error_of({"--tls-cert", "c", "--tls-key", "k", "--tls-client-auth", "optional",
+                      "--tls-ca", "a"}),
+            "no error");
+  EXPECT_THAT(error_of({"--tls-min-version", "1.1"}), HasSubstr("one of 1.2, 1.3"));
 }
 
 TEST(Documentation, TableHoldsEveryOption) {

@@ -26,8 +26,9 @@ constexpr std::array kOptions = std::to_array<Option>({
      "The PostgreSQL server to front: a libpq connection URI or conninfo string. What it leaves "
      "out, "
      "and all of it when empty, comes from PG* variables and the password file, as for psql."},
-    {"listen", &Config::listen, OptionType::kHostPort, 0, 0, "",
-     "Where clients connect. Port 0 takes any free one."},
+    {"listen", &Config::listen, OptionType::kAddresses, 0, 0, "",
+     "Where clients connect. Port 0 takes any free one. A directory, with the port of the first "
+     "address unless it has its own, gets a Unix socket .s.PGSQL.PORT."},
     {"admin", &Config::admin, OptionType::kHostPort, 0, 0, "",
      "Where /healthz, /readyz, /metrics, /status, /queries, /explain and /precision are served "
      "over "
@@ -50,6 +51,32 @@ constexpr std::array kOptions = std::to_array<Option>({
      "on as it comes."},
     {"max_clients", &Config::max_clients, OptionType::kCount, 1, 1000000, "",
      "Client connections at a time; further ones are refused with 53300."},
+    {"max_clients_per_address", &Config::max_clients_per_address, OptionType::kCount, 0, 1000000,
+     "", "The same for each address that clients come from over TCP; 0: no limit."},
+    {"tcp_keepalives_idle", &Config::tcp_keepalives_idle, OptionType::kDuration, 0, 9 * kHour, "",
+     "Silence on a TCP connection, of a client or to the origin, before its peer is probed; whole "
+     "seconds; 0: as the system has it, as for the next three."},
+    {"tcp_keepalives_interval", &Config::tcp_keepalives_interval, OptionType::kDuration, 0,
+     9 * kHour, "", "Time between such probes; whole seconds."},
+    {"tcp_keepalives_count", &Config::tcp_keepalives_count, OptionType::kCount, 0, 127, "",
+     "Unanswered probes after which the connection is lost."},
+    {"tcp_user_timeout", &Config::tcp_user_timeout, OptionType::kDuration, 0, 9 * kHour, "",
+     "How long data may stay unacknowledged before the connection is lost."},
+    {"tls_cert", &Config::tls_cert, OptionType::kText, 0, 0, "",
+     "File with the certificate (and its chain, PEM) that is presented to clients; empty: TLS is "
+     "not offered. It and tls_key are read anew when they change and on SIGHUP."},
+    {"tls_key", &Config::tls_key, OptionType::kText, 0, 0, "",
+     "File with its private key (PEM, no passphrase), readable by nobody else."},
+    {"tls_ca", &Config::tls_ca, OptionType::kText, 0, 0, "",
+     "File with the authorities (PEM) that client certificates are verified against."},
+    {"tls_client_auth", &Config::tls_client_auth, OptionType::kChoice, 0, 0,
+     "none optional require",
+     "Certificates of clients: not asked for; verified when there is one; required of all "
+     "TLS connections."},
+    {"tls_min_version", &Config::tls_min_version, OptionType::kChoice, 0, 0, "1.2 1.3",
+     "The oldest version of TLS that clients may use."},
+    {"tls_required", &Config::tls_required, OptionType::kSwitch, 0, 0, "",
+     "Refuse clients that come over TCP without TLS (28000)."},
     {"session_buffer", &Config::session_buffer, OptionType::kSize, 16 * kKiB, kGiB, "",
      "Bytes queued towards one peer before its other side is no longer read."},
     {"handshake_timeout", &Config::handshake_timeout, OptionType::kDuration, 100, kHour, "",
@@ -178,6 +205,9 @@ struct Setter {
     config.*member = *std::move(value);
     return {};
   }
+  Status operator()(std::vector<HostPort> Config::*) const {
+    return set_option_list(option, split_list(text), config);
+  }
   Status operator()(Consistency Config::*member) const {
     for (const auto& [name, value] : kConsistencyNames) {
       if (name == text) {
@@ -221,6 +251,11 @@ struct Getter {
   std::string operator()(HostPort Config::*member) const {
     return format_host_port(config.*member);
   }
+  std::string operator()(std::vector<HostPort> Config::*member) const {
+    std::vector<std::string> texts;
+    for (const HostPort& address : config.*member) texts.push_back(format_listen_address(address));
+    return join(texts, ",");
+  }
   std::string operator()(Consistency Config::*member) const {
     for (const auto& [name, value] : kConsistencyNames) {
       if (value == config.*member) return std::string(name);
@@ -239,6 +274,19 @@ struct Getter {
     return range_value_text(option.type, static_cast<std::int64_t>(config.*member));
   }
 };
+
+Status validate_tls(const Config& config) {
+  if (config.tls_cert.empty() != config.tls_key.empty()) {
+    return Error{"tls_cert and tls_key go together: one of them is empty"};
+  }
+  if (config.tls_client_auth != "none" && (config.tls_ca.empty() || config.tls_cert.empty())) {
+    return Error{"tls_client_auth = " + config.tls_client_auth + " needs tls_ca and tls_cert"};
+  }
+  if (config.tls_required && config.tls_cert.empty()) {
+    return Error{"tls_required = true needs tls_cert and tls_key: nobody could connect"};
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -282,6 +330,10 @@ std::string allowed_text(const Option& option) {
     }
     case OptionType::kHostPort:
       return "HOST:PORT, with an IPv6 address in brackets: [::1]:6432";
+    case OptionType::kAddresses:
+      return "a list of HOST:PORT, with IPv6 addresses in brackets: [::1]:6432, and of "
+             "directories: "
+             "/DIRECTORY or /DIRECTORY:PORT";
     case OptionType::kCount:
       return "a number from " + range();
     case OptionType::kSize:
@@ -301,6 +353,17 @@ Status set_option(const Option& option, std::string_view text, Config& config) {
 }
 
 Status set_option_list(const Option& option, std::vector<std::string> items, Config& config) {
+  if (const auto* addresses = std::get_if<std::vector<HostPort> Config::*>(&option.member)) {
+    std::vector<HostPort> read;
+    for (const std::string& item : items) {
+      std::optional<HostPort> address = parse_listen_address(item);
+      if (!address) return bad_value(option);
+      read.push_back(*std::move(address));
+    }
+    if (read.empty()) return bad_value(option);
+    config.*(*addresses) = std::move(read);
+    return {};
+  }
   const auto* member = std::get_if<std::vector<std::string> Config::*>(&option.member);
   if (member == nullptr) return bad_value(option);
   for (const std::string& item : items) {
@@ -331,9 +394,11 @@ Status validate(const Config& config) {
         "replica_identity = full needs manage_publication = true: it is set on the tables that "
         "pgcache adds to its publication"};
   }
-  if (config.listen.port != 0 && config.listen.port == config.admin.port &&
-      config.listen.host == config.admin.host) {
-    return Error{"listen and admin are the same address, " + format_host_port(config.listen)};
+  if (Status status = validate_tls(config); !status) return status;
+  for (const HostPort& listen : config.listen) {
+    if (listen.port != 0 && listen.port == config.admin.port && listen.host == config.admin.host) {
+      return Error{"listen and admin are the same address, " + format_host_port(listen)};
+    }
   }
   return {};
 }

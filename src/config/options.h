@@ -21,17 +21,19 @@ enum class OptionType : std::uint8_t {
   kName,    // what PostgreSQL accepts as the name of a slot
   kChoice,  // one of `choices`
   kHostPort,
-  kCount,     // a number within [min, max]
-  kSize,      // bytes within [min, max]
-  kDuration,  // milliseconds within [min, max]
+  kAddresses,  // where to listen, several
+  kCount,      // a number within [min, max]
+  kSize,       // bytes within [min, max]
+  kDuration,   // milliseconds within [min, max]
   kSwitch,
   kTables,  // "schema.table" or "schema.*", several
 };
 
-using OptionMember = std::variant<std::string Config::*, HostPort Config::*, Consistency Config::*,
-                                  int Config::*, std::uint32_t Config::*, std::uint64_t Config::*,
-                                  std::chrono::milliseconds Config::*, bool Config::*,
-                                  std::vector<std::string> Config::*>;
+using OptionMember =
+    std::variant<std::string Config::*, HostPort Config::*, std::vector<HostPort> Config::*,
+                 Consistency Config::*, int Config::*, std::uint32_t Config::*,
+                 std::uint64_t Config::*, std::chrono::milliseconds Config::*, bool Config::*,
+                 std::vector<std::string> Config::*>;
 
 struct Option {
   std::string_view key;  // the member's name
@@ -56,7 +58,7 @@ std::string allowed_text(const Option& option);
 // caller knows where it came from.
 Status set_option(const Option& option, std::string_view text, Config& config);
 
-// The same for a list given as such; only for kTables.
+// The same for a list given as such; only for kTables and kAddresses.
 Status set_option_list(const Option& option, std::vector<std::string> items, Config& config);
 
 // The member's value as text that set_option reads.

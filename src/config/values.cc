@@ -102,6 +102,19 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
   return HostPort{std::string(host), static_cast<std::uint16_t>(*port)};
 }
 
+std::optional<HostPort> parse_listen_address(std::string_view text) {
+  text = trim(text);
+  if (!text.starts_with('/')) return parse_host_port(text);
+  HostPort address;
+  const std::size_t colon = text.rfind(':');
+  address.host = text.substr(0, colon);
+  if (colon == std::string_view::npos) return address;
+  const std::optional<std::int64_t> port = parse_integer(text.substr(colon + 1));
+  if (!port || *port < 1 || *port > 65535) return std::nullopt;
+  address.port = static_cast<std::uint16_t>(*port);
+  return address;
+}
+
 std::optional<bool> parse_switch(std::string_view text) {
   const std::string word = to_lower(trim(text));
   if (word == "true" || word == "on" || word == "yes" || word == "1") return true;
@@ -143,6 +156,11 @@ std::string format_duration(std::chrono::milliseconds duration) {
 std::string format_host_port(const HostPort& address) {
   const bool bracket = address.host.find(':') != std::string::npos;
   return (bracket ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+}
+
+std::string format_listen_address(const HostPort& address) {
+  if (!address.host.starts_with('/')) return format_host_port(address);
+  return address.port == 0 ? address.host : address.host + ":" + std::to_string(address.port);
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {

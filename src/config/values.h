@@ -28,6 +28,10 @@ std::optional<std::int64_t> parse_duration_ms(std::string_view text);
 // "127.0.0.1:6432", "localhost:6432", "[::1]:6432".
 std::optional<HostPort> parse_host_port(std::string_view text);
 
+// The same, or a directory that begins with '/' and may have a port behind it: "/run/pgcache",
+// "/run/pgcache:6432". Its port is 0 when it has none.
+std::optional<HostPort> parse_listen_address(std::string_view text);
+
 // true/false, on/off, yes/no, 1/0.
 std::optional<bool> parse_switch(std::string_view text);
 
@@ -38,6 +42,7 @@ std::vector<std::string> split_list(std::string_view text);
 std::string format_size(std::uint64_t bytes);
 std::string format_duration(std::chrono::milliseconds duration);
 std::string format_host_port(const HostPort& address);
+std::string format_listen_address(const HostPort& address);
 
 // How many single-letter insertions, deletions and replacements make one text of the other.
 std::size_t edit_distance(std::string_view a, std::string_view b);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listens on one address and hands accepted sockets out. Used on one io_context's thread.
+// Listens on one address, TCP or a Unix socket, and hands accepted sockets out. Used on one
+// io_context's thread.
 #pragma once
 
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
@@ -11,6 +13,7 @@
 
 #include "base/result.h"
 #include "net/socket.h"
+#include "net/unix_socket_file.h"
 
 namespace pgcache::net {
 
@@ -20,18 +23,27 @@ class Listener {
 
   explicit Listener(asio::io_context& context);
 
-  // Binds and listens; an error names the address and the cause. Port 0 takes any free port.
+  // Binds and listens; an error names the address and the cause. A host that begins with '/' is the
+  // directory of a Unix socket. Port 0 takes any free one (TCP only).
   Status listen(const std::string& host, std::uint16_t port);
   std::uint16_t port() const { return port_; }
+  // HOST:PORT, or the path of the Unix socket.
+  std::string address() const;
   void start(Accepted accepted);
   void stop();
 
  private:
+  using Endpoint = asio::generic::stream_protocol::endpoint;
+  Status bind(const Endpoint& endpoint, const std::string& name);
+  Status listen_local(const std::string& directory, std::uint16_t port);
   void accept_next();
 
-  asio::basic_socket_acceptor<asio::ip::tcp, asio::io_context::executor_type> acceptor_;
+  asio::basic_socket_acceptor<asio::generic::stream_protocol, asio::io_context::executor_type>
+      acceptor_;
   asio::steady_timer pause_;
+  std::string host_;
   std::uint16_t port_ = 0;
+  UnixSocketFile file_;
   Accepted accepted_;
 };
 

@@ -3,6 +3,7 @@
 // handed on to a worker's event loop once a connection stands.
 #pragma once
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -38,6 +39,13 @@ class FileDescriptor {
 
   int get() const { return descriptor_; }
   bool open() const { return descriptor_ >= 0; }
+  // A Unix socket.
+  bool is_local() const {
+    sockaddr_storage address{};
+    socklen_t bytes = sizeof address;
+    return ::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&address), &bytes) == 0 &&
+           address.ss_family == AF_UNIX;
+  }
   void close() {
     if (open()) ::close(std::exchange(descriptor_, -1));
   }

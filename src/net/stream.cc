@@ -48,7 +48,7 @@ Stream::Stream(EventLoop& loop, FileDescriptor socket, std::function<void()> rea
     static_cast<Stream*>(self)->on_readable();
   };
   const auto on_writable = [](int, short, void* self) {
-    EventLoop::call(static_cast<Stream*>(self)->writable_);
+    static_cast<Stream*>(self)->on_writable();
   };
   read_event_ = event_new(loop.base(), socket_.get(), EV_READ | EV_PERSIST, on_readable, this);
   write_event_ = event_new(loop.base(), socket_.get(), EV_WRITE, on_writable, this);
@@ -60,7 +60,13 @@ Stream::~Stream() {
   event_free(write_event_);
 }
 
+void Stream::set_handlers(std::function<void()> readable, std::function<void()> writable) {
+  readable_ = std::move(readable);
+  writable_ = std::move(writable);
+}
+
 Stream::ReadResult Stream::read(wire::InputBuffer& into, std::size_t bytes_max) {
+  if (tls_) return read_tls(into, bytes_max);
   const ssize_t bytes = ::recv(socket_.get(), into.prepare(bytes_max), bytes_max, 0);
   if (bytes > 0) {
     into.commit(static_cast<std::size_t>(bytes));
@@ -73,20 +79,41 @@ Stream::ReadResult Stream::read(wire::InputBuffer& into, std::size_t bytes_max) 
 
 void Stream::watch_readable(bool on) {
   wanted_ = on;
-  if (!on || watched_ || !open()) return;
-  watched_ = event_add(read_event_, nullptr) == 0;
+  if (!on || !open()) return;
+  if (!watched_) watched_ = event_add(read_event_, nullptr) == 0;
+  if (tls_) announce_unread();
 }
 
 void Stream::on_readable() {
+  if (secured_) {
+    advance_handshake();
+    return;
+  }
   if (wanted_) {
     EventLoop::call(readable_);
+    if (tls_ && open() && wanted_) announce_unread();
     return;
   }
   event_del(read_event_);
   watched_ = false;
 }
 
+void Stream::on_writable() {
+  if (tls_) {
+    // That it is broken is found by whoever reads or writes next.
+    (void)tls_->flush();
+    if (tls_->has_output()) {
+      event_add(write_event_, nullptr);
+      return;
+    }
+    if (shut_when_flushed_) ::shutdown(socket_.get(), SHUT_WR);
+    if (secured_) return;
+  }
+  EventLoop::call(writable_);
+}
+
 bool Stream::write(wire::OutputQueue& from) {
+  if (tls_) return write_tls(from);
   while (!from.empty()) {
     const ssize_t bytes = send_pieces(socket_.get(), from.pieces(kPiecesMax));
     if (bytes >= 0) {
@@ -101,9 +128,87 @@ bool Stream::write(wire::OutputQueue& from) {
   return true;
 }
 
-void Stream::shutdown_sending() { ::shutdown(socket_.get(), SHUT_WR); }
+// --- TLS
+
+void Stream::start_tls(const TlsContextPtr& context, std::string_view received,
+                       const std::string& host, std::function<void(Status)> done) {
+  CHECK(!tls_ && open());
+  tls_ = std::make_unique<TlsChannel>(context, socket_.get(), received, host);
+  secured_ = std::move(done);
+  if (!watched_) watched_ = event_add(read_event_, nullptr) == 0;
+  event_active(read_event_, EV_READ, 0);
+}
+
+void Stream::advance_handshake() {
+  const TlsChannel::Progress progress = tls_->handshake();
+  // Also what there is to say about a failure.
+  const bool sent = tls_->flush();
+  if (sent && tls_->has_output()) event_add(write_event_, nullptr);
+  if (progress == TlsChannel::Progress::kWaits && sent) return;
+  Status status;
+  if (progress == TlsChannel::Progress::kFailed) status = Error{tls_->error()};
+  if (status.ok() && !sent) status = Error{"the peer closed the connection"};
+  const auto done = std::exchange(secured_, nullptr);
+  EventLoop::call([&] { done(status); });
+  if (open() && wanted_) announce_unread();
+}
+
+// What lies decrypted, or is not even decrypted yet, in the channel.
+void Stream::announce_unread() {
+  if (tls_->unread()) event_active(read_event_, EV_READ, 0);
+}
+
+Stream::ReadResult Stream::read_tls(wire::InputBuffer& into, std::size_t bytes_max) {
+  if (secured_) return ReadResult::kNothing;
+  const TlsChannel::ReadResult result = tls_->read(into, bytes_max);
+  // What reading made the channel say.
+  if (tls_->has_output() && tls_->flush() && tls_->has_output()) event_add(write_event_, nullptr);
+  switch (result) {
+    case TlsChannel::ReadResult::kBytes:
+      return ReadResult::kBytes;
+    case TlsChannel::ReadResult::kNothing:
+      return ReadResult::kNothing;
+    case TlsChannel::ReadResult::kClosed:
+      return ReadResult::kClosed;
+    case TlsChannel::ReadResult::kBroken:
+      return ReadResult::kReset;
+  }
+  return ReadResult::kReset;
+}
+
+bool Stream::write_tls(wire::OutputQueue& from) {
+  if (secured_) return true;
+  for (;;) {
+    if (!tls_->flush()) return false;
+    if (tls_->has_output()) {
+      event_add(write_event_, nullptr);
+      return true;
+    }
+    if (from.empty()) return true;
+    if (!tls_->encrypt(from)) return false;
+  }
+}
+
+// --- the end
+
+void Stream::shutdown_sending() {
+  if (tls_) {
+    tls_->end();
+    if (tls_->flush() && tls_->has_output()) {
+      shut_when_flushed_ = true;
+      event_add(write_event_, nullptr);
+      return;
+    }
+  }
+  ::shutdown(socket_.get(), SHUT_WR);
+}
 
 void Stream::close() {
+  if (!open()) return;
+  if (tls_) {
+    tls_->end();
+    (void)tls_->flush();
+  }
   event_del(read_event_);
   event_del(write_event_);
   wanted_ = watched_ = false;

@@ -271,6 +271,10 @@ Result<Endpoint> resolve_endpoint(const std::string& conninfo) {
       return Error{"the origin URL is not valid: " + without_secrets(PQerrorMessage(begun.get()))};
     }
   }
+  Result<OriginTls> tls =
+      origin_tls([&](const char* name) { return option_value(options.get(), name); });
+  if (!tls.ok()) return tls.error();
+  endpoint.tls = *std::move(tls);
   if (!port.empty()) {
     const auto [end, error] =
         std::from_chars(port.data(), port.data() + port.size(), endpoint.port);

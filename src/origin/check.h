@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "config/config.h"
 #include "origin/events.h"
+#include "origin/origin_tls.h"
 
 namespace pgcache::origin {
 
@@ -26,6 +27,7 @@ struct Endpoint {
   std::string host;  // a name or address, or a directory beginning with '/' (Unix socket)
   std::uint16_t port = 5432;
   std::string database;  // the one whose changes are read
+  OriginTls tls;
 };
 Result<Endpoint> resolve_endpoint(const std::string& conninfo);
 

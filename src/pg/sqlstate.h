@@ -6,6 +6,7 @@ namespace pgcache::pg::sqlstate {
 
 inline constexpr const char* kProtocolViolation = "08P01";
 inline constexpr const char* kConnectionFailure = "08006";
+inline constexpr const char* kInvalidAuthorization = "28000";
 inline constexpr const char* kCannotConnectNow = "57P03";
 inline constexpr const char* kTooManyConnections = "53300";
 inline constexpr const char* kProgramLimitExceeded = "54000";

@@ -1,64 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/cancel.h"
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/write.hpp>
-
+#include "proxy/origin_dial.h"
+#include "proxy/worker.h"
 #include "wire/frame.h"
 
 namespace pgcache::proxy {
 
 namespace {
 constexpr auto kTimeout = std::chrono::seconds(10);
+constexpr std::size_t kReadBytes = 64;
+}  // namespace
+
+CancelForwarder::CancelForwarder(Worker& worker, std::function<void()> done)
+    : worker_(worker), timer_(worker.loop(), [this] { finish(); }), done_(std::move(done)) {}
+
+void CancelForwarder::start(Worker& worker, origin::Encryption how, const std::string& key,
+                            std::function<void()> done) {
+  auto self = std::make_shared<CancelForwarder>(worker, std::move(done));
+  worker.keep(self);
+  wire::append_cancel_request(self->request_.tail(), key);
+  self->timer_.start(kTimeout);
+  OriginDial::start(worker, how,
+                    [self](std::unique_ptr<net::Stream> stream, const std::string& /*why*/) {
+                      self->on_connected(std::move(stream));
+                    });
 }
 
-CancelForwarder::CancelForwarder(boost::asio::io_context& context, std::function<void()> done)
-    : timer_(context), done_(std::move(done)) {}
-
-void CancelForwarder::start(boost::asio::io_context& context, const net::ServerAddress& origin,
-                            const std::string& key, std::function<void()> done) {
-  auto self = std::make_shared<CancelForwarder>(context, std::move(done));
-  wire::append_cancel_request(self->request_, key);
-  self->timer_.expires_after(kTimeout);
-  self->timer_.async_wait([self](boost::system::error_code error) {
-    if (!error) self->finish();
-  });
-  net::Connector::start(context, origin, kTimeout,
-                        [self](std::optional<net::Socket> socket, const std::string&) {
-                          if (!socket || !self->done_) {
-                            self->finish();
-                            return;
-                          }
-                          self->socket_ = std::move(socket);
-                          self->send();
-                        });
-}
-
-void CancelForwarder::send() {
-  boost::asio::async_write(*socket_, boost::asio::buffer(request_),
-                           [self = shared_from_this()](boost::system::error_code error,
-                                                       std::size_t) { self->read_on(error); });
-}
-
-// Until the origin closes.
-void CancelForwarder::read_on(boost::system::error_code error) {
-  if (error) {
+void CancelForwarder::on_connected(std::unique_ptr<net::Stream> stream) {
+  if (!stream || !done_) {
     finish();
     return;
   }
-  socket_->async_read_some(boost::asio::buffer(ignored_),
-                           [self = shared_from_this()](boost::system::error_code failed,
-                                                       std::size_t) { self->read_on(failed); });
+  stream_ = std::move(stream);
+  stream_->set_handlers([this] { on_readable(); }, [this] { stream_->write(request_); });
+  if (!stream_->write(request_)) {
+    finish();
+    return;
+  }
+  stream_->watch_readable(true);
+}
+
+// Until the origin closes.
+void CancelForwarder::on_readable() {
+  const net::Stream::ReadResult result = stream_->read(ignored_, kReadBytes);
+  ignored_.consume(ignored_.size());
+  if (result == net::Stream::ReadResult::kClosed || result == net::Stream::ReadResult::kReset) {
+    finish();
+  }
 }
 
 void CancelForwarder::finish() {
-  timer_.cancel();
-  boost::system::error_code ignored;
-  if (socket_) socket_->close(ignored);
   if (!done_) return;
+  timer_.cancel();
+  if (stream_) stream_->close();
   const std::function<void()> done = std::move(done_);
   done_ = nullptr;
   done();
+  worker_.release(shared_from_this());
 }
 
 }  // namespace pgcache::proxy

@@ -1,35 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings one CancelRequest to the origin and waits until the origin has closed the connection,
-// which tells that the request has been processed. One attempt an object; one io_context's thread.
+// which tells that the request has been processed. One attempt an object; on its worker's thread,
+// owned by the worker until it is over.
 #pragma once
 
-#include <array>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 
-#include "net/connector.h"
+#include "net/event_loop.h"
+#include "net/stream.h"
+#include "origin/ssl_mode.h"
 
 namespace pgcache::proxy {
+
+class Worker;
 
 class CancelForwarder : public std::enable_shared_from_this<CancelForwarder> {
  public:
   // `done` is called once, whether it worked or not (PostgreSQL does not tell either).
-  static void start(boost::asio::io_context& context, const net::ServerAddress& origin,
-                    const std::string& key, std::function<void()> done);
+  static void start(Worker& worker, origin::Encryption how, const std::string& key,
+                    std::function<void()> done);
 
-  CancelForwarder(boost::asio::io_context& context, std::function<void()> done);
+  CancelForwarder(Worker& worker, std::function<void()> done);
 
  private:
-  void send();
-  void read_on(boost::system::error_code error);
+  void on_connected(std::unique_ptr<net::Stream> stream);
+  void on_readable();
   void finish();
 
-  boost::asio::steady_timer timer_;
-  std::optional<net::Socket> socket_;
-  std::string request_;
-  std::array<char, 64> ignored_;
+  Worker& worker_;
+  net::Timer timer_;
+  std::unique_ptr<net::Stream> stream_;
+  wire::InputBuffer ignored_;
+  wire::OutputQueue request_;
   std::function<void()> done_;
 };
 

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "cache/cache.h"
 #include "cache/shape_table.h"
 #include "config/config.h"
+#include "origin/ssl_mode.h"
 #include "pg/ids.h"
 #include "proxy/settings.h"
 #include "proxy/stats.h"
@@ -25,11 +27,15 @@ struct SessionEnvironment {
   SettingsTable* settings = nullptr;
   RouteStats* stats = nullptr;
   std::string database;  // the one whose changes are read
+  origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;
   // Bumped when the origin reloaded its configuration: settings known before are doubtful.
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
   // A statement that may have changed the catalog has been completed.
   std::function<void()> on_ddl_seen;
 };
+
+// Whether the client's connection may go on in TLS, or has to.
+enum class ClientTls : std::uint8_t { kNotOffered, kOffered, kRequired };
 
 // What a session asks of the world. Implemented by the loop around it, and by tests. All calls
 // return at once; answers come back as calls of the session's on_...().
@@ -37,7 +43,14 @@ class SessionIo {
  public:
   virtual ~SessionIo() = default;
   virtual TimePoint now() = 0;
-  virtual void connect_origin() = 0;                  // → on_origin_connected or _closed
+  virtual ClientTls client_tls() = 0;
+  // Behind what was queued for the client so far; `received` is what it has sent already of the
+  // handshake. → on_client_secured or on_client_closed
+  virtual void start_client_tls(std::string_view received) = 0;
+  // → on_origin_connected or _closed; in place of the connection before, if there is one
+  virtual void connect_origin(origin::Encryption how) = 0;
+  // Both connections are in TLS, and the client sees the certificate that the origin presents.
+  virtual bool channel_binding_holds() = 0;
   virtual void forward_cancel(std::string key) = 0;   // a CancelRequest with this key
   virtual void request_position() = 0;                // → on_position
   virtual std::function<void()> wake_callback() = 0;  // any thread → on_wake

@@ -24,8 +24,8 @@ bool Session::over_limits() const {
 }
 
 bool Session::wants_client_bytes() const {
-  if (client_eof_ || phase_ == Phase::kClosing || phase_ == Phase::kConnecting ||
-      phase_ == Phase::kCancelling || over_limits()) {
+  if (client_eof_ || phase_ == Phase::kClosing || phase_ == Phase::kSecuring ||
+      phase_ == Phase::kConnecting || phase_ == Phase::kCancelling || over_limits()) {
     return false;
   }
   return client_input_.size() < 2 * std::size_t{env_.config->max_unit_size} + 65536;
@@ -50,76 +50,11 @@ void Session::on_client_bytes() {
       to_origin_.append(client_input_.view());
       client_input_.consume(client_input_.size());
       return;
+    case Phase::kSecuring:
     case Phase::kConnecting:
     case Phase::kCancelling:
     case Phase::kClosing:
       return;
-  }
-}
-
-void Session::process_startup() {
-  while (phase_ == Phase::kStartup) {
-    const wire::StartupPacket packet = wire::parse_startup(client_input_.view());
-    if (packet.kind == wire::StartupKind::kIncomplete) return;
-    on_startup_packet(packet, client_input_.view().substr(0, packet.bytes));
-    client_input_.consume(packet.bytes);
-  }
-}
-
-void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes) {
-  switch (packet.kind) {
-    case wire::StartupKind::kIncomplete:
-      return;
-    case wire::StartupKind::kSslRequest:
-    case wire::StartupKind::kGssEncRequest:
-      to_client_.append("N");
-      return;
-    case wire::StartupKind::kCancelRequest:
-      phase_ = Phase::kCancelling;
-      io_.forward_cancel(std::string(packet.cancel_key));
-      return;
-    case wire::StartupKind::kUnsupported:  // the origin knows what to say to it
-    case wire::StartupKind::kStartup:
-      startup_packet_ = bytes;
-      cacheable_session_ = env_.config->cache && packet.database() == env_.database;
-      phase_ = Phase::kConnecting;
-      io_.connect_origin();
-      return;
-    case wire::StartupKind::kTls:
-      fail({"FATAL", sqlstate::kProtocolViolation, "TLS without SSLRequest is not offered here",
-            "Connect with sslmode=prefer or disable."});
-      return;
-    case wire::StartupKind::kMalformed:
-      fail({"FATAL", sqlstate::kProtocolViolation, "invalid startup packet", {}});
-      return;
-  }
-}
-
-void Session::on_origin_connected() {
-  if (phase_ != Phase::kConnecting) return;
-  to_origin_.append(startup_packet_);
-  const wire::StartupPacket packet = wire::parse_startup(startup_packet_);
-  const bool blind = packet.kind != wire::StartupKind::kStartup || packet.replication();
-  phase_ = blind ? Phase::kBlind : Phase::kAuthenticating;
-  startup_packet_.clear();
-  if (phase_ == Phase::kBlind) io_.clear_timer();
-  on_client_bytes();
-}
-
-// Only answers to the authentication go through; anything else waits for ReadyForQuery.
-void Session::process_authentication() {
-  for (;;) {
-    const std::string_view bytes = client_input_.view();
-    wire::FrameHeader header;
-    const wire::FrameState state = wire::peek_frame(bytes, header);
-    if (state == wire::FrameState::kIncomplete) return;
-    if (state == wire::FrameState::kMalformed || header.length > 1u << 20) {
-      fail({"FATAL", sqlstate::kProtocolViolation, "invalid message length", {}});
-      return;
-    }
-    if (header.tag != 'p' || bytes.size() < header.total_bytes()) return;
-    to_origin_.append(bytes.substr(0, header.total_bytes()));
-    client_input_.consume(header.total_bytes());
   }
 }
 
@@ -150,6 +85,7 @@ void Session::on_origin_closed(std::string_view why) {
   }
   while (phase_ != Phase::kCancelling && take_origin_frame()) {
   }
+  if (phase_ == Phase::kConnecting) return;  // anew
   close();
 }
 
@@ -159,7 +95,7 @@ void Session::on_output_drained() {
 }
 
 void Session::on_timer() {
-  if (phase_ == Phase::kStartup || phase_ == Phase::kConnecting ||
+  if (phase_ == Phase::kStartup || phase_ == Phase::kSecuring || phase_ == Phase::kConnecting ||
       phase_ == Phase::kAuthenticating) {
     fail({"FATAL", "57P05", "canceling authentication due to timeout", {}});
     return;
@@ -201,7 +137,8 @@ void Session::on_shutdown() {
 }
 
 void Session::fail(const wire::ErrorFields& fields) {
-  wire::append_error_response(to_client_.tail(), fields);
+  // In the midst of a handshake there is no way to say anything.
+  if (phase_ != Phase::kSecuring) wire::append_error_response(to_client_.tail(), fields);
   close();
 }
 

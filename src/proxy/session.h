@@ -57,7 +57,8 @@ class Session {
   void start();  // once, before the first event: the deadline of the handshake runs
   void on_client_bytes();
   void on_client_closed(bool reset);
-  void on_origin_connected();
+  void on_client_secured();  // what comes from the client from now on came in TLS
+  void on_origin_connected(bool secured);
   void on_origin_bytes();
   void on_origin_closed(std::string_view why);
   void on_output_drained();  // either output went below its limit
@@ -74,6 +75,7 @@ class Session {
  private:
   enum class Phase : std::uint8_t {
     kStartup,
+    kSecuring,  // the client's handshake
     kConnecting,
     kAuthenticating,
     kReady,
@@ -81,6 +83,8 @@ class Session {
     kCancelling,
     kClosing
   };
+  // Which connection to the origin it is.
+  enum class Attempt : std::uint8_t { kFirst, kPlainForBinding, kLast };
   enum class Hold : std::uint8_t { kNone, kOrigin, kSettings, kWait };
 
   // A query that was forwarded after the cache had been asked, and what is captured of its answer.
@@ -156,10 +160,21 @@ class Session {
     }
   };
 
-  // --- session.cc: life
+  // --- session_startup.cc: up to the first ReadyForQuery
   void process_startup();
   void on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes);
+  void on_ssl_request(std::size_t packet_bytes);
+  void on_client_hello();
+  void begin_session(const wire::StartupPacket& packet, std::string_view bytes);
+  void on_authentication_frame(char tag, std::string_view frame);
+  bool tries_another_connection(char tag, std::string_view frame);
+  void connect_again(origin::Encryption how, Attempt attempt);
+  bool binding_is_cut(std::string_view frame) const;
+  bool narrow_sasl_offer(std::string_view frame);
+  bool answers_narrowed_offer(std::string_view body);
   void process_authentication();
+
+  // --- session.cc: life
   void fail(const wire::ErrorFields& fields);  // FATAL to the client, and close both sides
   void close();
   bool over_limits() const;
@@ -274,6 +289,7 @@ class Session {
   bool running_ = false;            // process_client() is on the stack
   bool cacheable_session_ = false;  // the right database, cache switched on
   bool relay_only_ = false;
+  bool client_secured_ = false;  // the client's connection is in TLS
   bool client_eof_ = false;
   bool close_origin_ = false;
   bool terminated_ = false;        // Terminate was sent to the origin
@@ -284,8 +300,14 @@ class Session {
   std::size_t held_bytes_ = 0;   // of the unit that waits for its Sync, in client_input_
   bool streaming_unit_ = false;  // the present unit is being forwarded frame by frame
   sql::BypassReason streaming_reason_ = sql::BypassReason::kFlush;  // why it is
-  std::string startup_packet_;
-  std::string cancel_key_;  // BackendKeyData, as on the wire
+  std::string startup_packet_;  // until the origin has said what it thinks of the session
+  Attempt attempt_ = Attempt::kFirst;
+  bool blind_ = false;           // to be relayed blind once it is authenticated
+  bool origin_secured_ = false;  // the connection to the origin is in TLS
+  bool origin_heard_ = false;
+  bool offer_narrowed_ = false;  // until the client has answered it
+  std::string held_greeting_;    // what the origin said before
+  std::string cancel_key_;       // BackendKeyData, as on the wire
 
   wire::ReplyTracker tracker_;
   std::vector<wire::PendingRequest> dropped_;

@@ -284,7 +284,7 @@ TEST(SessionBehind, AnUnknownProtocolIsTheOriginsToRefuse) {
   const std::string packet = "\0\0\0\x0c\0\4\0\0abc\0"s;
   session.client_input().append(packet);
   session.on_client_bytes();
-  session.on_origin_connected();
+  session.on_origin_connected(false);
   EXPECT_EQ(session.to_origin().pieces(1).front(), packet);
   session.origin_input().append(error("0A000"));
   session.on_origin_bytes();

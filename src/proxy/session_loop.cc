@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session_loop.h"
 
+#include "base/log.h"
+#include "proxy/origin_dial.h"
 #include "proxy/worker.h"
 
 namespace pgcache::proxy {
@@ -11,8 +13,10 @@ constexpr std::size_t kOriginReadBytes = 64 * 1024;
 constexpr auto kLingerTime = std::chrono::seconds(1);
 }  // namespace
 
-SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client)
+SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client, ClientCounts::Slot slot)
     : worker_(worker),
+      client_is_local_(client.is_local()),
+      slot_(std::move(slot)),
       client_(
           worker.loop(), std::move(client), [this] { read_client(); }, [this] { pump(); }),
       timer_(worker.loop(), [this] { on_timer(); }),
@@ -30,6 +34,41 @@ void SessionLoop::shut_down() {
 
 TimePoint SessionLoop::now() { return std::chrono::steady_clock::now(); }
 
+ClientTls SessionLoop::client_tls() {
+  const config::Config& config = *worker_.environment().config;
+  if (config.tls_cert.empty() || client_is_local_) return ClientTls::kNotOffered;
+  return config.tls_required ? ClientTls::kRequired : ClientTls::kOffered;
+}
+
+void SessionLoop::start_client_tls(std::string_view received) {
+  // An 'S' that the socket does not take was never said: the client waits until it is let go.
+  if (!client_.write(session_.to_client()) || !session_.to_client().empty()) {
+    session_.to_client().clear();
+  }
+  client_.start_tls(worker_.client_tls().get(), received, {},
+                    [this, direct = !received.empty()](const Status& status) {
+                      on_client_handshake(status, direct);
+                    });
+}
+
+void SessionLoop::on_client_handshake(const Status& status, bool direct) {
+  if (done_) return;
+  std::string_view why;
+  if (!status.ok()) {
+    why = status.error().message;
+  } else if (direct && client_.tls()->protocol().empty()) {
+    // Without it some other protocol's client might be talked into this conversation.
+    why = "direct connection without ALPN";
+  }
+  if (!why.empty()) {
+    log_info("a client's TLS handshake failed: {}", why);
+    lose_client(true);
+    return;
+  }
+  session_.on_client_secured();
+  pump();
+}
+
 // A function for another thread to call: runs `then` on the worker's, if the session still lives.
 template <typename... Args>
 std::function<void(Args...)> SessionLoop::posting(void (*then)(SessionLoop&, Args...)) {
@@ -41,27 +80,39 @@ std::function<void(Args...)> SessionLoop::posting(void (*then)(SessionLoop&, Arg
   };
 }
 
-void SessionLoop::connect_origin() {
-  worker_.connect_origin(
-      [weak = weak_from_this()](net::FileDescriptor socket, const std::string& why) {
+void SessionLoop::connect_origin(origin::Encryption how) {
+  if (origin_) origin_->close();
+  OriginDial::start(
+      worker_, how,
+      [weak = weak_from_this()](std::unique_ptr<net::Stream> stream, const std::string& why) {
         const auto self = weak.lock();
-        if (self && !self->done_) self->on_origin_connected(std::move(socket), why);
+        if (self && !self->done_) self->on_origin_connected(std::move(stream), why);
       });
 }
 
-void SessionLoop::on_origin_connected(net::FileDescriptor socket, const std::string& why) {
-  if (!socket.open()) {
+void SessionLoop::on_origin_connected(std::unique_ptr<net::Stream> stream, const std::string& why) {
+  if (!stream) {
     session_.on_origin_closed(why);
   } else {
-    origin_.emplace(
-        worker_.loop(), std::move(socket), [this] { read_origin(); }, [this] { pump(); });
-    session_.on_origin_connected();
+    origin_ = std::move(stream);
+    origin_->set_handlers([this] { read_origin(); }, [this] { pump(); });
+    session_.on_origin_connected(origin_->tls() != nullptr);
   }
   pump();
 }
 
+bool SessionLoop::channel_binding_holds() {
+  if (client_.tls() == nullptr || !origin_ || origin_->tls() == nullptr) return false;
+  const std::string ours = client_.tls()->end_point();
+  return !ours.empty() && ours == origin_->tls()->end_point();
+}
+
 void SessionLoop::forward_cancel(std::string key) {
-  worker_.forward_cancel(std::move(key), posting(+[](SessionLoop& self) {
+  const bool secured = origin_ && origin_->tls() != nullptr;
+  const origin::SslMode mode = worker_.environment().origin_ssl_mode;
+  worker_.forward_cancel(std::move(key),
+                         secured ? origin::Encryption::kMust : origin::first_encryption(mode),
+                         posting(+[](SessionLoop& self) {
                            if (self.origin_) return;  // its own query's: nothing waits for it
                            self.session_.on_origin_closed({});
                            self.pump();
@@ -104,10 +155,11 @@ void SessionLoop::pump() {
     over_limit_ = false;
     session_.on_output_drained();
   }
-  if (origin_ && session_.close_origin_when_flushed() && session_.to_origin().empty()) {
+  if (origin_ && session_.close_origin_when_flushed() && session_.to_origin().empty() &&
+      origin_->flushed()) {
     origin_->close();
   }
-  if (session_.close_client_when_flushed() && session_.to_client().empty()) {
+  if (session_.close_client_when_flushed() && session_.to_client().empty() && client_.flushed()) {
     linger();
     return;
   }

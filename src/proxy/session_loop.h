@@ -4,10 +4,10 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "net/event_loop.h"
 #include "net/stream.h"
+#include "proxy/client_counts.h"
 #include "proxy/session.h"
 
 namespace pgcache::proxy {
@@ -16,13 +16,16 @@ class Worker;
 
 class SessionLoop final : public SessionIo, public std::enable_shared_from_this<SessionLoop> {
  public:
-  SessionLoop(Worker& worker, net::FileDescriptor client);
+  SessionLoop(Worker& worker, net::FileDescriptor client, ClientCounts::Slot slot);
   void start();
   void shut_down();  // pgcache ends: FATAL 57P01
 
   // SessionIo
   TimePoint now() override;
-  void connect_origin() override;
+  ClientTls client_tls() override;
+  void start_client_tls(std::string_view received) override;
+  void connect_origin(origin::Encryption how) override;
+  bool channel_binding_holds() override;
   void forward_cancel(std::string key) override;
   void request_position() override;
   std::function<void()> wake_callback() override;
@@ -40,13 +43,16 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void finish();
   void linger();
   void on_timer();
-  void on_origin_connected(net::FileDescriptor socket, const std::string& why);
+  void on_client_handshake(const Status& status, bool direct);
+  void on_origin_connected(std::unique_ptr<net::Stream> stream, const std::string& why);
   template <typename... Args>
   std::function<void(Args...)> posting(void (*then)(SessionLoop&, Args...));
 
   Worker& worker_;
+  const bool client_is_local_;  // a Unix socket
+  const ClientCounts::Slot slot_;
   net::Stream client_;
-  std::optional<net::Stream> origin_;
+  std::unique_ptr<net::Stream> origin_;  // null until there is one
   net::Timer timer_;
   Session session_;
   bool over_limit_ = false;

@@ -21,15 +21,10 @@ constexpr bool is_asynchronous(char tag) { return tag == 'N' || tag == 'A' || ta
 }  // namespace
 
 void Session::process_origin() {
-  if (phase_ == Phase::kBlind) {
-    to_client_.append(origin_input_.view());
-    origin_input_.consume(origin_input_.size());
-    return;
-  }
   while (to_client_.size() <= env_.config->session_buffer && take_origin_frame()) {
   }
   origin_input_.shrink(16 * 1024);
-  if (phase_ == Phase::kAuthenticating) return;
+  if (phase_ == Phase::kAuthenticating || phase_ == Phase::kConnecting) return;
   const bool released =
       hold_ == Hold::kOrigin && (tracker_.idle() || tracker_.discarding() || tracker_.copying_in());
   if (released) hold_ = Hold::kNone;
@@ -37,8 +32,14 @@ void Session::process_origin() {
 }
 
 bool Session::take_origin_frame() {
-  if (phase_ == Phase::kClosing) return false;
+  if (phase_ == Phase::kClosing || phase_ == Phase::kConnecting) return false;
   const std::string_view bytes = origin_input_.view();
+  if (phase_ == Phase::kBlind) {
+    to_client_.append(bytes);
+    origin_input_.consume(bytes.size());
+    on_client_bytes();
+    return false;
+  }
   if (origin_skip_ > 0) {
     const std::size_t part = std::min<std::uint64_t>(origin_skip_, bytes.size());
     if (part == 0) return false;
@@ -70,7 +71,7 @@ bool Session::take_origin_frame() {
   const std::string_view frame = bytes.substr(0, whole ? total : bytes.size());
   const std::size_t present = frame.size();
   on_origin_frame(header.tag, frame, whole);
-  if (phase_ == Phase::kClosing) return false;
+  if (phase_ == Phase::kClosing || phase_ == Phase::kConnecting) return false;
   if (whole) skipped_row_.reset();
   origin_input_.consume(present);
   origin_skip_ = total - present;
@@ -104,17 +105,12 @@ void Session::relay_rows(std::string_view bytes) {
 }
 
 void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
-  if (is_asynchronous(tag)) {
-    on_asynchronous(tag, frame);
+  if (phase_ == Phase::kAuthenticating) {
+    on_authentication_frame(tag, frame);
     return;
   }
-  if (phase_ == Phase::kAuthenticating) {
-    if (tag == 'K') cancel_key_ = frame.substr(wire::kHeaderBytes);
-    to_client_.append(frame);
-    if (tag == 'Z') {
-      phase_ = Phase::kReady;
-      io_.clear_timer();
-    }
+  if (is_asynchronous(tag)) {
+    on_asynchronous(tag, frame);
     return;
   }
   dropped_.clear();

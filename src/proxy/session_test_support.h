@@ -70,7 +70,16 @@ inline const std::string kParsed = frame('1', ""), kBound = frame('2', "");
 class FakeIo final : public SessionIo {
  public:
   TimePoint now() override { return time; }
-  void connect_origin() override { ++connects; }
+  ClientTls client_tls() override { return tls; }
+  void start_client_tls(std::string_view received) override {
+    ++client_handshakes;
+    hello = received;
+  }
+  void connect_origin(origin::Encryption how) override {
+    ++connects;
+    encryption = how;
+  }
+  bool channel_binding_holds() override { return same_certificate; }
   void forward_cancel(std::string key) override { cancels.push_back(std::move(key)); }
   void request_position() override { ++positions_asked; }
   std::function<void()> wake_callback() override {
@@ -81,7 +90,12 @@ class FakeIo final : public SessionIo {
 
   TimePoint time{std::chrono::hours(1)};
   std::optional<TimePoint> timer;
+  ClientTls tls = ClientTls::kNotOffered;
+  int client_handshakes = 0;
+  std::string hello;
   int connects = 0;
+  origin::Encryption encryption = origin::Encryption::kNone;
+  bool same_certificate = false;
   int positions_asked = 0;
   int wakes = 0;
   std::vector<std::string> cancels;
@@ -138,7 +152,7 @@ class Peer {
     append_be32(packet, static_cast<std::uint32_t>(body.size() + 4));
     session.start();
     client(packet + body);
-    session.on_origin_connected();
+    session.on_origin_connected(false);
     origin(frame('R', "\0\0\0\0"s) + frame('K', "\0\0\0\7\0\0\0\x09"s) + ready());
     to_client();
     to_origin();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/worker.h"
 
+#include <netinet/in.h>
+
 #include <boost/asio/post.hpp>
 
 #include "base/log.h"
@@ -9,6 +11,48 @@
 #include "proxy/session_loop.h"
 
 namespace pgcache::proxy {
+
+namespace {
+
+constexpr std::uint16_t kDefaultPort = 6432;
+
+net::SocketOptions options_of(const config::Config& config) {
+  const auto seconds = [](std::chrono::milliseconds time) {
+    return std::chrono::ceil<std::chrono::seconds>(time);
+  };
+  net::SocketOptions options;
+  options.keepalives_idle = seconds(config.tcp_keepalives_idle);
+  options.keepalives_interval = seconds(config.tcp_keepalives_interval);
+  options.keepalives_count = static_cast<int>(config.tcp_keepalives_count);
+  options.user_timeout = config.tcp_user_timeout;
+  return options;
+}
+
+// The address that a client comes from, without its port; empty for a Unix socket.
+std::string address_of(const net::Socket& socket) {
+  boost::system::error_code error;
+  const auto peer = socket.remote_endpoint(error);
+  if (error) return {};
+  if (peer.protocol().family() == AF_INET) {
+    const auto& in = *reinterpret_cast<const sockaddr_in*>(peer.data());
+    return {reinterpret_cast<const char*>(&in.sin_addr), sizeof in.sin_addr};
+  }
+  if (peer.protocol().family() == AF_INET6) {
+    const auto& in = *reinterpret_cast<const sockaddr_in6*>(peer.data());
+    return {reinterpret_cast<const char*>(&in.sin6_addr), sizeof in.sin6_addr};
+  }
+  return {};
+}
+
+void refuse(net::Socket& socket, std::string_view message, std::string_view hint) {
+  std::string reply;
+  wire::append_error_response(reply, {"FATAL", pg::sqlstate::kTooManyConnections, message, hint});
+  boost::system::error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(boost::asio::buffer(reply), ignored);
+}
+
+}  // namespace
 
 Worker::Worker(const ServerContext& context, SettingsTable& settings,
                boost::asio::io_context& connections)
@@ -19,6 +63,8 @@ Worker::Worker(const ServerContext& context, SettingsTable& settings,
   environment_.settings = &settings;
   environment_.stats = &stats_;
   environment_.database = context.database;
+  socket_options_ = options_of(*context.config);
+  environment_.origin_ssl_mode = context.origin_ssl_mode;
   environment_.settings_epoch = context.settings_epoch;
   environment_.on_ddl_seen = context.on_ddl_seen;
 }
@@ -27,11 +73,13 @@ void Worker::start() {
   thread_ = std::thread([this] { loop_.run(); });
 }
 
-void Worker::adopt(net::FileDescriptor client) {
+void Worker::adopt(net::FileDescriptor client, ClientCounts::Slot slot) {
   auto socket = std::make_shared<net::FileDescriptor>(std::move(client));
-  loop_.post([this, socket] {
+  auto counted = std::make_shared<ClientCounts::Slot>(std::move(slot));
+  loop_.post([this, socket, counted] {
     if (shutting_down_ || !socket->open()) return;
-    auto session = std::make_shared<SessionLoop>(*this, std::move(*socket));
+    net::apply(socket_options_, *socket);
+    auto session = std::make_shared<SessionLoop>(*this, std::move(*socket), std::move(*counted));
     sessions_.insert(session);
     session->start();
   });
@@ -43,15 +91,20 @@ void Worker::connect_origin(Connected done) {
                           [this, done](std::optional<net::Socket> socket, const std::string& why) {
                             auto connected = std::make_shared<net::FileDescriptor>();
                             if (socket) *connected = net::FileDescriptor::of(std::move(*socket));
+                            net::apply(socket_options_, *connected);
                             loop_.post([=] { done(std::move(*connected), why); });
                           });
   });
 }
 
-void Worker::forward_cancel(std::string key, std::function<void()> done) {
-  boost::asio::post(connections_, [this, key = std::move(key), done = std::move(done)] {
-    CancelForwarder::start(connections_, server_.origin, key, done);
-  });
+void Worker::forward_cancel(const std::string& key, origin::Encryption how,
+                            std::function<void()> done) {
+  CancelForwarder::start(*this, how, key, std::move(done));
+}
+
+void Worker::release(const std::shared_ptr<void>& task) {
+  loop_.post([task] {});
+  tasks_.erase(task);
 }
 
 void Worker::forget(const std::shared_ptr<SessionLoop>& session) {
@@ -72,12 +125,11 @@ void Worker::shut_down_sessions() {
 void Worker::join() {
   if (thread_.joinable()) thread_.join();
   sessions_.clear();
+  tasks_.clear();
 }
 
 Server::Server(ServerContext context)
-    : context_(std::move(context)),
-      connections_work_(boost::asio::make_work_guard(connections_)),
-      listener_(connections_) {}
+    : context_(std::move(context)), connections_work_(boost::asio::make_work_guard(connections_)) {}
 
 Server::~Server() { stop(); }
 
@@ -89,14 +141,37 @@ Status Server::start() {
   for (int i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(context_, settings_, connections_));
   }
-  const config::HostPort& listen = context_.config->listen;
-  if (Status status = listener_.listen(listen.host, listen.port); !status) return status;
-  port_ = listener_.port();
+  if (Status status = listen(); !status) return status;
   for (const auto& worker : workers_) worker->start();
   running_ = true;
-  listener_.start([this](net::Socket socket) { accept(std::move(socket)); });
+  for (const auto& listener : listeners_) {
+    listener->start([this](net::Socket socket) { accept(std::move(socket)); });
+  }
   connections_thread_ = std::thread([this] { run_connections(); });
   return {};
+}
+
+Status Server::listen() {
+  std::uint16_t first_port = 0;
+  for (const bool local : {false, true}) {
+    for (const config::HostPort& address : context_.config->listen) {
+      if (address.host.starts_with('/') != local) continue;
+      auto listener = std::make_unique<net::Listener>(connections_);
+      std::uint16_t port = address.port;
+      if (local && port == 0) port = first_port != 0 ? first_port : kDefaultPort;
+      if (Status status = listener->listen(address.host, port); !status) return status;
+      if (first_port == 0) first_port = listener->port();
+      listeners_.push_back(std::move(listener));
+    }
+  }
+  port_ = first_port;
+  return {};
+}
+
+std::vector<std::string> Server::addresses() const {
+  std::vector<std::string> all;
+  for (const auto& listener : listeners_) all.push_back(listener->address());
+  return all;
 }
 
 void Server::run_connections() {
@@ -111,18 +186,21 @@ void Server::run_connections() {
 }
 
 void Server::accept(net::Socket socket) {
-  if (clients() >= static_cast<std::int64_t>(context_.config->max_clients)) {
-    std::string reply;
-    wire::append_error_response(
-        reply, {"FATAL", pg::sqlstate::kTooManyConnections, "sorry, too many clients already",
-                "pgcache's max_clients is reached."});
-    boost::system::error_code ignored;
-    socket.non_blocking(true, ignored);
-    socket.write_some(boost::asio::buffer(reply), ignored);
+  const config::Config& config = *context_.config;
+  if (clients() >= static_cast<std::int64_t>(config.max_clients)) {
+    refuse(socket, "sorry, too many clients already", "pgcache's max_clients is reached.");
+    return;
+  }
+  ClientCounts::Slot slot;
+  const std::string address =
+      config.max_clients_per_address > 0 ? address_of(socket) : std::string();
+  if (!address.empty() && !counts_->enter(address, config.max_clients_per_address, slot)) {
+    refuse(socket, "sorry, too many clients from your address already",
+           "pgcache's max_clients_per_address is reached.");
     return;
   }
   next_worker_ = (next_worker_ + 1) % workers_.size();
-  workers_[next_worker_]->adopt(net::FileDescriptor::of(std::move(socket)));
+  workers_[next_worker_]->adopt(net::FileDescriptor::of(std::move(socket)), std::move(slot));
 }
 
 std::int64_t Server::clients() const {
@@ -136,7 +214,9 @@ std::int64_t Server::clients() const {
 void Server::stop() {
   if (!running_) return;
   running_ = false;
-  boost::asio::post(connections_, [this] { listener_.stop(); });
+  boost::asio::post(connections_, [this] {
+    for (const auto& listener : listeners_) listener->stop();
+  });
   for (const auto& worker : workers_) worker->shut_down_sessions();
   for (const auto& worker : workers_) worker->join();
   connections_.stop();

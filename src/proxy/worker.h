@@ -18,6 +18,9 @@
 #include "net/connector.h"
 #include "net/event_loop.h"
 #include "net/listener.h"
+#include "net/socket_options.h"
+#include "net/tls_context.h"
+#include "proxy/client_counts.h"
 #include "proxy/environment.h"
 
 namespace pgcache::proxy {
@@ -30,6 +33,10 @@ struct ServerContext {
   cache::Cache* cache = nullptr;
   cache::ShapeTable* shapes = nullptr;
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
+  const net::CurrentTls* client_tls = nullptr;  // holds one if the configuration says so
+  const net::CurrentTls* origin_tls = nullptr;  // holds one if its mode allows TLS
+  origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;
+  std::string origin_tls_host;  // whose certificate is expected
   net::ServerAddress origin;
   std::string database;
   // Any thread; answers on any thread.
@@ -46,6 +53,9 @@ class Worker {
   net::EventLoop& loop() { return loop_; }
   SessionEnvironment& environment() { return environment_; }
   const RouteStats& stats() const { return stats_; }
+  const net::CurrentTls& client_tls() const { return *server_.client_tls; }
+  const net::CurrentTls& origin_tls() const { return *server_.origin_tls; }
+  const std::string& origin_tls_host() const { return server_.origin_tls_host; }
   void request_position(std::function<void(pg::Lsn)> done) {
     server_.request_position(std::move(done));
   }
@@ -53,11 +63,16 @@ class Worker {
   using Connected = std::function<void(net::FileDescriptor socket, const std::string& why)>;
   // Called back on this worker's thread, with an open socket or the reason why there is none.
   void connect_origin(Connected done);
-  // Called back on another thread when the origin has taken note of it, or will not.
-  void forward_cancel(std::string key, std::function<void()> done);
+  // Called back on this worker's thread when the origin has taken note of it, or will not.
+  void forward_cancel(const std::string& key, origin::Encryption how, std::function<void()> done);
+
+  // On this worker's thread: what is under way beside the sessions lives as long as it takes, but
+  // not longer than the worker. Destroyed once its handler has returned.
+  void keep(std::shared_ptr<void> task) { tasks_.insert(std::move(task)); }
+  void release(const std::shared_ptr<void>& task);
 
   void start();
-  void adopt(net::FileDescriptor client);  // any thread
+  void adopt(net::FileDescriptor client, ClientCounts::Slot slot);  // any thread
   // On this worker's thread. The session is destroyed once its handler has returned.
   void forget(const std::shared_ptr<SessionLoop>& session);
   void shut_down_sessions();  // any thread
@@ -67,10 +82,12 @@ class Worker {
   const ServerContext& server_;
   RouteStats stats_;
   SessionEnvironment environment_;
+  net::SocketOptions socket_options_;
   boost::asio::io_context& connections_;
   net::EventLoop loop_;
   bool shutting_down_ = false;
   std::unordered_set<std::shared_ptr<SessionLoop>> sessions_;
+  std::unordered_set<std::shared_ptr<void>> tasks_;
   std::thread thread_;
 };
 
@@ -79,13 +96,15 @@ class Server {
   explicit Server(ServerContext context);
   ~Server();
 
-  Status start();  // binds and runs; an error names the address
-  std::uint16_t port() const { return port_; }
+  Status start();                               // binds and runs; an error names the address
+  std::uint16_t port() const { return port_; }  // of the first address
+  std::vector<std::string> addresses() const;
   void stop();  // ends all sessions (57P01) and joins
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   std::int64_t clients() const;
 
  private:
+  Status listen();
   void run_connections();
   void accept(net::Socket socket);
 
@@ -94,7 +113,8 @@ class Server {
   boost::asio::io_context connections_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> connections_work_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  net::Listener listener_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::shared_ptr<ClientCounts> counts_ = std::make_shared<ClientCounts>();
   std::thread connections_thread_;
   std::size_t next_worker_ = 0;
   std::uint16_t port_ = 0;

@@ -50,6 +50,11 @@ bool StartupPacket::replication() const {
   return true;
 }
 
+void append_ssl_request(std::string& out) {
+  append_be32(out, 8);
+  append_be32(out, kSslCode);
+}
+
 StartupPacket parse_startup(std::string_view bytes) {
   StartupPacket packet;
   if (bytes.empty()) return packet;

@@ -38,6 +38,8 @@ struct StartupPacket {
   bool replication() const;
 };
 
+void append_ssl_request(std::string& out);
+
 // Parses the packet at the start of `bytes`.
 StartupPacket parse_startup(std::string_view bytes);
 

@@ -40,6 +40,10 @@ Stack::Stack(const StackOptions& options) {
   if (!options.schema.empty()) direct_->must(options.schema);
   PgcacheOptions proxy;
   proxy.origin = origin_->dsn("postgres", options.origin_user);
+  if (!options.origin_parameters.empty()) {
+    proxy.origin.erase(proxy.origin.find('?') + 1);
+    proxy.origin += options.origin_parameters;
+  }
   proxy.arguments = with_defaults(options.arguments);
   proxy.environment = options.environment;
   proxy.wait_ready = options.wait_ready;

@@ -26,6 +26,7 @@ struct StackOptions {
   std::vector<std::string> arguments;    // of pgcache
   std::vector<std::string> environment;  // of pgcache
   std::string origin_user = "postgres";  // whom pgcache's own links connect as
+  std::string origin_parameters;         // of pgcache's origin URL; empty: sslmode=disable
   bool wait_ready = true;
 };
 

@@ -47,7 +47,7 @@ Link::~Link() {
 
 TimePoint Link::now() { return world_.now(); }
 
-void Link::connect_origin() {
+void Link::connect_origin(origin::Encryption /*how*/) {
   const bool refused = world_.random().one_in(30);
   mailbox_->push_back({refused ? Event::kRefused : Event::kConnected, {}});
 }
@@ -265,7 +265,7 @@ bool Link::open_mail() {
           std::make_unique<Backend>(world_.origin(), world_.library(), world_.random(), id_,
                                     world_.configured(), world_.fault() == Fault::kStaleSettings);
       origin_open_ = true;
-      session_->on_origin_connected();
+      session_->on_origin_connected(false);
       break;
     case Event::kRefused:
       session_->on_origin_closed("connection refused");

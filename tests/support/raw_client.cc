@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <stdexcept>
 
@@ -31,6 +33,14 @@ std::uint32_t read_be32(std::string_view bytes) {
 std::string cstring(std::string_view text) { return std::string(text) + '\0'; }
 
 }  // namespace
+
+struct RawClient::Tls {
+  // OpenSSL writes to sockets without MSG_NOSIGNAL.
+  Tls() { std::signal(SIGPIPE, SIG_IGN); }
+  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context{SSL_CTX_new(TLS_client_method()),
+                                                       SSL_CTX_free};
+  std::unique_ptr<SSL, void (*)(SSL*)> ssl{SSL_new(context.get()), SSL_free};
+};
 
 std::string RawFrame::field(char code) const {
   std::size_t at = 0;
@@ -148,6 +158,7 @@ RawClient::~RawClient() {
 
 RawClient::RawClient(RawClient&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
+      tls_(std::move(other.tls_)),
       input_(std::move(other.input_)),
       process_id_(other.process_id_),
       secret_(other.secret_),
@@ -168,7 +179,41 @@ RawClient RawClient::session(const std::string& host, int port,
   return client;
 }
 
+bool RawClient::secure(const std::string& alpn) {
+  auto tls = std::make_unique<Tls>();
+  SSL* ssl = tls->ssl.get();
+  if (!alpn.empty()) {
+    const std::string offer = static_cast<char>(alpn.size()) + alpn;
+    SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(offer.data()),
+                        static_cast<unsigned>(offer.size()));
+  }
+  const timeval limit{10, 0};
+  setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  SSL_set_fd(ssl, fd_);
+  if (SSL_connect(ssl) != 1) return false;
+  tls_ = std::move(tls);
+  return true;
+}
+
+bool RawClient::request_tls() {
+  send(message::be32(8) + message::be32(80877103));
+  return read_bytes(1) == "S" && secure();
+}
+
+std::string RawClient::peer_name() const {
+  char name[256] = {};
+  X509* certificate = SSL_get0_peer_certificate(tls_->ssl.get());
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof name);
+  return name;
+}
+
 void RawClient::send(std::string_view bytes) {
+  if (tls_ && !bytes.empty()) {
+    if (SSL_write(tls_->ssl.get(), bytes.data(), static_cast<int>(bytes.size())) <= 0) {
+      fail("cannot send in TLS");
+    }
+    return;
+  }
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
@@ -197,6 +242,7 @@ void RawClient::set_receive_buffer(int bytes) {
 }
 
 bool RawClient::wait_readable(int timeout_ms) {
+  if (tls_ && SSL_has_pending(tls_->ssl.get()) == 1) return true;
   const auto deadline = steady_clock::now() + milliseconds(timeout_ms);
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now()).count();
@@ -211,10 +257,17 @@ bool RawClient::wait_readable(int timeout_ms) {
 bool RawClient::fill(int timeout_ms) {
   if (!wait_readable(timeout_ms)) fail("nothing came in time");
   char buffer[65536];
-  const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
+  const ssize_t got = receive(buffer, sizeof buffer);
   if (got < 0) fail(std::string("cannot read: ") + std::strerror(errno));
   input_.append(buffer, static_cast<std::size_t>(got));
   return got > 0;
+}
+
+ssize_t RawClient::receive(char* into, std::size_t bytes_max) {
+  if (!tls_) return recv(fd_, into, bytes_max, 0);
+  const int got = SSL_read(tls_->ssl.get(), into, static_cast<int>(bytes_max));
+  if (got > 0) return got;
+  return SSL_get_error(tls_->ssl.get(), got) == SSL_ERROR_ZERO_RETURN ? 0 : -1;
 }
 
 std::string RawClient::read_bytes(std::size_t count) {
@@ -268,7 +321,7 @@ RawClient::End RawClient::wait_for_end(int timeout_ms) {
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now()).count();
     if (left <= 0 || !wait_readable(static_cast<int>(left))) return End::kOpen;
-    const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
+    const ssize_t got = receive(buffer, sizeof buffer);
     if (got == 0) return End::kClosed;
     if (got < 0) return End::kReset;
     input_.append(buffer, static_cast<std::size_t>(got));

@@ -7,7 +7,10 @@
 // Blocking; every wait has a limit, after which it throws std::runtime_error.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,6 +65,14 @@ class RawClient {
   static RawClient session(const std::string& host, int port,
                            std::vector<std::pair<std::string, std::string>> parameters = {});
 
+  // The client's part of a TLS handshake, after which all bytes go that way; nothing is verified.
+  // `alpn`: the protocol that is offered, or none. False when the handshake fails.
+  bool secure(const std::string& alpn = {});
+  // An SSLRequest, its answer 'S', and the handshake. False when any of that fails.
+  bool request_tls();
+  // Of the server's certificate.
+  std::string peer_name() const;
+
   void send(std::string_view bytes);
   // What the kernel takes without blocking; the number of bytes.
   std::size_t send_some(std::string_view bytes);
@@ -78,7 +89,8 @@ class RawClient {
   bool nothing_arrives(int within_ms);
 
   enum class End { kClosed, kReset, kOpen };
-  // Reads and drops what comes until the other side closes (FIN or RST), or the time is over.
+  // Reads and drops what comes until the other side closes (FIN or RST; in TLS by saying so first,
+  // else it counts as reset), or the time is over.
   End wait_for_end(int timeout_ms);
 
   int process_id() const { return process_id_; }
@@ -88,8 +100,12 @@ class RawClient {
  private:
   bool wait_readable(int timeout_ms);
   bool fill(int timeout_ms);  // false at the end of the stream
+  ssize_t receive(char* into, std::size_t bytes_max);
+
+  struct Tls;
 
   int fd_ = -1;
+  std::unique_ptr<Tls> tls_;
   std::string input_;
   int process_id_ = 0;
   std::uint32_t secret_ = 0;

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/origin_dial.h"
+
+#include "proxy/worker.h"
+#include "wire/startup.h"
+
+namespace pgcache::proxy {
+
+using origin::Encryption;
+
+OriginDial::OriginDial(Worker& worker, Encryption how, Done done)
+    : worker_(worker),
+      how_(how),
+      done_(std::move(done)),
+      timer_(worker.loop(), [this] { finish("timeout expired"); }) {}
+
+void OriginDial::start(Worker& worker, Encryption how, Done done) {
+  auto self = std::make_shared<OriginDial>(worker, how, std::move(done));
+  worker.keep(self);
+  self->connect();
+}
+
+void OriginDial::connect() {
+  worker_.connect_origin(
+      [weak = weak_from_this()](net::FileDescriptor socket, const std::string& why) {
+        if (const auto self = weak.lock()) self->on_socket(std::move(socket), why);
+      });
+}
+
+void OriginDial::on_socket(net::FileDescriptor socket, const std::string& why) {
+  if (finished_) return;
+  if (!socket.open()) {
+    finish(why);
+    return;
+  }
+  stream_ = std::make_unique<net::Stream>(
+      worker_.loop(), std::move(socket), [this] { on_readable(); },
+      [this] { stream_->write(output_); });
+  if (how_ == Encryption::kNone) {
+    finish({});
+    return;
+  }
+  timer_.start(worker_.environment().config->origin_connect_timeout);
+  wire::append_ssl_request(output_.tail());
+  stream_->write(output_);  // that it is broken is found by reading
+  stream_->watch_readable(true);
+}
+
+// One byte answers; what comes behind it is the handshake's and must not be taken for plain.
+void OriginDial::on_readable() {
+  if (finished_) return;
+  switch (stream_->read(input_, 1)) {
+    case net::Stream::ReadResult::kBytes:
+      stream_->watch_readable(false);
+      on_answer(input_.view().front());
+      return;
+    case net::Stream::ReadResult::kNothing:
+      return;
+    case net::Stream::ReadResult::kClosed:
+    case net::Stream::ReadResult::kReset:
+      finish("the server closed the connection when asked for SSL");
+      return;
+  }
+}
+
+void OriginDial::on_answer(char answer) {
+  const net::TlsContextPtr context = worker_.origin_tls().get();
+  if (answer == 'S' && context) {
+    stream_->start_tls(context, {}, worker_.origin_tls_host(),
+                       [this](const Status& status) { on_handshake(status); });
+  } else if (answer == 'N' && how_ == Encryption::kIfOffered) {
+    finish({});
+  } else if (answer == 'N') {
+    finish("server does not support SSL, but SSL was required");
+  } else {
+    finish("received invalid response to SSL negotiation");
+  }
+}
+
+void OriginDial::on_handshake(const Status& status) {
+  if (finished_) return;
+  if (status.ok()) {
+    finish({});
+    return;
+  }
+  if (how_ == Encryption::kMust) {
+    finish("SSL error: " + status.error().message);
+    return;
+  }
+  // In plain then, by a connection of its own.
+  how_ = Encryption::kNone;
+  stream_->close();
+  connect();
+}
+
+void OriginDial::finish(const std::string& why) {
+  if (finished_) return;
+  finished_ = true;
+  timer_.cancel();
+  if (!why.empty() && stream_) stream_->close();
+  worker_.loop().post([self = shared_from_this(), why] {
+    self->done_(why.empty() ? std::move(self->stream_) : nullptr, why);
+    self->worker_.release(self);
+  });
+}
+
+}  // namespace pgcache::proxy

@@ -445,6 +445,14 @@ TEST(SessionBlock, TheUnnamedStatementIsTheClientsAgain) {
   EXPECT_EQ(peer.to_origin(), sent_simple_begin() + frame('C', "S\0"s) + again);
 }
 
+TEST(SessionBlock, TheUnnamedStatementMayBeTheBeginItself) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(command("BEGIN") + sync() + bind("", {}) + execute() + sync());
+  EXPECT_EQ(peer.to_origin(), sent_begin() + bind("", {}) + execute() + sync());
+}
+
 TEST(SessionBlock, TheSettingsMayBeAskedForInTheBlock) {
   World world;
   Peer peer(world);

@@ -150,7 +150,14 @@ class SourcesCollectable final : public prometheus::Collectable {
 
   std::vector<MetricFamily> Collect() const override {
     std::vector<MetricFamily> families;
-    families.push_back(query_counts(sources_.routes()));
+    const RouteCounts routes = sources_.routes();
+    families.push_back(query_counts(routes));
+    families.push_back(counter("pgcache_blocks_deferred_total",
+                               "Transaction blocks begun without the origin.",
+                               routes.blocks_deferred));
+    families.push_back(counter("pgcache_blocks_local_total",
+                               "Of these, blocks that ended without reaching the origin.",
+                               routes.blocks_local));
     families.push_back(query_latencies(sources_.latencies()));
     add_cache_families(sources_.cache_status(), families);
     families.push_back(coarse_invalidations(sources_));

@@ -115,6 +115,8 @@ std::string status_json(const AdminSources& sources) {
   json["entries"] = cache.entries;
   json["bytes"] = cache.bytes;
   json["clients"] = sources.clients();
+  const RouteCounts routes = sources.routes();
+  json["blocks"] = {{"deferred", routes.blocks_deferred}, {"local", routes.blocks_local}};
   json["problems"] = sources.problems();
   json["log"] = {{"transactions", cache.log_transactions}, {"bytes", cache.log_bytes}};
   json["loads"] = {

@@ -22,6 +22,8 @@ struct RouteCounts {
   std::uint64_t miss = 0;
   std::vector<std::pair<std::string, std::uint64_t>> bypass;    // reason, count
   std::vector<std::pair<std::string, std::uint64_t>> fallback;  // reason, count
+  std::uint64_t blocks_deferred = 0;  // transaction blocks begun without the origin
+  std::uint64_t blocks_local = 0;     // of these, ended without it too
 };
 
 // One latency histogram: bounds in seconds (ascending), counts has one more element (+Inf).

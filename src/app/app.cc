@@ -245,6 +245,8 @@ admin::RouteCounts App::routes() const {
     const proxy::RouteStats& stats = worker->stats();
     counts.hit += stats.hits.load(std::memory_order_relaxed);
     counts.miss += stats.misses.load(std::memory_order_relaxed);
+    counts.blocks_deferred += stats.blocks_deferred.load(std::memory_order_relaxed);
+    counts.blocks_local += stats.blocks_local.load(std::memory_order_relaxed);
     for (std::size_t i = 0; i < bypasses.size(); ++i) {
       bypasses[i] += stats.bypasses[i].load(std::memory_order_relaxed);
     }

@@ -64,7 +64,8 @@ struct Config {
   bool keep_slot = false;                 // at a clean shutdown
   std::vector<std::string> allow_tables;  // "schema.table" or "schema.*"; empty = all
   std::vector<std::string> deny_tables;
-  bool cache = true;  // false: a plain proxy
+  bool cache = true;        // false: a plain proxy
+  bool defer_begin = true;  // the origin hears of a block when a statement in it needs that
   std::string log_level = "info";
   bool live = false;  // a status line on the terminal, once a second
 };

@@ -120,6 +120,12 @@ constexpr std::array kOptions = std::to_array<Option>({
     {"deny_tables", &Config::deny_tables, OptionType::kTables, 0, 0, "",
      "Queries over any of these tables are never cached."},
     {"cache", &Config::cache, OptionType::kSwitch, 0, 0, "", "false: a plain proxy."},
+    {"defer_begin", &Config::defer_begin, OptionType::kSwitch, 0, 0, "",
+     "Answer BEGIN at once and send it to the origin in front of the first statement that needs "
+     "the "
+     "origin; a READ COMMITTED block that is served from memory alone never gets there. false: "
+     "send "
+     "every BEGIN."},
     {"log_level", &Config::log_level, OptionType::kChoice, 0, 0, "trace debug info warn error off",
      "The least severe messages that are logged."},
     {"live", &Config::live, OptionType::kSwitch, 0, 0, "",

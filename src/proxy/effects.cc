@@ -113,6 +113,7 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
   Effects effects;
   switch (kind) {
     case StatementKind::kBegin:
+    case StatementKind::kBeginReadCommitted:
       effects.begins = true;
       return effects;
     case StatementKind::kCommit:

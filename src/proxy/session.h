@@ -85,7 +85,13 @@ class Session {
   };
   // Which connection to the origin it is.
   enum class Attempt : std::uint8_t { kFirst, kPlainForBinding, kLast };
-  enum class Hold : std::uint8_t { kNone, kOrigin, kSettings, kWait };
+  enum class Hold : std::uint8_t { kNone, kOrigin, kSettings, kWait, kBegin };
+  enum class Begin : std::uint8_t {
+    kNone,      // as the origin says
+    kDeferred,  // the block is the client's alone
+    kSent,      // its BEGIN is on the way
+  };
+  enum class BlockCommand : std::uint8_t { kNone, kBegin, kEnd };  // BEGIN; COMMIT or ROLLBACK
 
   // A query that was forwarded after the cache had been asked, and what is captured of its answer.
   struct Inflight {
@@ -126,9 +132,16 @@ class Session {
     bool unnamed_portal = false;     // likewise, or replaced it; matters inside a block only
     bool snapshot = false;           // the block's first query would have taken one
   };
+  // A block that the client has begun, and the origin need not know of yet.
+  struct DeferredBegin {
+    Begin state = Begin::kNone;
+    bool simple = false;        // it came as a simple query
+    std::string sql;            // its text
+    std::string notifications;  // that the client gets behind the block
+  };
   // What came of it.
   struct Verdict {
-    enum class Kind : std::uint8_t { kHit, kLoad, kMiss, kBypass, kFallback, kHeld };
+    enum class Kind : std::uint8_t { kHit, kBlock, kLoad, kMiss, kBypass, kFallback, kHeld };
     Kind kind = Kind::kBypass;
     sql::BypassReason bypass = sql::BypassReason::kUnsupported;
     FallbackReason fallback = FallbackReason::kCacheError;
@@ -144,12 +157,13 @@ class Session {
     wire::Target target;
     wire::Execute execute;
     bool understood = false;
-    StatementPtr statement;              // of Parse and Bind, when known
-    std::size_t bind_step = 0;           // of Execute and Describe: the Bind of its portal
-    bool understood_portal = false;      // of Describe: that Bind is in the unit
-    std::uint64_t inflight_id = 0;       // of Bind: the Inflight of its portal's Execute
-    bool parsed_here = false;            // of Bind: its statement's Parse is in the unit
-    bool needs_row_description = false;  // of Bind: its portal is described in the unit
+    StatementPtr statement;                      // of Parse and Bind, when known
+    std::size_t bind_step = 0;                   // of Execute and Describe: the Bind of its portal
+    bool understood_portal = false;              // of Describe: that Bind is in the unit
+    std::uint64_t inflight_id = 0;               // of Bind: the Inflight of its portal's Execute
+    bool parsed_here = false;                    // of Bind: its statement's Parse is in the unit
+    bool needs_row_description = false;          // of Bind: its portal is described in the unit
+    BlockCommand command = BlockCommand::kNone;  // of Execute
 
     // As new, but for the memory that it keeps.
     void reset() {
@@ -213,11 +227,28 @@ class Session {
   bool unit_keeps_unnamed_portal() const;
   void note_hit(bool simple);
 
+  // --- session_block.cc: blocks that the origin does not know of
+  static BlockCommand block_command(const cache::Shape& shape);
+  BlockCommand command_of(Statement& statement, const wire::Bind& bind) const;
+  bool may_defer(const sql::StatementShape& scanned, const cache::Shape& shape) const;
+  bool may_answer_blocks() const;
+  void begin_here(std::string_view sql, const cache::Shape& shape, bool simple);
+  void end_here(const cache::Shape& shape);
+  void append_ready();
+  bool answer_block_command(std::string_view sql, const sql::StatementShape& scanned,
+                            const cache::Shape& shape);
+  void serve_block_command(const Step& step);
+  void begin_at_origin();
+  bool on_begin_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
+  bool hold_notification(std::string_view frame);
+  void release_notifications();
+
   // --- session_read.cc: deciding, the simple protocol
   bool handle_query(wire::Frame frame);
   // Whether the session's state lets a read be served at all; nothing when it does.
   std::optional<Verdict> gate();
   std::optional<Verdict> gate_settings();
+  std::optional<sql::BypassReason> settings_refusal() const;
   Verdict decide(ReadCandidate& candidate);
   std::optional<sql::BypassReason> check_values(const ReadCandidate& candidate,
                                                 const sql::CacheableQuery& query) const;
@@ -248,6 +279,7 @@ class Session {
   std::optional<sql::BypassReason> link_unit();  // Binds to statements, Executes to Binds
   std::optional<sql::BypassReason> link_step(std::size_t at);
   bool every_step_is_executed() const;
+  bool mixes_blocks_and_portals() const;
   std::optional<Verdict> gate_unit(const std::vector<std::size_t>& executes,
                                    std::optional<sql::BypassReason> shape_reason);
   Verdict decide_execute(std::size_t at, bool alone);
@@ -326,6 +358,8 @@ class Session {
 
   char status_ = 'I';
   Block block_ = Block::kNone;
+  bool block_read_committed_ = false;  // whatever the settings say
+  DeferredBegin begin_;
   bool block_ddl_ = false;
   bool block_wrote_ = false;
   bool block_may_have_written_ = false;
@@ -338,7 +372,7 @@ class Session {
   mutable cache::ShapeScope scope_;
   mutable std::uint32_t scope_settings_ = 0;
   mutable std::uint64_t scope_generation_ = ~std::uint64_t{0};
-  IdleTimeouts idle_timeouts_;
+  TransactionSettings transaction_settings_;
   TimePoint origin_idle_since_;  // the last ReadyForQuery of the origin
   bool settings_asked_ = false;
   bool settings_failed_ = false;

@@ -31,7 +31,9 @@ void warm(Peer& peer) {
   ASSERT_EQ(peer.world.stats.misses.load(), 2u);
 }
 
+// At the origin.
 void begin(Peer& peer) {
+  peer.world.config.defer_begin = false;
   peer.client(query("BEGIN"));
   ASSERT_EQ(peer.to_origin(), query("BEGIN"));
   peer.origin(complete("BEGIN") + ready('T'));

@@ -30,6 +30,10 @@ bool Session::take_client_frame() {
     client_skip_ -= part;
     return true;
   }
+  if (begin_.state == Begin::kSent && !open_unit_) {
+    hold_ = Hold::kBegin;
+    return false;
+  }
   bytes.remove_prefix(held_bytes_);
   wire::FrameHeader header;
   const wire::FrameState state = wire::peek_frame(bytes, header);
@@ -54,6 +58,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
   }
   const std::uint64_t total = header.total_bytes();
   const std::size_t present = bytes.size();
+  if (!relay_only_) begin_at_origin();
   switch (relay_only_ ? 'd' : header.tag) {
     case 'Q':
       count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
@@ -143,6 +148,7 @@ bool Session::dispatch(wire::Frame frame) {
       return handle_query(frame);
     case 'H':
       streaming_unit_ = true;
+      if (!frame.body().empty()) begin_at_origin();
       forward_raw(frame.bytes);
       // With a body it is an error, which discards what follows up to a Sync.
       if (!frame.body().empty()) tracker_.sent({wire::Request::kClose, false, 0});
@@ -171,6 +177,7 @@ bool Session::dispatch(wire::Frame frame) {
 
 Session::Unit& Session::open_unit() {
   if (!open_unit_) {
+    begin_at_origin();
     open_unit_.emplace(Unit{});
     open_unit_->id = next_id_++;
     open_unit_->inflight = std::move(spare_inflight_);
@@ -192,6 +199,7 @@ void Session::forward_raw(std::string_view bytes) { to_origin_.append(bytes); }
 // What was held for a Sync that is not coming (yet) goes to the origin as it is.
 void Session::forward_held_unit() {
   if (held_bytes_ == 0) return;
+  begin_at_origin();
   if (!open_unit_) catch_up_snapshot();
   streaming_unit_ = true;
   std::string_view bytes = client_input_.view().substr(0, held_bytes_);
@@ -304,6 +312,7 @@ Route Session::forwarded_route(const Verdict& verdict) {
     case Verdict::Kind::kFallback:
       return Route::kFallback;
     case Verdict::Kind::kHit:
+    case Verdict::Kind::kBlock:
     case Verdict::Kind::kBypass:
     case Verdict::Kind::kHeld:
       return Route::kBypass;

@@ -25,8 +25,10 @@ void Session::process_origin() {
   }
   origin_input_.shrink(16 * 1024);
   if (phase_ == Phase::kAuthenticating || phase_ == Phase::kConnecting) return;
-  const bool released =
-      hold_ == Hold::kOrigin && (tracker_.idle() || tracker_.discarding() || tracker_.copying_in());
+  const bool released = hold_ == Hold::kBegin
+                            ? begin_.state != Begin::kSent
+                            : hold_ == Hold::kOrigin && (tracker_.idle() || tracker_.discarding() ||
+                                                         tracker_.copying_in());
   if (released) hold_ = Hold::kNone;
   if (hold_ == Hold::kNone) process_client();
 }
@@ -119,6 +121,7 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
     on_hidden_frame(tag, frame, attribution);
   } else {
     if (!whole) begin_large_frame(tag, frame, attribution);
+    if (tag == 'Z' && frame[wire::kHeaderBytes] == 'I') release_notifications();
     to_client_.append(frame);
     on_reply(tag, frame, attribution);
   }
@@ -144,6 +147,10 @@ void Session::begin_large_frame(char tag, std::string_view frame,
 void Session::on_asynchronous(char tag, std::string_view frame) {
   // A notice in answer to a request of pgcache's own is not the client's.
   if (tag == 'N' && phase_ == Phase::kReady && tracker_.front_is_hidden()) return;
+  if (tag == 'A') {
+    if (hold_notification(frame)) return;
+    release_notifications();
+  }
   to_client_.append(frame);
   if (phase_ != Phase::kReady) return;
   if (tag != 'A') spoil_captures();
@@ -152,6 +159,7 @@ void Session::on_asynchronous(char tag, std::string_view frame) {
 
 void Session::on_hidden_frame(char tag, std::string_view frame,
                               const wire::Attribution& attribution) {
+  if (on_begin_frame(tag, frame, attribution)) return;
   if (attribution.request.request == wire::Request::kParse) {
     // The client believed its statement prepared: it learns of the failure now, as PostgreSQL would
     // tell it when a plan can no longer be made.
@@ -159,10 +167,10 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
     return;
   }
   if (tag != 'Z') return;
-  status_ = frame[wire::kHeaderBytes];
+  if (begin_.state != Begin::kDeferred) status_ = frame[wire::kHeaderBytes];
   std::vector<std::optional<std::string_view>> row(settings_row_.begin(), settings_row_.end());
   settings_ = settings_asked_ ? env_.settings->intern(row) : nullptr;
-  idle_timeouts_ = idle_timeouts(row);
+  transaction_settings_ = transaction_settings(row);
   origin_idle_since_ = io_.now();
   settings_asked_ = false;
   settings_failed_ = settings_ == nullptr;
@@ -333,6 +341,7 @@ void Session::after_unit(const Effects& effects) {
   if (effects.clears_statements) statements_.clear_named();
   for (const std::string& name : effects.deallocates) statements_.erase(name);
   cursors_possible_ |= effects.opens_cursors;
+  if (status_ != 'T' || effects.begins) block_read_committed_ = false;
   if (status_ != 'T') {
     behind_.unnamed_portal = behind_.snapshot = false;
     unnamed_portal_open_ = false;

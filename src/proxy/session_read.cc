@@ -80,6 +80,7 @@ void Session::count(const Verdict& verdict, const cache::Shape* shape) {
       RouteStats::bump(stats.fallbacks[static_cast<std::size_t>(verdict.fallback)]);
       bump_shape(&cache::ShapeStats::fallbacks);
       return;
+    case Verdict::Kind::kBlock:  // has counters of its own
     case Verdict::Kind::kHeld:
       return;
   }
@@ -201,8 +202,9 @@ std::optional<Session::Verdict> Session::gate_settings() {
   }
   // The origin counts a session as idle that is served from memory. Asking it something in good
   // time starts its clock anew.
-  const Duration timeout =
-      status_ == 'I' ? idle_timeouts_.in_session : idle_timeouts_.in_transaction;
+  const Duration timeout = status_ == 'I' || begin_.state == Begin::kDeferred
+                               ? transaction_settings_.idle_in_session
+                               : transaction_settings_.idle_in_transaction;
   if (timeout > Duration::zero() && io_.now() - origin_idle_since_ > timeout / 8) {
     settings_ = nullptr;
   }
@@ -211,11 +213,19 @@ std::optional<Session::Verdict> Session::gate_settings() {
     if (unread_statement_) return bypass(BypassReason::kQueryTooLong);
     return ask_settings();
   }
-  if (settings_->mode_off) return bypass(BypassReason::kModeOff);
-  if (settings_->hears_log) return bypass(BypassReason::kClientMessages);
-  if (settings_->temporary_objects) return bypass(BypassReason::kTemporaryObjects);
-  if (!settings_->read_committed) return bypass(BypassReason::kIsolation);
-  if (!is_ascii_safe(settings_->client_encoding)) return bypass(BypassReason::kClientEncoding);
+  if (const auto reason = settings_refusal()) return bypass(*reason);
+  // Asked for in a block they tell its level, and outlive it.
+  const bool read_committed = settings_->read_committed && transaction_settings_.read_committed;
+  if (!read_committed && !block_read_committed_) return bypass(BypassReason::kIsolation);
+  return std::nullopt;
+}
+
+// Under which settings nothing is served, whatever the transaction is.
+std::optional<BypassReason> Session::settings_refusal() const {
+  if (settings_->mode_off) return BypassReason::kModeOff;
+  if (settings_->hears_log) return BypassReason::kClientMessages;
+  if (settings_->temporary_objects) return BypassReason::kTemporaryObjects;
+  if (!is_ascii_safe(settings_->client_encoding)) return BypassReason::kClientEncoding;
   return std::nullopt;
 }
 
@@ -384,6 +394,10 @@ bool Session::handle_query(wire::Frame frame) {
     // A read that was not cacheable under the settings last known is not worth asking for new ones.
     if (read && !(shape && shape->analysis.not_cacheable())) stop = gate();
     if (stop && stop->kind == Verdict::Kind::kHeld) return false;
+    if (!read && shape && answer_block_command(*sql, scanned, *shape)) {
+      consume_client(frame.bytes.size());
+      return true;
+    }
     if (stop) {
       verdict = std::move(*stop);
     } else {
@@ -407,6 +421,7 @@ bool Session::handle_query(wire::Frame frame) {
     observe(Route::kHit, frame_started_);
     note_hit(true);
   } else {
+    begin_at_origin();
     Effects effects = sql ? effects_of(lead, *sql, proven(shape)) : unread_effects();
     if (lead != Lead::kUtility) behind_.snapshot = false;
     if (!effects.harmless && !open_unit_) catch_up_snapshot();

@@ -176,15 +176,17 @@ class Peer {
                                     std::string_view isolation = "read committed",
                                     std::string_view encoding = "UTF8",
                                     std::string_view idle_session_timeout = "0") {
-    std::vector<std::string> values(settings_column_count(), "x");
-    values[0] = "pg_catalog\x01public";
-    values[1] = "f";
+    std::vector<std::string> values = default_settings();
     values[2] = isolation;
     values[3] = mode;
     values[4] = encoding;
-    values[5] = "on";
-    values[values.size() - 2] = idle_session_timeout;
-    values[values.size() - 1] = "0";
+    values[values.size() - 4] = idle_session_timeout;
+    return row_description() + row(values) + complete("SELECT 1") + ready();
+  }
+  // With columns set apart, by their number from the end.
+  static std::string settings_reply(const std::vector<std::pair<std::size_t, std::string>>& set) {
+    std::vector<std::string> values = default_settings();
+    for (const auto& [from_end, value] : set) values[values.size() - from_end] = value;
     return row_description() + row(values) + complete("SELECT 1") + ready();
   }
   std::string to_client() { return take(session.to_client()); }
@@ -195,6 +197,20 @@ class Peer {
   Session session{world.environment, io};
 
  private:
+  static std::vector<std::string> default_settings() {
+    std::vector<std::string> values(settings_column_count(), "x");
+    values[0] = "pg_catalog\x01public";
+    values[1] = "f";
+    values[2] = "read committed";
+    values[3] = "";
+    values[4] = "UTF8";
+    values[5] = "on";
+    for (std::size_t from_end = 2; from_end <= 4; ++from_end) {
+      values[values.size() - from_end] = "0";  // timeouts
+    }
+    values.back() = "read committed";
+    return values;
+  }
   static std::string take(wire::OutputQueue& queue) {
     std::string bytes;
     while (!queue.empty()) {

@@ -54,8 +54,21 @@ std::optional<BypassReason> Session::link_unit() {
     const std::optional<BypassReason> found = link_step(at);
     if (found && !reason) reason = found;
   }
-  if (!reason && !every_step_is_executed()) reason = BypassReason::kProtocolShape;
+  if (!reason && (!every_step_is_executed() || mixes_blocks_and_portals())) {
+    reason = BypassReason::kProtocolShape;
+  }
   return reason;
+}
+
+// What becomes of a named portal depends on the blocks around it.
+bool Session::mixes_blocks_and_portals() const {
+  bool blocks = false;
+  bool portals = false;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    blocks |= steps_[i].command != BlockCommand::kNone;
+    portals |= steps_[i].tag == 'B' && !steps_[i].bind.portal.empty();
+  }
+  return blocks && portals;
 }
 
 // A Parse or Bind whose statement is not executed, or a Describe behind the Execute, has to be
@@ -134,7 +147,10 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
         step.statement = nullptr;  // the portal is exhausted: its answer is not the query's
         return BypassReason::kProtocolShape;
       }
-      return step.execute.row_limit > 0 ? std::optional(BypassReason::kRowLimit) : std::nullopt;
+      if (step.statement) step.command = command_of(*step.statement, bind->bind);
+      return step.execute.row_limit > 0 && step.command == BlockCommand::kNone
+                 ? std::optional(BypassReason::kRowLimit)
+                 : std::nullopt;
     }
     case 'C': {
       const bool own = step.target.name.empty() || bind_of(step.target.name) != nullptr;
@@ -188,9 +204,12 @@ bool Session::handle_unit(std::string_view bytes) {
   const bool only_unknown = executes.empty() || !candidate_read;
   if (!only_unknown) stop = gate_unit(executes, shape_reason);
   if (stop && stop->kind == Verdict::Kind::kHeld) return false;
+  const bool blocks_here = !shape_reason && may_answer_blocks();
   bool disturbed = false;
   for (const std::size_t at : executes) {
-    if (only_unknown) {
+    if (blocks_here && steps_[at].command != BlockCommand::kNone) {
+      verdicts.emplace_back().kind = Verdict::Kind::kBlock;
+    } else if (only_unknown) {
       verdicts.push_back(
           bypass(steps_[at].statement ? BypassReason::kNotRead : BypassReason::kUnknownStatement));
     } else if (stop) {
@@ -209,8 +228,9 @@ bool Session::handle_unit(std::string_view bytes) {
     disturbed = disturbed || !execute_is_harmless(at);
   }
   const bool all_hit = !verdicts.empty() && !shape_reason &&
-                       std::all_of(verdicts.begin(), verdicts.end(),
-                                   [](const Verdict& v) { return v.kind == Verdict::Kind::kHit; });
+                       std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) {
+                         return v.kind == Verdict::Kind::kHit || v.kind == Verdict::Kind::kBlock;
+                       });
   if (all_hit) {
     serve_unit(verdicts);
   } else {
@@ -312,7 +332,11 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         for (std::size_t j = i, n = next; j < step_count_; ++j) {
           if (steps_[j].tag != 'E') continue;
           if (steps_[j].execute.portal == step.target.name) {
-            to_client_.append(verdicts[n].result->row_description);
+            if (verdicts[n].kind == Verdict::Kind::kBlock) {
+              wire::append_no_data(to_client_.tail());
+            } else {
+              to_client_.append(verdicts[n].result->row_description);
+            }
             break;
           }
           ++n;
@@ -320,24 +344,29 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         break;
       case 'E': {
         const Verdict& verdict = verdicts[next++];
+        if (verdict.kind == Verdict::Kind::kBlock) {
+          serve_block_command(step);
+          break;
+        }
         to_client_.append_shared(verdict.result, verdict.result->rows);
         count(verdict, step.statement->analysed.get());
         observe(Route::kHit, frame_started_);
+        note_hit(false);
         break;
       }
       case 'C':
         wire::append_close_complete(to_client_.tail());
         break;
       default:
-        wire::append_ready_for_query(to_client_.tail(), status_);
+        append_ready();
         break;
     }
   }
-  note_hit(false);
 }
 
 void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std::size_t>& executes,
                            std::optional<BypassReason> shape_reason) {
+  begin_at_origin();
   if (!open_unit_ && unit_needs_snapshot()) catch_up_snapshot();
   std::size_t next = 0;
   for (std::size_t i = 0; i < step_count_; ++i) {
@@ -361,6 +390,8 @@ void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std
       if (verdict.kind == Verdict::Kind::kHit) {
         // It was there, but something else in the exchange has to go to the origin.
         verdict = bypass(shape_reason.value_or(BypassReason::kPipeline));
+      } else if (verdict.kind == Verdict::Kind::kBlock) {
+        verdict = bypass(BypassReason::kNotRead);
       }
       count(verdict, step.statement ? step.statement->analysed.get() : nullptr);
       Inflight inflight;

@@ -46,9 +46,11 @@ constexpr std::array kKeySettings = {
 };
 constexpr std::size_t kRoleColumns = 3;
 
-// Not part of the key: they change no answer. Behind all other columns.
-constexpr std::array kIdleTimeouts = {"idle_session_timeout",
-                                      "idle_in_transaction_session_timeout"};
+// Not part of the key: they change no answer. Behind all other columns, the default isolation level
+// last.
+constexpr std::array kTimeouts = {"idle_session_timeout", "idle_in_transaction_session_timeout",
+                                  "transaction_timeout"};
+constexpr std::size_t kSpareColumns = kTimeouts.size() + 1;
 
 std::string build_query() {
   std::string sql =
@@ -68,11 +70,12 @@ std::string build_query() {
     sql += name;
     sql += "', true)";
   }
-  for (const char* name : kIdleTimeouts) {
+  for (const char* name : kTimeouts) {
     sql += ", pg_catalog.date_part('epoch', pg_catalog.current_setting('";
     sql += name;
     sql += "', true)::pg_catalog.interval)";
   }
+  sql += ", pg_catalog.current_setting('default_transaction_isolation', true)";
   return sql;
 }
 
@@ -82,6 +85,10 @@ Duration parse_timeout(const std::optional<std::string_view>& text) {
   if (text) std::from_chars(text->data(), text->data() + text->size(), seconds);
   if (!(seconds > 0 && seconds < 1e8)) return Duration::zero();
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+bool is_read_committed(std::string_view level) {
+  return level == "read committed" || level == "read uncommitted";
 }
 
 std::vector<std::string> split_schemas(std::string_view text) {
@@ -102,14 +109,20 @@ const std::string& settings_query() {
 }
 
 std::size_t settings_column_count() {
-  return kSpecialColumns + kRoleColumns + kKeySettings.size() + kIdleTimeouts.size();
+  return kSpecialColumns + kRoleColumns + kKeySettings.size() + kSpareColumns;
 }
 
 std::vector<std::string> key_setting_names() { return {kKeySettings.begin(), kKeySettings.end()}; }
 
-IdleTimeouts idle_timeouts(const std::vector<std::optional<std::string_view>>& row) {
+TransactionSettings transaction_settings(const std::vector<std::optional<std::string_view>>& row) {
   if (row.size() != settings_column_count()) return {};
-  return {parse_timeout(row[row.size() - 2]), parse_timeout(row[row.size() - 1])};
+  const std::size_t first = row.size() - kSpareColumns;
+  TransactionSettings settings;
+  settings.idle_in_session = parse_timeout(row[first]);
+  settings.idle_in_transaction = parse_timeout(row[first + 1]);
+  settings.whole_transaction = parse_timeout(row[first + 2]);
+  settings.read_committed = row.back() && is_read_committed(*row.back());
+  return settings;
 }
 
 SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_view>>& row) {
@@ -119,7 +132,7 @@ SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_vi
     if (!row[column]) return nullptr;
   }
   std::string serialized;
-  for (std::size_t i = 0; i + kIdleTimeouts.size() < row.size(); ++i) {
+  for (std::size_t i = 0; i + kSpareColumns < row.size(); ++i) {
     const auto& value = row[i];
     append_be32(serialized, value ? static_cast<std::uint32_t>(value->size()) : 0xffffffff);
     if (value) serialized.append(*value);
@@ -132,8 +145,7 @@ SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_vi
   settings->serialized = serialized;
   settings->search_path = split_schemas(*row[kSearchPath]);
   settings->temporary_objects = *row[kTemporary] != "f";
-  settings->read_committed =
-      *row[kIsolation] == "read committed" || *row[kIsolation] == "read uncommitted";
+  settings->read_committed = is_read_committed(*row[kIsolation]);
   settings->mode_off = row[kMode] && *row[kMode] == "off";
   settings->client_encoding = *row[kEncoding];
   settings->standard_conforming_strings = *row[kConformingStrings] == "on";

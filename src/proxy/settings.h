@@ -41,12 +41,20 @@ std::size_t settings_column_count();
 // The settings whose values are part of the result key as they stand.
 std::vector<std::string> key_setting_names();
 
-// How long the origin lets a session be idle; zero: for ever.
-struct IdleTimeouts {
-  Duration in_session{};
-  Duration in_transaction{};
+// What the same row tells of transactions to come. How long the origin lets them, and the session,
+// be; zero: for ever.
+struct TransactionSettings {
+  Duration idle_in_session{};
+  Duration idle_in_transaction{};
+  Duration whole_transaction{};
+  bool read_committed = false;  // default_transaction_isolation
+
+  bool limited() const {
+    constexpr Duration kNone = Duration::zero();
+    return idle_in_session > kNone || idle_in_transaction > kNone || whole_transaction > kNone;
+  }
 };
-IdleTimeouts idle_timeouts(const std::vector<std::optional<std::string_view>>& row);
+TransactionSettings transaction_settings(const std::vector<std::optional<std::string_view>>& row);
 
 class SettingsTable {
  public:

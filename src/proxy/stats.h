@@ -63,6 +63,8 @@ struct alignas(64) RouteStats {
   std::array<std::atomic<std::uint64_t>, sql::kBypassReasonCount> bypasses{};
   std::array<std::atomic<std::uint64_t>, std::size(kFallbackReasonLabels)> fallbacks{};
   std::array<LatencyHistogram, std::size(kRouteLabels)> latency;
+  std::atomic<std::uint64_t> blocks_deferred{0};  // begun without the origin
+  std::atomic<std::uint64_t> blocks_local{0};     // of these, ended without it too
   std::atomic<std::int64_t> clients{0};
 
   static void bump(std::atomic<std::uint64_t>& counter) {

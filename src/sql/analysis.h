@@ -36,14 +36,15 @@ struct NotCacheable {
 // What a statement may do to its session and block, as far as the text tells. Used for statements
 // that are not cacheable, to keep what the session remembers true.
 enum class StatementKind : std::uint8_t {
-  kRead,           // SELECT/VALUES/TABLE, cacheable or not; may call anything when not cacheable
-  kBegin,          // BEGIN / START TRANSACTION without an isolation level, or READ COMMITTED
-  kBeginOther,     // with another isolation level
-  kCommit,         // COMMIT, END (not AND CHAIN, not PREPARED)
-  kRollback,       // ROLLBACK, ABORT of the whole block (not AND CHAIN)
-  kDeallocate,     // DEALLOCATE name (statement_name)
-  kDeallocateAll,  // DEALLOCATE ALL, DISCARD ALL, DISCARD PLANS ...
-  kDml,            // INSERT UPDATE DELETE MERGE COPY-FROM ...
+  kRead,   // SELECT/VALUES/TABLE, cacheable or not; may call anything when not cacheable
+  kBegin,  // BEGIN / START TRANSACTION without an isolation level (statement_name: its tag)
+  kBeginReadCommitted,  // with READ COMMITTED (statement_name: its tag)
+  kBeginOther,          // with another isolation level
+  kCommit,              // COMMIT, END (not AND CHAIN, not PREPARED)
+  kRollback,            // ROLLBACK, ABORT of the whole block (not AND CHAIN)
+  kDeallocate,          // DEALLOCATE name (statement_name)
+  kDeallocateAll,       // DEALLOCATE ALL, DISCARD ALL, DISCARD PLANS ...
+  kDml,                 // INSERT UPDATE DELETE MERGE COPY-FROM ...
   kSet,    // SET, RESET, and whatever else changes settings; also several statements of which
            // each changes nothing but its session
   kDdl,    // utility commands that may change the catalog
@@ -52,7 +53,7 @@ enum class StatementKind : std::uint8_t {
 
 struct Analysis {
   StatementKind kind = StatementKind::kOther;
-  std::string statement_name;  // for kDeallocate
+  std::string statement_name;  // where the kind says so
   std::variant<CacheableQuery, NotCacheable> outcome = NotCacheable{};
 
   const CacheableQuery* cacheable() const { return std::get_if<CacheableQuery>(&outcome); }

@@ -350,8 +350,9 @@ TEST(Analysis, Kinds) {
   EXPECT_EQ(kind("SELECT 1 INTO x"), StatementKind::kDdl);
   EXPECT_EQ(kind("BEGIN"), StatementKind::kBegin);
   EXPECT_EQ(kind("START TRANSACTION READ ONLY, DEFERRABLE"), StatementKind::kBegin);
-  EXPECT_EQ(kind("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"), StatementKind::kBegin);
-  EXPECT_EQ(kind("BEGIN ISOLATION LEVEL READ UNCOMMITTED"), StatementKind::kBegin);
+  EXPECT_EQ(kind("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
+            StatementKind::kBeginReadCommitted);
+  EXPECT_EQ(kind("BEGIN ISOLATION LEVEL READ UNCOMMITTED"), StatementKind::kBeginReadCommitted);
   EXPECT_EQ(kind("BEGIN ISOLATION LEVEL REPEATABLE READ"), StatementKind::kBeginOther);
   EXPECT_EQ(kind("BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE"), StatementKind::kBeginOther);
   EXPECT_EQ(kind("COMMIT"), StatementKind::kCommit);

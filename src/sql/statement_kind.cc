@@ -8,6 +8,7 @@ namespace {
 
 // BEGIN with its options: only an isolation level above READ COMMITTED makes a difference.
 StatementKind begin_kind(const PgQuery__TransactionStmt& stmt) {
+  StatementKind kind = StatementKind::kBegin;
   for (const PgQuery__Node* option : list_of(stmt.n_options, stmt.options)) {
     if (option->node_case != PG_QUERY__NODE__NODE_DEF_ELEM) return StatementKind::kBeginOther;
     const PgQuery__DefElem& element = *option->def_elem;
@@ -21,8 +22,9 @@ StatementKind begin_kind(const PgQuery__TransactionStmt& stmt) {
     if (level != "read committed" && level != "read uncommitted") {
       return StatementKind::kBeginOther;
     }
+    kind = StatementKind::kBeginReadCommitted;
   }
-  return StatementKind::kBegin;
+  return kind;
 }
 
 StatementKind transaction_kind(const PgQuery__TransactionStmt& stmt) {
@@ -39,6 +41,13 @@ StatementKind transaction_kind(const PgQuery__TransactionStmt& stmt) {
   }
 }
 
+// The command tag of what begins a block.
+std::string begin_tag(PgQuery__TransactionStmtKind kind) {
+  if (kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN) return "BEGIN";
+  if (kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START) return "START TRANSACTION";
+  return {};
+}
+
 }  // namespace
 
 StatementEffect effect_of(const PgQuery__Node& statement) {
@@ -47,8 +56,10 @@ StatementEffect effect_of(const PgQuery__Node& statement) {
       return {statement.select_stmt->into_clause != nullptr ? StatementKind::kDdl
                                                             : StatementKind::kRead,
               {}};
-    case PG_QUERY__NODE__NODE_TRANSACTION_STMT:
-      return {transaction_kind(*statement.transaction_stmt), {}};
+    case PG_QUERY__NODE__NODE_TRANSACTION_STMT: {
+      const PgQuery__TransactionStmt& stmt = *statement.transaction_stmt;
+      return {transaction_kind(stmt), begin_tag(stmt.kind)};
+    }
     case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
       if (statement.deallocate_stmt->name[0] == '\0') return {StatementKind::kDeallocateAll, {}};
       return {StatementKind::kDeallocate, statement.deallocate_stmt->name};

@@ -12,7 +12,7 @@ namespace pgcache::sql {
 
 struct StatementEffect {
   StatementKind kind = StatementKind::kOther;
-  std::string name;  // for kDeallocate
+  std::string name;  // Analysis::statement_name
 };
 StatementEffect effect_of(const PgQuery__Node& statement);
 

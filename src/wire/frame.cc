@@ -50,6 +50,13 @@ void append_ready_for_query(std::string& out, char status) {
 void append_parse_complete(std::string& out) { append_empty(out, '1'); }
 void append_bind_complete(std::string& out) { append_empty(out, '2'); }
 void append_close_complete(std::string& out) { append_empty(out, '3'); }
+void append_no_data(std::string& out) { append_empty(out, 'n'); }
+
+void append_command_complete(std::string& out, std::string_view tag) {
+  const std::size_t start = begin_frame(out, 'C');
+  append_cstring(out, tag);
+  finish_frame(out, start);
+}
 
 void append_error_response(std::string& out, const ErrorFields& fields) {
   const std::size_t start = begin_frame(out, 'E');
@@ -80,6 +87,18 @@ void append_parse(std::string& out, std::string_view name, std::string_view sql,
   append_cstring(out, sql);
   append_be16(out, static_cast<std::uint16_t>(parameter_types_be.size() / 4));
   out.append(parameter_types_be);
+  finish_frame(out, start);
+}
+
+void append_plain_bind(std::string& out) {
+  const std::size_t start = begin_frame(out, 'B');
+  out.append(2 + 2 + 2 + 2, '\0');  // two names, no formats, no parameters, no result formats
+  finish_frame(out, start);
+}
+
+void append_plain_execute(std::string& out) {
+  const std::size_t start = begin_frame(out, 'E');
+  out.append(1 + 4, '\0');  // name, no row limit
   finish_frame(out, start);
 }
 

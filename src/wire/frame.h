@@ -44,6 +44,8 @@ void append_ready_for_query(std::string& out, char status);
 void append_parse_complete(std::string& out);
 void append_bind_complete(std::string& out);
 void append_close_complete(std::string& out);
+void append_no_data(std::string& out);
+void append_command_complete(std::string& out, std::string_view tag);
 
 struct ErrorFields {
   std::string_view severity = "ERROR";  // or FATAL
@@ -56,6 +58,9 @@ void append_error_response(std::string& out, const ErrorFields& fields);
 void append_query(std::string& out, std::string_view sql);
 void append_parse(std::string& out, std::string_view name, std::string_view sql,
                   std::string_view parameter_types_be);
+// The unnamed portal of the unnamed statement, without parameters; and all that it gives.
+void append_plain_bind(std::string& out);
+void append_plain_execute(std::string& out);
 void append_close(std::string& out, char kind, std::string_view name);  // 'S' or 'P'
 void append_terminate(std::string& out);
 void append_cancel_request(std::string& out, std::string_view key);

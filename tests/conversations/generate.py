@@ -404,6 +404,44 @@ class Generator:
             send = self.read_unit() + [["S"]]
         return [{"send": send, "pause": 0.005} for _ in range(self.dice.randint(2, 4))]
 
+    def command(self, sql):
+        """What begins or ends a block, without a Sync where it is not a simple query."""
+        if self.chance(0.5):
+            self.prepared.pop("", None)
+            return [["Q", sql]]
+        name = "" if self.chance(0.7) else self.name("w")
+        out = [["P", name, sql, []], ["B", "", name, [], [], []]]
+        if name:
+            out.insert(0, ["C", "S", name])
+        else:
+            self.prepared.pop("", None)
+        if self.chance(0.3):
+            out.append(["D", "P", ""])
+        out.append(["E", "", 0 if self.chance(0.6) else 1])
+        return out
+
+    def block(self):
+        """A block around repeated reads, as frameworks make them: step by step, as a pipeline, or
+        with one Sync behind it all."""
+        begin = self.dice.choice(["BEGIN", "BEGIN", "begin;", "START TRANSACTION", "BEGIN READ ONLY",
+                                  "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN READ WRITE"])
+        end = self.dice.choice(["COMMIT", "COMMIT", "END", "ROLLBACK", "ABORT", "COMMIT AND CHAIN"])
+        parts = [self.command(begin)]
+        for _ in range(self.dice.randint(0, 3)):
+            self.prepared.pop("", None)
+            parts.append([["Q", self.literal(self.read())]] if self.chance(0.5)
+                         else self.read_unit())
+        if self.chance(0.25):
+            parts.insert(self.dice.randrange(1, len(parts) + 1), self.exchange())
+        if self.chance(0.8):
+            parts.append(self.command(end))
+        one_sync = self.chance(0.2)
+        sent = [part if one_sync or part[-1][0] in "QSHcf" else part + [["S"]] for part in parts]
+        steps = [{"send": part, "pause": 0.004} for part in sent]
+        if one_sync or self.chance(0.4):
+            steps = [{"send": [m for part in sent for m in part] + [["S"]] * one_sync}]
+        return steps * self.dice.randint(1, 3)
+
     def conversation(self):
         startup = [["user", "postgres"], ["database", "postgres"]]
         for pair in (["DateStyle", "German"], ["options", "-c TimeZone=Asia/Tokyo"],
@@ -412,8 +450,11 @@ class Generator:
                 startup.append(pair)
         steps = []
         for _ in range(self.dice.randint(5, 14)):
-            if self.chance(0.45):
+            kind = self.dice.random()
+            if kind < 0.4:
                 steps += self.repeated()
+            elif kind < 0.55:
+                steps += self.block()
             else:
                 steps.append(self.step())
         conversation = {"startup": startup, "steps": steps}

@@ -52,6 +52,10 @@ def utility(sql, name="w"):
     return [["C", "S", name], parse(name, sql), bind("wp", name), execute("wp"), close("wp"), S]
 
 
+def command(sql, name="", limit=0):
+    return [parse(name, sql), bind("", name), execute("", limit)]
+
+
 def warm(sql=READ, times=3):
     return [[query(sql)]] * times
 
@@ -190,6 +194,83 @@ SCRIPTS = {
     "unnamed portal over a hit by simple query": warm() + [
         [query("BEGIN")], [parse("k", "SELECT id FROM k ORDER BY id"), bind("", "k"), S],
         [execute("", 3), S], [query(READ)], [execute("", 3), S], [query("ROLLBACK")]],
+    "a block of hits": warm() + warm_extended() + [
+        [query("BEGIN")], [query(READ)], one_shot(READ), [query("COMMIT")], [query(READ)],
+        [query("START TRANSACTION READ ONLY")], [query(READ)], [query("ABORT")], [query("COMMIT")],
+        [query("BEGIN"), query("COMMIT"), query("begin work;"), query(READ), query("END")],
+        [query("BEGIN"), query(READ), query("SELECT 1/0"), query(READ), query("COMMIT")],
+        [query("BEGIN"), query(READ), query("BEGIN"), query(READ), query("ROLLBACK")],
+        [query("BEGIN"), query(READ), query("COMMIT AND CHAIN"), query(READ), query("ROLLBACK")],
+        [query("BEGIN"), query("ROLLBACK TO a"), query(READ), query("ROLLBACK")],
+        [query("BEGIN"), query(""), query("COMMIT"), query("BEGIN"), query("PREPARE TRANSACTION 'x'"),
+         query("COMMIT PREPARED 'x'")],
+        [query("BEGIN"), query("COMMIT PREPARED 'x'"), query(READ), query("COMMIT")],
+        [query("BEGIN"), query("VACUUM z"), query("END")]],
+    "a block of hits by extended messages": warm() + warm_extended() + [
+        command("BEGIN") + [S], one_shot(READ), command("COMMIT", limit=1) + [S],
+        [parse("", "BEGIN"), bind(), describe(), execute(), S], [execute(), S],
+        [query("ROLLBACK")],
+        [parse("b", "BEGIN"), parse("c", "COMMIT"), S],
+        [bind("", "b"), execute(), S], one_shot(READ), [bind("", "c"), execute(), S],
+        command("BEGIN") + one_shot(READ)[:-1] + command("COMMIT") + [S],
+        command("BEGIN") + one_shot(READ)[:-1] + command("COMMIT") + command("BEGIN")
+        + one_shot(READ)[:-1] + [S], [query(READ)], command("ROLLBACK") + one_shot(READ),
+        command("BEGIN") + [S] + one_shot(READ) + command("COMMIT") + [S] + one_shot(READ),
+        one_shot(READ)[:-1] + command("BEGIN") + [S], command("COMMIT") + [S],
+        command("BEGIN") + command("SELECT 1/0") + one_shot(READ), command("COMMIT") + [S],
+        command("BEGIN") + command("BEGIN") + [S], command("COMMIT") + [S],
+        command("COMMIT") + command("BEGIN") + one_shot(READ), [query("COMMIT")]],
+    "a block that is written in behind hits": warm() + warm_extended() + [
+        [query("BEGIN")], [query(READ)], one_shot(READ),
+        [query("INSERT INTO m VALUES (60, 'x', 60)")], [query("SELECT * FROM m ORDER BY id")],
+        [query("ROLLBACK")], [query("SELECT * FROM m ORDER BY id")], [query(READ)],
+        [query("BEGIN"), query("INSERT INTO m VALUES (60, 'x', 60)"),
+         query("INSERT INTO m VALUES (60, 'x', 60)"), query("SELECT 1"), query("COMMIT")],
+        [query("SELECT * FROM m ORDER BY id")], [query(READ)],
+        command("BEGIN") + [S] + command("INSERT INTO m VALUES (60, 'x', 60)") + [S]
+        + command("INSERT INTO m VALUES (60, 'x', 60)") + [S] + command("COMMIT") + [S],
+        [query("SELECT * FROM m ORDER BY id")]],
+    "what a block that began here leaves": warm() + [
+        OLDER, [query(READ)], [query("BEGIN")], [bind(), execute(), S], [query("ROLLBACK")],
+        OLDER, [query(READ)], command("BEGIN") + [S], [execute(), S], [query("ROLLBACK")],
+        [query(READ)], command("BEGIN") + [S], [bind(), execute(), S], [query("ROLLBACK")],
+        [query(READ)], command("BEGIN") + [S],
+        [parse("q", "SELECT name FROM pg_cursors ORDER BY 1"), bind("x", "q"), execute("x"), S],
+        [query("ROLLBACK")], [query(READ)], [query("BEGIN")],
+        [bind("x", "q"), execute("x"), S], [query("SELECT name FROM pg_prepared_statements")],
+        [query("ROLLBACK")], [query(READ)],
+        [query("BEGIN")], [query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")], [query(READ)],
+        [query("SHOW transaction_isolation")], [query("COMMIT")]],
+    "copy in a block that began here": warm() + [
+        [query("BEGIN")], [query("COPY m FROM STDIN"), ["d", "61\tx\t1\n"], ["c"]],
+        [query("COMMIT")], [query(READ)],
+        command("BEGIN") + [S], [parse("", "COPY m FROM STDIN"), bind(), execute(), S,
+                                 ["d", "62\tx\t1\n"], ["c"], S], [query("COMMIT")], [query(READ)],
+        [query("BEGIN"), query("COPY m FROM STDIN"), ["f", "no"], query(READ), query("COMMIT")],
+        [query("SELECT * FROM m ORDER BY id")]],
+    "flush in a block that began here": warm() + warm_extended() + [
+        [query("BEGIN"), H], [parse("", READ), bind(), execute(), H], [S], [query("COMMIT")],
+        [query(READ)], command("BEGIN") + [H], one_shot(READ), [query("COMMIT")], [query(READ)],
+        command("BEGIN") + [S], [["raw", "H", "00"], query(READ), S], [query(READ)],
+        [query("COMMIT")]],
+    "large statement in a block that began here": warm() + [
+        [query("BEGIN")], [query("SELECT length('" + "x" * 1200000 + "')"), query(READ)],
+        [query("COMMIT")], [query(READ)], [query("BEGIN")],
+        [parse("", "SELECT length($1::text)"), bind(values=["x" * 1200000]), execute(), S],
+        [query("COMMIT"), query(READ)]],
+    "blocks under other defaults": warm() + [
+        [query("SET default_transaction_isolation = 'serializable'")], [query(READ)],
+        [query("BEGIN")], [query(READ)], [query("SHOW transaction_isolation")], [query("COMMIT")],
+        [query("BEGIN ISOLATION LEVEL READ COMMITTED")], [query(READ)],
+        [query("SHOW transaction_isolation")], [query("COMMIT")],
+        [query("RESET default_transaction_isolation")], [query(READ)],
+        [query("SET default_transaction_read_only = on")], [query(READ)], [query("BEGIN")],
+        [query(READ)], [query("SHOW transaction_read_only")], [query("UPDATE m SET q = 1")],
+        [query("COMMIT")], [query("BEGIN READ WRITE")], [query(READ)],
+        [query("UPDATE m SET q = 1")], [query("ROLLBACK")]],
+    "a block begins here and is idle for too long": warm() + [
+        [query("SET idle_in_transaction_session_timeout = '200ms'")], [query(READ)],
+        [query("BEGIN")], [query(READ)], [query(READ)]],
     "isolation level after a hit": warm() + [
         [query("BEGIN")], [query(READ)], [query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")],
         [query("ROLLBACK")]],

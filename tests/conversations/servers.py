@@ -193,6 +193,10 @@ class Pgcache:
                 found[name] = found.get(name, 0) + int(float(count))
         return found
 
+    def count(self, metric):
+        found = re.search(rf"^{metric} (\S+)", self.http("/metrics"), re.M)
+        return int(float(found[1])) if found else 0
+
     def applied(self):
         found = re.search(r'"applied_lsn": "([0-9A-F]+)/([0-9A-F]+)"', self.http("/status"))
         return (int(found[1], 16) << 32) | int(found[2], 16) if found else 0

@@ -40,7 +40,7 @@ class TransactionBlocks : public SharedStack<TransactionBlocks> {
 };
 
 TEST_F(TransactionBlocks, CleanReadCommittedBlock) {
-  stack().query(session(), "BEGIN", "bypass:not_read");
+  stack().query(session(), "BEGIN", "none");
   EXPECT_EQ(read("hit"), "v1");
   EXPECT_EQ(PQtransactionStatus(session().raw()), PQTRANS_INTRANS);
   stack().load(session(), "SELECT v FROM t WHERE id = 2");

@@ -38,6 +38,7 @@ std::string setting_value(const std::string& expression, const Settings& setting
                                      : "pg_catalog\x01public";
   }
   if (names("pg_my_temp_schema")) return settings.temporary ? "t" : "f";
+  if (names("'default_transaction_isolation'")) return "read committed";
   if (names("'transaction_isolation'")) return repeatable ? "repeatable read" : "read committed";
   if (names("'pgcache.mode'")) return std::string(setting_text(Setting::kMode, settings.mode));
   if (names("'client_encoding'")) return "UTF8";

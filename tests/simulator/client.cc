@@ -129,6 +129,14 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
   active_at_ = 0;
   active_error_ = active_hidden_ = false;
   if (!expected_.empty() && record->request == expected_.front().frame) return;
+  if (is_hidden_begin(*record)) {
+    if (record->frames[0] == 'E') {
+      active_hidden_ = true;
+    } else {
+      active_ = 0;
+    }
+    return;
+  }
   if (!is_hidden_parse(*record)) {
     context_.fail(
         "the server answers a request whose turn it is not: " + printable(record->request) +
@@ -149,6 +157,43 @@ bool Client::is_hidden_parse(const Record& record) const {
   const std::string_view rest = body.substr(name.size() + 1);
   const auto it = statements_.find(name);
   return it != statements_.end() && rest.substr(0, rest.find('\0')) == it->second->text;
+}
+
+// The next message of a BEGIN that the client knows to be done.
+bool Client::is_hidden_begin(const Record& record) {
+  if (unseen_begin_.empty() || record.request != unseen_begin_.front()) return false;
+  unseen_begin_.pop_front();
+  return true;
+}
+
+bool Client::is_own_block_command(const Script& script) const {
+  if (script.commands.size() != 1) return false;
+  const Op op = script.commands.front().op;
+  if (op == Op::kBegin) return status_ == 'I';
+  return (op == Op::kCommit || op == Op::kRollback) && !unseen_begin_.empty();
+}
+
+// The proxy's own answer to BEGIN, or to what ends a block that the server has not seen.
+void Client::check_block_command(const Script& script, bool simple) {
+  const Op op = script.commands.front().op;
+  status_ = op == Op::kBegin ? 'T' : 'I';
+  unseen_begin_.clear();
+  if (op == Op::kBegin) {
+    std::string body(1, '\0');
+    put_string(body, script.text);
+    put16(body, 0);
+    unseen_begin_.push_back(simulator::frame('P', body));
+    unseen_begin_.push_back(simulator::frame('B', std::string(8, '\0')));
+    unseen_begin_.push_back(simulator::frame('E', std::string(5, '\0')));
+    if (simple) unseen_begin_.push_back(simulator::frame('C', std::string("P\0", 2)));
+  } else {
+    ++context_.counters.local_blocks;
+  }
+  std::string wanted = command_complete(op == Op::kBegin    ? "BEGIN"
+                                        : op == Op::kCommit ? "COMMIT"
+                                                            : "ROLLBACK");
+  if (simple) wanted += ready_for_query(status_);
+  if (own_ != wanted) context_.fail("a wrong answer to " + script.text + ": " + printable(own_));
 }
 
 void Client::on_record_frame(std::string_view frame, const Record& record) {
@@ -310,7 +355,11 @@ void Client::on_own_part(std::string_view frame, char wanted) {
     }
     call = it->second;
   }
-  check_hit(call, request.tag == 'Q');
+  if (is_own_block_command(*call.script)) {
+    check_block_command(*call.script, request.tag == 'Q');
+  } else {
+    check_hit(call, request.tag == 'Q');
+  }
   own_.clear();
   note_done(request, true);
   pop_expected();

@@ -34,6 +34,7 @@ struct Counters {
   std::uint64_t extended_hits = 0;
   std::uint64_t block_hits = 0;  // within a transaction block
   std::uint64_t errors = 0;
+  std::uint64_t local_blocks = 0;  // that the server did not see
 };
 
 // Where a client lives. All outlive it.
@@ -88,6 +89,9 @@ class Client {
   void on_frame(std::string_view frame, Backend& backend);
   void on_marker(std::uint32_t id, Backend& backend);
   bool is_hidden_parse(const Record& record) const;
+  bool is_hidden_begin(const Record& record);
+  bool is_own_block_command(const Script& script) const;
+  void check_block_command(const Script& script, bool simple);
   void on_record_frame(std::string_view frame, const Record& record);
   void settle_record(Backend& backend);
   void finish_record();
@@ -145,6 +149,8 @@ class Client {
   bool active_error_ = false;
   bool active_hidden_ = false;
   std::string own_;  // frames without a marker, of the present answer
+  // A BEGIN that the proxy answered and the server has not seen: the messages by which it will.
+  std::deque<std::string> unseen_begin_;
   std::map<std::string, const Script*> statements_;
   std::map<std::string, Call> portals_;
 };

@@ -77,6 +77,7 @@ void print(const Totals& totals, double seconds) {
   line("hits", totals.counters.hits);
   line("hits, extended protocol", totals.counters.extended_hits);
   line("hits in a block", totals.counters.block_hits);
+  line("blocks unseen by the server", totals.counters.local_blocks);
   line("misses", totals.misses);
   line("bypasses", totals.bypasses);
   line("fallbacks", totals.fallbacks);
@@ -107,6 +108,7 @@ bool has_seen_enough(const Totals& totals) {
   need("hits", totals.counters.hits);
   need("hits in the extended protocol", totals.counters.extended_hits);
   need("hits in a block", totals.counters.block_hits);
+  need("blocks unseen by the server", totals.counters.local_blocks);
   need("misses", totals.misses);
   need("bypasses", totals.bypasses);
   need("fallbacks", totals.fallbacks);

@@ -369,6 +369,23 @@ TEST(SessionBlock, AnExchangeWithoutSyncIsNotHeldBack) {
   EXPECT_EQ(peer.to_origin(), kUpdate);
 }
 
+TEST(SessionBlock, AFlushByItselfNeedsNoBlock) {
+  for (const bool flush_first : {true, false}) {
+    World world;
+    Peer peer(world);
+    warm(peer);
+    peer.client(flush_first ? flush() + query("BEGIN") : query("BEGIN") + flush());
+    EXPECT_EQ(peer.to_origin(), flush());
+    EXPECT_EQ(peer.to_client(), complete("BEGIN") + ready('T'));
+    peer.client(sync());
+    EXPECT_EQ(peer.to_origin(), sent_simple_begin() + sync());
+    peer.origin(kSimpleBeginDone + ready('T'));
+    EXPECT_EQ(peer.to_client(), ready('T'));
+    peer.client(query("COMMIT"));
+    EXPECT_EQ(peer.to_origin(), query("COMMIT"));
+  }
+}
+
 TEST(SessionBlock, ABeginThatFailsEndsTheSession) {
   World world;
   Peer peer(world);

@@ -337,8 +337,8 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
 }
 
 void Session::forward_sync(std::string_view frame) {
-  forward_raw(frame);
   const std::uint64_t id = open_unit().id;
+  forward_raw(frame);
   if (tracker_.sent({wire::Request::kSync, false, id})) finish_unit();
   if (tracker_.confused()) relay_only_ = true;
 }

@@ -249,6 +249,8 @@ SCRIPTS = {
         [query("BEGIN"), query("COPY m FROM STDIN"), ["f", "no"], query(READ), query("COMMIT")],
         [query("SELECT * FROM m ORDER BY id")]],
     "flush in a block that began here": warm() + warm_extended() + [
+        [H, query("BEGIN"), S, query(READ), query("COMMIT")], [query(READ)],
+        [query("BEGIN"), H, S, query(READ), query("COMMIT")], [query(READ)],
         [query("BEGIN"), H], [parse("", READ), bind(), execute(), H], [S], [query("COMMIT")],
         [query(READ)], command("BEGIN") + [H], one_shot(READ), [query("COMMIT")], [query(READ)],
         command("BEGIN") + [S], [["raw", "H", "00"], query(READ), S], [query(READ)],

@@ -175,8 +175,8 @@ void Session::begin_at_origin() {
        {wire::Request::kParse, wire::Request::kBind, wire::Request::kExecute}) {
     tracker_.sent({request, true, kBeginCookie});
   }
-  // The unnamed statement and portal are this BEGIN's now. A client that sent its BEGIN in this form
-  // has that portal too, and perhaps the statement.
+  // The unnamed statement and portal are this BEGIN's now. A client that sent its BEGIN in this
+  // form has that portal too, and perhaps the statement.
   const StatementPtr unnamed = statements_.find({});
   if (unnamed) unnamed->at_origin = !begin_.simple && unnamed->text->sql == begin_.sql;
   behind_.unnamed_statement = !unnamed;

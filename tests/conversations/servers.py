@@ -218,7 +218,7 @@ class Stack:
 
     # pgcache learns of other people's definitions by polling the catalog, as its manual says.
     POLL = "catalog_poll_interval=50ms"
-    DEFINITIONS_SECONDS = 0.25
+    DEFINITIONS_SECONDS = 1  # twenty polls, for a machine that is busy otherwise
 
     def __init__(self, binary, schema, settings=()):
         self.folder = tempfile.mkdtemp(prefix="pgcache-conversations-")

@@ -147,10 +147,12 @@ IntervalGroup* DependencyIndex::intervals_for(const sql::Dependency& dependency)
 }
 
 void DependencyIndex::join_keys(DependencyNode& node) {
-  std::vector<sql::ColumnRef> columns = shown_columns(node.dependency.shown);
+  const std::vector<sql::ShownColumn>& shown = node.dependency.shown.columns;
+  std::vector<sql::ColumnRef> columns;
+  for (const sql::ShownColumn& each : shown) columns.push_back(each.column);
   std::string signature = group_signature(node.dependency.members, columns);
   std::unique_ptr<KeyGroup>& slot = held_.keys[signature];
-  if (!slot) slot = std::make_unique<KeyGroup>(std::move(signature), std::move(columns));
+  if (!slot) slot = std::make_unique<KeyGroup>(std::move(signature), shown);
   ++slot->node_count;
   node.keys = slot.get();
   for (const pg::Oid oid : node.dependency.members) list_once(by_relation_[oid].keys, slot.get());

@@ -59,7 +59,7 @@ class DependencyIndexTest : public ::testing::Test {
       TransactionBuilder t(1, 1);
       t.insert(keyed_, {std::to_string(id), "", "0", ""});
       const ChangeImages images(t.last_change(), forms_.form_of(keyed_));
-      keys.push_back(*key_hash({column("id")}, *images.after()));
+      keys.push_back(*key_hash({shown("id", 0)}, *images.after()));
     }
     std::sort(keys.begin(), keys.end());
     return keys;

@@ -206,7 +206,7 @@ bool change_may_matter(const sql::Dependency& dependency, const ChangeImages& ch
     if (!image || !row_may_matter(dependency, *image, operands)) return false;
     const RowImage* const row = shown ? must_be_shown(dependency, change, is_before) : nullptr;
     if (!row) return true;
-    const std::optional<std::uint64_t> hash = key_hash(shown_columns(dependency.shown), *row);
+    const std::optional<std::uint64_t> hash = key_hash(dependency.shown.columns, *row);
     return !hash || std::binary_search(shown->begin(), shown->end(), *hash);
   };
   return may_matter(change.after(), false) || may_matter(change.before(), true);

@@ -87,17 +87,11 @@ RowKey read_key(const std::vector<sql::ShownColumn>& columns, const std::vector<
 
 }  // namespace
 
-std::vector<sql::ColumnRef> shown_columns(const sql::Shown& shown) {
-  std::vector<sql::ColumnRef> columns;
-  for (const sql::ShownColumn& column : shown.columns) columns.push_back(column.column);
-  return columns;
-}
-
-std::optional<std::uint64_t> key_hash(const std::vector<sql::ColumnRef>& columns,
+std::optional<std::uint64_t> key_hash(const std::vector<sql::ShownColumn>& columns,
                                       const RowImage& image) {
   std::string key;
-  for (const sql::ColumnRef& column : columns) {
-    const sql::Operand& value = image.look(column);
+  for (const sql::ShownColumn& shown : columns) {
+    const sql::Operand& value = image.look(shown.column);
     if (!value.known()) return std::nullopt;
     append_part(key, *value.value);
   }

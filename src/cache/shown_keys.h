@@ -18,10 +18,9 @@ namespace pgcache::cache {
 // Ascending, distinct.
 using ShownKeys = std::vector<std::uint64_t>;
 
-std::vector<sql::ColumnRef> shown_columns(const sql::Shown& shown);
-
-// Of the columns' values in the row; nothing when one of them is NULL or not known.
-std::optional<std::uint64_t> key_hash(const std::vector<sql::ColumnRef>& columns,
+// Of the columns' values in the row, wherever results show them; nothing when one of them is NULL
+// or not known.
+std::optional<std::uint64_t> key_hash(const std::vector<sql::ShownColumn>& columns,
                                       const RowImage& image);
 
 // Nothing when the dependency shows nothing, when a value cannot be read with certainty, or when

@@ -36,7 +36,7 @@ class ShownKeysTest : public ::testing::Test {
     t.insert(form, {std::move(id), "a", "1", "n"});
     FormCache forms;
     const ChangeImages images(t.last_change(), forms.form_of(form));
-    const auto hash = key_hash(shown_columns(dependency_.shown), *images.after());
+    const auto hash = key_hash(dependency_.shown.columns, *images.after());
     return !hash || std::binary_search(keys.begin(), keys.end(), *hash);
   }
 

@@ -105,11 +105,11 @@ class IntervalGroup {
 
 class KeyGroup {
  public:
-  KeyGroup(std::string signature, std::vector<sql::ColumnRef> columns)
+  KeyGroup(std::string signature, std::vector<sql::ShownColumn> columns)
       : signature_(std::move(signature)), columns_(std::move(columns)) {}
 
   const std::string& signature() const { return signature_; }
-  const std::vector<sql::ColumnRef>& columns() const { return columns_; }
+  const std::vector<sql::ShownColumn>& columns() const { return columns_; }
   Bucket& at(std::uint64_t key) { return buckets_.at(key, Bucket::Place::kKey); }
   Bucket* find(std::uint64_t key) { return buckets_.find(key); }
   void erase(const Bucket& bucket) { buckets_.erase(bucket); }
@@ -121,7 +121,7 @@ class KeyGroup {
 
  private:
   std::string signature_;
-  std::vector<sql::ColumnRef> columns_;
+  std::vector<sql::ShownColumn> columns_;
   HashedBuckets buckets_;
 };
 

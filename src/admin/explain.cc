@@ -290,8 +290,7 @@ ExplainedDependency explain_dependency(const pg::Catalog& catalog,
     out.keys.push_back(sql::describe_key(binding, query));
   }
   if (dependency.value_binding) {
-    out.keys.push_back(sql::describe(dependency.value_binding->value, query) + " = " +
-                       sql::describe(dependency.value_binding->bound, query));
+    out.keys.push_back(sql::describe_key(*dependency.value_binding, query));
   }
   if (dependency.range) out.range = sql::describe_range(*dependency.range, query);
   if (dependency.residual.kind != Kind::kTrue) {

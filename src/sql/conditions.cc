@@ -153,15 +153,6 @@ Expr Conditions::seen_from(const Expr& expr, std::uint32_t use) const {
   return out;
 }
 
-Expr Conditions::make_column(ColumnKey key) const {
-  Expr column;
-  column.kind = Kind::kColumn;
-  column.type = query_.uses[key.first].relation->columns[key.second].type;
-  column.use = key.first;
-  column.column = key.second;
-  return column;
-}
-
 // A condition on one column is one on all columns of the table that equal it.
 void Conditions::add_copies(const Expr& conjunct, std::uint32_t use, std::vector<Expr>& out) const {
   const pg::Relation* const relation = query_.uses[use].relation;
@@ -206,7 +197,9 @@ std::vector<Expr> Conditions::on(std::uint32_t use) const {
   }
   for (const std::uint32_t column : present) {
     if (compared.contains(find({use, column}))) continue;
-    out.push_back(make_not(make_expr(Kind::kIsNull, {make_column({use, column})})));
+    const pg::Oid type = query_.uses[use].relation->columns[column].type;
+    Expr is_null = make_expr(Kind::kIsNull, {make_column({use, column}, type)});
+    out.push_back(make_not(std::move(is_null)));
   }
   return out;
 }

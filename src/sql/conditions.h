@@ -53,7 +53,6 @@ class Conditions {
   const Expr* bound(ColumnKey key) const;
 
   std::optional<ColumnKey> in_use(ColumnKey key, std::uint32_t use) const;
-  Expr make_column(ColumnKey key) const;
   void collect_present_columns(const Expr& conjunct, std::uint32_t use,
                                std::set<std::uint32_t>& out) const;
   Expr seen_from(const Expr& expr, std::uint32_t use) const;

@@ -29,7 +29,7 @@ class Deriver {
     count_mentions();
     const Places places(query_);
     if (places.list().size() > kDependenciesMax) return false;
-    const ShownFinder shown(query_, catalog_, predicates_);
+    const ShownFinder shown(query_, catalog_, predicates_, mentions_);
     for (const Place& place : places.list()) {
       add_dependency(place.use, *place.conditions, shown);
     }
@@ -77,18 +77,15 @@ class Deriver {
 
   // Conditions of the query itself on this one row, said in full by predicates, need only hold.
   void find_columns_shown(std::uint32_t use, const Conditions& conditions, Dependency& d) {
-    std::map<std::uint32_t, std::size_t> in_conditions;
+    ColumnCounts in_conditions;
     const std::set<const Expr*> conjuncts(conditions.conjuncts().begin(),
                                           conditions.conjuncts().end());
     for (const Expr* conjunct : conjuncts) {
       if (!in_tree_.contains(conjunct) || has_opaque(*conjunct)) continue;
-      bool own = true;
-      std::map<std::uint32_t, std::size_t> columns;
-      each_expr(*conjunct, [&](const Expr& part) {
-        if (part.kind != Expr::Kind::kColumn) return;
-        own = own && part.use == use;
-        ++columns[part.column];
-      });
+      ColumnCounts columns;
+      count_columns(*conjunct, columns);
+      const bool own = std::all_of(columns.begin(), columns.end(),
+                                   [&](const auto& counted) { return counted.first.first == use; });
       // x = x says something of NULL only, and is not said by predicates.
       const bool same = conjunct->kind == Expr::Kind::kCompare &&
                         same_expr(conjunct->children[0], conjunct->children[1]);
@@ -100,20 +97,16 @@ class Deriver {
     d.columns_shown.emplace();
     const pg::Relation& relation = *query_.uses[use].relation;
     for (std::uint32_t i = 0; i < relation.columns.size(); ++i) {
-      const auto all = mentions_.find({use, i});
-      const auto some = in_conditions.find(i);
-      const std::size_t elsewhere = (all == mentions_.end() ? 0 : all->second) -
-                                    (some == in_conditions.end() ? 0 : some->second);
-      if (elsewhere > 0) d.columns_shown->push_back(relation.columns[i].name);
+      const ColumnKey key{use, i};
+      if (count_of(mentions_, key) > count_of(in_conditions, key))
+        d.columns_shown->push_back(relation.columns[i].name);
     }
   }
 
   void count_mentions() {
     const auto count = [&](const Expr& top) {
-      each_expr(top, [&](const Expr& part) {
-        in_tree_.insert(&part);
-        if (part.kind == Expr::Kind::kColumn) ++mentions_[key_of(part)];
-      });
+      each_expr(top, [&](const Expr& part) { in_tree_.insert(&part); });
+      count_columns(top, mentions_);
     };
     for (const Block& block : query_.blocks) each_block_expr(block, count);
   }
@@ -360,7 +353,7 @@ class Deriver {
   std::vector<Candidate> candidates_;
   std::vector<std::uint32_t> places_;                 // the use of each dependency
   std::vector<std::vector<std::uint32_t>> children_;  // of each dependency, see children_of()
-  std::map<ColumnKey, std::size_t> mentions_;         // of each column in the query
+  ColumnCounts mentions_;                             // in the whole query
   std::set<const Expr*> in_tree_;
   std::unordered_set<Oid> seen_relations_;
 };

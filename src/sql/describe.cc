@@ -138,8 +138,7 @@ std::string describe(const Dependency& dependency, const CacheableQuery& query) 
     out += (i == 0 ? " KEY " : ", ") + describe_key(dependency.equalities[i], query);
   }
   if (dependency.value_binding) {
-    out += " KEY " + describe(dependency.value_binding->value, query) + " = " +
-           describe(dependency.value_binding->bound, query);
+    out += " KEY " + describe_key(*dependency.value_binding, query);
   }
   if (dependency.range) {
     const RangeBinding& range = *dependency.range;
@@ -183,6 +182,10 @@ std::string describe_key(const EqualityBinding& binding, const CacheableQuery& q
     out += " IN " + show_list(binding.operands, query);
   }
   return binding.or_null ? out + " OR NULL" : out;
+}
+
+std::string describe_key(const ValueBinding& binding, const CacheableQuery& query) {
+  return describe(binding.value, query) + " = " + describe(binding.bound, query);
 }
 
 std::string describe_range(const RangeBinding& range, const CacheableQuery& query) {

@@ -15,6 +15,9 @@ std::string describe_operand(OperandIndex index, const CacheableQuery& query);
 // "id = $1", "kind IN (?1, ?2)", "id = ANY ($1) OR NULL".
 std::string describe_key(const EqualityBinding& binding, const CacheableQuery& query);
 
+// "lower(email) = ?1".
+std::string describe_key(const ValueBinding& binding, const CacheableQuery& query);
+
 // "price >= ?1 AND price < ?2".
 std::string describe_range(const RangeBinding& range, const CacheableQuery& query);
 

@@ -241,11 +241,7 @@ class Merger {
     };
     each_block_expr(inner, look);
     for (const Expr& output : outputs) look(output);
-    if (found) return *found;
-    Expr column;
-    column.kind = Expr::Kind::kColumn;
-    column.use = *own.begin();
-    return column;
+    return found ? *found : make_column({*own.begin(), 0}, pg::Oid::kInvalid);
   }
 
   std::size_t count_mentions(std::uint32_t block, std::vector<FromNode>& from, ColumnKey key) {

@@ -209,11 +209,7 @@ std::vector<ScopeColumn> Resolver::columns_of_table(std::uint32_t use) const {
   std::vector<ScopeColumn> columns;
   columns.reserve(relation.columns.size());
   for (const pg::Column& c : relation.columns) {
-    Expr column;
-    column.kind = Expr::Kind::kColumn;
-    column.type = c.type;
-    column.use = use;
-    column.column = static_cast<std::uint32_t>(columns.size());
+    Expr column = make_column({use, static_cast<std::uint32_t>(columns.size())}, c.type);
     column.collation = {c.collation, c.collation_deterministic, orders_bytes(catalog_, c),
                         c.ascii_case};
     columns.push_back({c.name, std::move(column)});
@@ -302,11 +298,10 @@ std::vector<ScopeColumn> Resolver::columns_of(const SelectResult& subquery,
   for (std::size_t i = 0; i < subquery.columns.size(); ++i) {
     const Expr& inner = subquery.columns[i].expr;
     ScopeColumn& column = columns.emplace_back(ScopeColumn{subquery.columns[i].name, {}});
-    column.expr.type = inner.type == pg::type::kUnknown ? pg::type::kText : inner.type;
+    const pg::Oid type = inner.type == pg::type::kUnknown ? pg::type::kText : inner.type;
+    column.expr.type = type;
     if (subquery.opaque) continue;
-    column.expr.kind = Expr::Kind::kColumn;
-    column.expr.use = use;
-    column.expr.column = static_cast<std::uint32_t>(i);
+    column.expr = make_column({use, static_cast<std::uint32_t>(i)}, type);
     column.expr.collation = inner.collation;
   }
   return columns;

@@ -150,12 +150,11 @@ void Resolver::resolve_cte(const PgQuery__CommonTableExpr& cte, CteFrame& frame,
   if (it->referenced_early) {
     query_.blocks[*result.block].recursion = it->recursion;
     query_.also.push_back(*result.block);
-    if (it->opaque) rename(result.columns);
     if (!it->opaque) return;
   } else {
     it->block = result.block;
-    rename(result.columns);
   }
+  rename(result.columns);
   it->columns = std::move(result.columns);
   it->opaque = result.opaque;
 }

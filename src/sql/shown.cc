@@ -47,12 +47,6 @@ void collect_rows(const FromNode& node, std::set<std::uint32_t>& uses) {
   }
 }
 
-void count_columns(const Expr& top, std::map<ColumnKey, std::size_t>& counts) {
-  each_expr(top, [&](const Expr& part) {
-    if (part.kind == Kind::kColumn) ++counts[key_of(part)];
-  });
-}
-
 // By their uses.
 void count_sublinks(const Expr& top, std::map<std::uint32_t, std::size_t>& counts) {
   Conjuncts sublinks;
@@ -68,13 +62,14 @@ bool is_one_row(const Block& block) {
 }  // namespace
 
 ShownFinder::ShownFinder(const ResolvedQuery& query, const pg::Catalog& catalog,
-                         const PredicateBuilder& predicates)
-    : query_(query), catalog_(catalog), predicates_(predicates), top_(query.blocks[query.top]) {
+                         const PredicateBuilder& predicates, const ColumnCounts& mentions)
+    : query_(query),
+      catalog_(catalog),
+      predicates_(predicates),
+      top_(query.blocks[query.top]),
+      mentions_(mentions) {
   for (const Block& block : query_.blocks) {
-    each_block_expr(block, [this](const Expr& expr) {
-      count_columns(expr, mentions_);
-      count_sublinks(expr, sublinks_);
-    });
+    each_block_expr(block, [this](const Expr& expr) { count_sublinks(expr, sublinks_); });
     std::set<std::uint32_t>& rows = rows_[&block];
     for (const FromNode& node : block.from) collect_rows(node, rows);
   }
@@ -87,27 +82,20 @@ void ShownFinder::visit_top() {
   if (!top_.branches.empty()) return visit_branches(top_, true);
   if (top_.kind != Block::Kind::kSelect) return;
   if (cuts(top_) && !top_.partitions.empty()) return;
-  Rule rule;
-  rule.before = true;
-  rule.block = &top_;
-  rule.rows = &rows_[&top_];
-  if (top_.grouped) {
-    rule.only_keys = true;
-    if (top_.grouping_sets || top_.having || cuts(top_) || !top_.partitions.empty()) return;
+  if (top_.grouped &&
+      (top_.grouping_sets || top_.having || cuts(top_) || !top_.partitions.empty())) {
+    return;
   }
-  rule.tests_known = !cuts(top_);
+  const Rule rule{&top_, true, false, top_.grouped, !cuts(top_)};
   for (const FromNode& node : top_.from) visit_from(node, rule);
   if (top_.grouped) return;
-  visit_anti_joins(top_);
+  visit_anti_joins();
   if (cuts(top_)) return;
   visit_recursion();
-  Rule always = rule;
-  always.after = true;
-  always.tests_known = false;
   std::map<std::uint32_t, std::size_t> computed;
   each_expr_beyond_rows(top_, [&](const Expr& expr) { count_sublinks(expr, computed); });
   for (const auto& [use, count] : computed) {
-    if (count == sublinks_.at(use)) add_below(query_.uses[use].block, always);
+    if (count == sublinks_.at(use)) add_below(query_.uses[use].block, always());
   }
 }
 
@@ -126,58 +114,57 @@ void ShownFinder::add_below(std::uint32_t block, const Rule& rule) {
 
 void ShownFinder::visit_from(const FromNode& node, const Rule& rule) {
   if (node.kind == FromNode::Kind::kTable) return add(node.use, rule);
-  if (node.kind == FromNode::Kind::kBlock) return visit_block_item(node, *rule.block);
+  if (node.kind == FromNode::Kind::kBlock) return visit_block_item(node);
   for (std::size_t i = 0; i < node.children.size(); ++i) {
     if (!is_extended(node, i)) {
       visit_from(node.children[i], rule);
     } else if (node.join != JoinKind::kFull) {
-      visit_extended(node, node.children[i], *rule.block);
+      visit_extended(node, node.children[i]);
     }
   }
 }
 
-// Whether the columns are used anywhere but in the join and in what is made of the block's rows.
-bool ShownFinder::is_looked_at_elsewhere(const std::set<std::uint32_t>& uses, const FromNode* join,
-                                         const Block& block) const {
-  std::map<ColumnKey, std::size_t> allowed;
-  const auto count = [&](const Expr& expr) { count_columns(expr, allowed); };
-  if (join != nullptr) each_node_expr(*join, count);
-  each_expr_beyond_rows(block, count);
+// Rows of FROM are in the result whatever else there is.
+bool ShownFinder::shows_all_rows() const {
+  return !cuts(top_) && !top_.grouped && top_.partitions.empty();
+}
+
+// Whether the columns are used anywhere but in the join and in what is made of the rows.
+bool ShownFinder::is_looked_at_elsewhere(const std::set<std::uint32_t>& uses,
+                                         const FromNode* join) const {
+  ColumnCounts allowed = beyond_rows_;
+  if (join != nullptr) {
+    each_node_expr(*join, [&](const Expr& expr) { count_columns(expr, allowed); });
+  }
   return std::any_of(mentions_.begin(), mentions_.end(), [&](const auto& mention) {
-    const auto it = allowed.find(mention.first);
-    return uses.contains(mention.first.first) &&
-           mention.second > (it == allowed.end() ? 0 : it->second);
+    return uses.contains(mention.first.first) && mention.second > count_of(allowed, mention.first);
   });
 }
 
-void ShownFinder::visit_extended(const FromNode& join, const FromNode& side, const Block& block) {
+void ShownFinder::visit_extended(const FromNode& join, const FromNode& side) {
   std::set<std::uint32_t> uses;
   collect_uses(side, uses);
-  if (&block != &top_ || cuts(block) || block.grouped || !block.partitions.empty() ||
-      is_looked_at_elsewhere(uses, &join, block)) {
-    return;
-  }
-  Rule rule{true, true, &block, &rows_.at(&block), false, false};
+  if (!shows_all_rows() || is_looked_at_elsewhere(uses, &join)) return;
   for (const std::uint32_t use : uses) {
-    add(use, rule);
-    if (query_.uses[use].relation == nullptr) add_below(query_.uses[use].block, rule);
+    add(use, always());
+    if (query_.uses[use].relation == nullptr) add_below(query_.uses[use].block, always());
   }
 }
 
 // A subquery in FROM that yields one row whatever it reads.
-void ShownFinder::visit_block_item(const FromNode& node, const Block& block) {
+void ShownFinder::visit_block_item(const FromNode& node) {
   const std::uint32_t inner = query_.uses[node.use].block;
-  if (&block != &top_ || cuts(block) || block.grouped || !block.partitions.empty() ||
-      !is_one_row(query_.blocks[inner]) || is_looked_at_elsewhere({node.use}, nullptr, block)) {
+  if (!shows_all_rows() || !is_one_row(query_.blocks[inner]) ||
+      is_looked_at_elsewhere({node.use}, nullptr)) {
     return;
   }
-  add_below(inner, {true, true, &block, &rows_.at(&block), false, false});
+  add_below(inner, always());
 }
 
-void ShownFinder::visit_anti_joins(const Block& block) {
-  if (!block.where) return;
+void ShownFinder::visit_anti_joins() {
+  if (!top_.where) return;
   Conjuncts conjuncts;
-  flatten(*block.where, conjuncts);
+  flatten(*top_.where, conjuncts);
   for (const Expr* conjunct : conjuncts) {
     if (conjunct->kind != Kind::kNot || conjunct->children[0].kind != Kind::kSublink ||
         conjunct->children[0].link != LinkKind::kExists ||
@@ -186,9 +173,7 @@ void ShownFinder::visit_anti_joins(const Block& block) {
     }
     const Block& inner = query_.blocks[query_.uses[conjunct->children[0].use].block];
     if (inner.kind != Block::Kind::kSelect || inner.grouped || cuts(inner)) continue;
-    for (const std::uint32_t use : rows_.at(&inner)) {
-      add(use, {false, true, &block, &rows_.at(&block), false, false});
-    }
+    for (const std::uint32_t use : rows_.at(&inner)) add(use, {&top_, false, true});
   }
 }
 
@@ -214,7 +199,7 @@ void ShownFinder::visit_recursion() {
 void ShownFinder::visit_recursive_part(const Block& part, std::uint32_t recursion,
                                        std::uint32_t shown) {
   if (part.kind != Block::Kind::kSelect || part.grouped || cuts(part)) return;
-  Rule rule{true, true, &top_, &rows_.at(&top_), false, false};
+  Rule rule = always();
   for (const std::uint32_t use : rows_.at(&part)) {
     const bool is_it = query_.uses[use].relation == nullptr &&
                        query_.blocks[query_.uses[use].block].recursion == recursion;
@@ -239,9 +224,7 @@ void ShownFinder::visit_branch(const Block& block, bool positive) {
   if (block.unknown_outputs || cuts(block)) return;
   if (!block.branches.empty()) return visit_branches(block, positive);
   if (block.kind != Block::Kind::kSelect || block.grouped || !block.partitions.empty()) return;
-  for (const std::uint32_t use : rows_.at(&block)) {
-    add(use, {positive, !positive, &block, &rows_.at(&block), false, false});
-  }
+  for (const std::uint32_t use : rows_.at(&block)) add(use, {&block, positive, !positive});
 }
 
 // Columns that more than the select list and the like looks at: while an UPDATE keeps them, the row
@@ -250,10 +233,8 @@ std::vector<std::string> ShownFinder::columns_tested(std::uint32_t use) const {
   std::vector<std::string> out;
   const pg::Relation& relation = *query_.uses[use].relation;
   for (std::uint32_t i = 0; i < relation.columns.size(); ++i) {
-    const auto all = mentions_.find({use, i});
-    const auto beyond = beyond_rows_.find({use, i});
-    if (all != mentions_.end() &&
-        all->second > (beyond == beyond_rows_.end() ? 0 : beyond->second)) {
+    const ColumnKey key{use, i};
+    if (count_of(mentions_, key) > count_of(beyond_rows_, key)) {
       out.push_back(relation.columns[i].name);
     }
   }
@@ -267,6 +248,7 @@ Shown ShownFinder::shown_of(std::uint32_t use, const Conditions& conditions) con
   const Rule& rule = found->second;
   const pg::Relation& relation = *query_.uses[use].relation;
   const std::vector<Expr>& outputs = rule.block->outputs;
+  const std::set<std::uint32_t>& rows = rows_.at(rule.block);
   const auto is_key = [&](const Expr& output) {
     return std::any_of(rule.block->keys.begin(), rule.block->keys.end(),
                        [&](const Expr& key) { return same_expr(key, output); });
@@ -276,7 +258,7 @@ Shown ShownFinder::shown_of(std::uint32_t use, const Conditions& conditions) con
     if (!column.value_type || !reads_back(column.value_type->family)) continue;
     for (std::size_t at = 0; at < outputs.size() && at <= UINT16_MAX; ++at) {
       const Expr& output = outputs[at];
-      if (output.kind != Kind::kColumn || !rule.rows->contains(output.use)) continue;
+      if (output.kind != Kind::kColumn || !rows.contains(output.use)) continue;
       ColumnKey meant = key_of(output);
       if (rule.as && meant.first == rule.as->first) meant.first = rule.as->second;
       if (!conditions.are_equal(meant, {use, i}) || (rule.only_keys && !is_key(output)) ||

@@ -35,9 +35,9 @@ namespace pgcache::sql {
 
 class ShownFinder {
  public:
-  // Borrows all.
+  // Borrows all. `mentions`: of columns in the whole query.
   ShownFinder(const ResolvedQuery& query, const pg::Catalog& catalog,
-              const PredicateBuilder& predicates);
+              const PredicateBuilder& predicates, const ColumnCounts& mentions);
 
   // `conditions`: those at the place of `use`.
   Shown shown_of(std::uint32_t use, const Conditions& conditions) const;
@@ -45,12 +45,11 @@ class ShownFinder {
  private:
   // What is known of a place.
   struct Rule {
+    const Block* block;  // whose outputs show it
     bool before = false;
     bool after = false;
-    const Block* block = nullptr;         // whose outputs show it
-    const std::set<std::uint32_t>* rows;  // uses of that block whose rows are never missing
-    bool only_keys = false;               // outputs that are keys of GROUP BY
-    bool tests_known = false;             // Shown::columns_tested can be told
+    bool only_keys = false;    // outputs that are keys of GROUP BY
+    bool tests_known = false;  // Shown::columns_tested can be told
     // What the outputs say of the first of these uses they say of the second.
     std::optional<std::pair<std::uint32_t, std::uint32_t>> as = std::nullopt;
   };
@@ -59,16 +58,17 @@ class ShownFinder {
   void visit_branches(const Block& block, bool positive);
   void visit_branch(const Block& block, bool positive);
   void visit_from(const FromNode& node, const Rule& rule);
-  void visit_extended(const FromNode& join, const FromNode& side, const Block& block);
-  void visit_block_item(const FromNode& node, const Block& block);
-  void visit_anti_joins(const Block& block);
+  void visit_extended(const FromNode& join, const FromNode& side);
+  void visit_block_item(const FromNode& node);
+  void visit_anti_joins();
   void visit_recursion();
   void visit_recursive_part(const Block& part, std::uint32_t recursion, std::uint32_t shown);
   void add(std::uint32_t use, const Rule& rule);
   void add_below(std::uint32_t block, const Rule& rule);
 
-  bool is_looked_at_elsewhere(const std::set<std::uint32_t>& uses, const FromNode* join,
-                              const Block& block) const;
+  bool shows_all_rows() const;
+  Rule always() const { return {&top_, true, true}; }
+  bool is_looked_at_elsewhere(const std::set<std::uint32_t>& uses, const FromNode* join) const;
   std::vector<std::string> columns_tested(std::uint32_t use) const;
 
   const ResolvedQuery& query_;
@@ -76,10 +76,11 @@ class ShownFinder {
   const PredicateBuilder& predicates_;
   const Block& top_;
   std::map<std::uint32_t, Rule> rules_;
-  std::map<const Block*, std::set<std::uint32_t>> rows_;  // see Rule::rows
-  std::map<ColumnKey, std::size_t> mentions_;             // in the whole query
-  std::map<ColumnKey, std::size_t> beyond_rows_;          // of the top block
-  std::map<std::uint32_t, std::size_t> sublinks_;         // how often each stands in the query
+  // Of each block, the uses in FROM whose rows are never missing.
+  std::map<const Block*, std::set<std::uint32_t>> rows_;
+  const ColumnCounts& mentions_;
+  ColumnCounts beyond_rows_;                       // of the top block
+  std::map<std::uint32_t, std::size_t> sublinks_;  // how often each stands in the query
 };
 
 }  // namespace pgcache::sql

@@ -94,6 +94,15 @@ Expr make_null() {
   return expr;
 }
 
+Expr make_column(ColumnKey key, pg::Oid type) {
+  Expr expr;
+  expr.kind = Kind::kColumn;
+  expr.type = type;
+  expr.use = key.first;
+  expr.column = key.second;
+  return expr;
+}
+
 namespace {
 
 template <typename E>
@@ -214,6 +223,17 @@ void each_block_below(ResolvedQuery& query, std::uint32_t block,
   for (const std::uint32_t use : named_blocks(query, query.blocks[block])) {
     each_block_below(query, query.uses[use].block, visit);
   }
+}
+
+void count_columns(const Expr& expr, ColumnCounts& counts) {
+  each_expr(expr, [&](const Expr& part) {
+    if (part.kind == Kind::kColumn) ++counts[key_of(part)];
+  });
+}
+
+std::size_t count_of(const ColumnCounts& counts, ColumnKey key) {
+  const auto found = counts.find(key);
+  return found == counts.end() ? 0 : found->second;
 }
 
 bool mentions(const Expr& expr, const std::set<std::uint32_t>& uses) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -26,6 +27,7 @@ Expr make_not(Expr child);
 Expr relabel(Expr value, pg::Oid type);
 Expr make_truth(bool value);
 Expr make_null();
+Expr make_column(ColumnKey key, pg::Oid type);
 // The conjuncts of a condition, nested ANDs taken apart.
 void flatten(const Expr& expr, std::vector<const Expr*>& out);
 void flatten(Expr& expr, std::vector<Expr*>& out);
@@ -36,6 +38,11 @@ bool equates(const Expr& condition, ColumnKey a, ColumnKey b);
 // `visit` gets the expression and everything in it.
 void each_expr(const Expr& expr, const std::function<void(const Expr&)>& visit);
 void each_expr(Expr& expr, const std::function<void(Expr&)>& visit);
+
+// How often each column stands somewhere.
+using ColumnCounts = std::map<ColumnKey, std::size_t>;
+void count_columns(const Expr& expr, ColumnCounts& counts);
+std::size_t count_of(const ColumnCounts& counts, ColumnKey key);
 
 // Every expression that stands directly in the block: of its FROM items too, but not of the blocks
 // that it names.

@@ -1,36 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transaction blocks that begin without the origin: it learns of them when a statement needs it.
-#include "stack.h"
+#include "block_suite.h"
 
 namespace pgcache::testing {
 namespace {
 
 using namespace message;
 
-class DeferredBlocks : public SharedStack<DeferredBlocks> {
- public:
-  static StackOptions options() {
-    StackOptions options;
-    options.conf = {"max_prepared_transactions = 10"};
-    options.schema =
-        "CREATE TABLE t (id int PRIMARY KEY, v text);"
-        "CREATE TABLE other (id int PRIMARY KEY, v text);";
-    return options;
-  }
-
+class DeferredBlocks : public BlockSuite<DeferredBlocks> {
  protected:
-  void SetUp() override {
-    stack().direct().must(
-        "TRUNCATE t, other; INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 20) i");
-    stack().settle();
-    session_ = std::make_unique<Connection>(stack().client());
-    stack().load(session(), kRead);
-  }
-  Connection& session() { return *session_; }
-  void run(const std::string& sql) { session().must(sql); }
-  std::string read(const std::string& route) {
-    return value_of(stack().query(session(), kRead, route));
-  }
   // As the origin sees the session.
   std::string state() {
     return value_of(stack().direct().query("SELECT state FROM pg_stat_activity WHERE pid = " +
@@ -41,11 +19,6 @@ class DeferredBlocks : public SharedStack<DeferredBlocks> {
   }
   static double deferred() { return stack().proxy().metric("pgcache_blocks_deferred_total"); }
   static double local() { return stack().proxy().metric("pgcache_blocks_local_total"); }
-
-  static constexpr const char* kRead = "SELECT v FROM t WHERE id = 1";
-
- private:
-  std::unique_ptr<Connection> session_;
 };
 
 TEST_F(DeferredBlocks, ABlockOfHitsLeavesNoTraceAtTheOrigin) {
@@ -210,10 +183,7 @@ TEST_F(DeferredBlocks, CommandsThatNeedTheBlockHaveIt) {
 
 TEST_F(DeferredBlocks, ACancelInTheBlockDoesNothing) {
   run("BEGIN");
-  PGcancel* cancel = PQgetCancel(session().raw());
-  char error[256] = {};
-  EXPECT_EQ(PQcancel(cancel, error, sizeof error), 1) << error;
-  PQfreeCancel(cancel);
+  cancel(session());
   EXPECT_EQ(read("hit"), "v1");
   run("UPDATE t SET v = 'still' WHERE id = 1");
   run("COMMIT");

@@ -16,18 +16,6 @@ using message::query;
 using message::sync;
 
 constexpr std::size_t kMiB = 1 << 20;
-// What may come on top for one session: its buffers, and a result that is being captured.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr long kExtraKib = 400 * 1024;  // freed memory is kept for a while
-#elif __has_feature(thread_sanitizer)
-constexpr long kExtraKib = 400 * 1024;  // shadow memory
-#else
-constexpr long kExtraKib = 40 * 1024;
-#endif
-#else
-constexpr long kExtraKib = 40 * 1024;
-#endif
 
 class LargeMessages : public SharedStack<LargeMessages> {
  public:

@@ -84,13 +84,7 @@ TEST_F(Listening, CancelsOverUnixSockets) {
                    .value() == "1";
       },
       5000));
-  PGcancel* cancel = PQgetCancel(session.raw());
-  char error[256] = {};
-  EXPECT_EQ(PQcancel(cancel, error, sizeof error), 1) << error;
-  PQfreeCancel(cancel);
-  PGresult* result = PQgetResult(session.raw());
-  EXPECT_STREQ(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
-  PQclear(result);
+  cancel_query(session);
 }
 
 TEST_F(Listening, OneClientTooManyFromAnAddress) {

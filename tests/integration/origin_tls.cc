@@ -272,13 +272,7 @@ TEST_F(OriginTls, CancelRequestsAndVanishedClients) {
   Connection sleeper = stack().client("sslmode=require");
   ASSERT_EQ(PQsendQuery(sleeper.raw(), "SELECT pg_sleep(20), 1"), 1);
   ASSERT_TRUE(wait_until([&] { return sleeping("SELECT pg_sleep(20), 1%") == "1"; }, 5000));
-  PGcancel* cancel = PQgetCancel(sleeper.raw());
-  char error[256] = {};
-  EXPECT_EQ(PQcancel(cancel, error, sizeof error), 1) << error;
-  PQfreeCancel(cancel);
-  PGresult* result = PQgetResult(sleeper.raw());
-  EXPECT_STREQ(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
-  PQclear(result);
+  cancel_query(sleeper);
   RawClient vanishing = stack().raw();
   vanishing.send(message::query("SELECT pg_sleep(20), 2"));
   ASSERT_TRUE(wait_until([&] { return sleeping("SELECT pg_sleep(20), 2%") == "1"; }, 5000));
@@ -288,31 +282,8 @@ TEST_F(OriginTls, CancelRequestsAndVanishedClients) {
 
 TEST_F(OriginTls, CopyBothWays) {
   Connection session = stack().client("sslmode=require");
-  PQclear(PQexec(session.raw(), "COPY copied FROM STDIN"));
-  const std::string line = "7\t" + std::string(5000, 'c') + "\n";
-  for (int i = 0; i < 4000; ++i) {
-    ASSERT_EQ(PQputCopyData(session.raw(), line.data(), static_cast<int>(line.size())), 1);
-  }
-  ASSERT_EQ(PQputCopyEnd(session.raw(), nullptr), 1);
-  PGresult* ended = PQgetResult(session.raw());
-  EXPECT_STREQ(PQcmdTuples(ended), "4000");
-  PQclear(ended);
-  EXPECT_EQ(PQgetResult(session.raw()), nullptr);
-  PQclear(PQexec(session.raw(), "COPY copied TO STDOUT"));
-  std::size_t rows = 0;
-  char* row = nullptr;
-  while (PQgetCopyData(session.raw(), &row, 0) > 0) {
-    rows += std::string_view(row) == line ? 1 : 0;
-    PQfreemem(row);
-  }
-  EXPECT_EQ(rows, 4000U);
+  copy_both_ways(session, 4000);
 }
-
-#if !defined(__has_feature)
-#define __has_feature(x) 0
-#endif
-constexpr long kExtraKib =
-    (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ? 400 : 40) * 1024;
 
 TEST_F(OriginTls, ResultsOf64MbPassInBoundedMemory) {
   RawClient session("127.0.0.1", stack().proxy().port());

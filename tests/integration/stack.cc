@@ -208,4 +208,43 @@ long calls(Connection& direct, const std::string& pattern) {
                        .value());
 }
 
+void cancel(const Connection& session) {
+  PGcancel* request = PQgetCancel(session.raw());
+  char error[256] = {};
+  EXPECT_EQ(PQcancel(request, error, sizeof error), 1) << error;
+  PQfreeCancel(request);
+}
+
+void cancel_query(Connection& session) {
+  cancel(session);
+  PGresult* result = PQgetResult(session.raw());
+  EXPECT_STREQ(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
+  PQclear(result);
+}
+
+void copy_both_ways(Connection& session, int rows) {
+  PGresult* begun = PQexec(session.raw(), "COPY copied FROM STDIN");
+  ASSERT_EQ(PQresultStatus(begun), PGRES_COPY_IN);
+  PQclear(begun);
+  const std::string line = "7\t" + std::string(5000, 'c') + "\n";
+  for (int i = 0; i < rows; ++i) {
+    ASSERT_EQ(PQputCopyData(session.raw(), line.data(), static_cast<int>(line.size())), 1);
+  }
+  ASSERT_EQ(PQputCopyEnd(session.raw(), nullptr), 1);
+  PGresult* ended = PQgetResult(session.raw());
+  EXPECT_STREQ(PQcmdTuples(ended), std::to_string(rows).c_str());
+  PQclear(ended);
+  EXPECT_EQ(PQgetResult(session.raw()), nullptr);
+  PQclear(PQexec(session.raw(), "COPY copied TO STDOUT"));
+  int same = 0;
+  char* row = nullptr;
+  while (PQgetCopyData(session.raw(), &row, 0) > 0) {
+    same += std::string_view(row) == line ? 1 : 0;
+    PQfreemem(row);
+  }
+  EXPECT_EQ(same, rows);
+  PQclear(PQgetResult(session.raw()));
+  EXPECT_EQ(PQgetResult(session.raw()), nullptr);
+}
+
 }  // namespace pgcache::testing

@@ -86,6 +86,21 @@ std::string value_of(const QueryResult& result);
 // Makes a pg_stat_statements count of calls of statements LIKE the pattern.
 long calls(Connection& direct, const std::string& pattern);
 
+// Cancels what the session does, by a request of its own; that it was taken is checked.
+void cancel(const Connection& session);
+// The same; the query that the session has sent must end for that.
+void cancel_query(Connection& session);
+// So many rows of 5,000 bytes into the empty table "copied" (id int, v text) by COPY, and back.
+void copy_both_ways(Connection& session, int rows);
+
+// What may come on top of a process's memory for one session: its buffers, and a result that is
+// being captured. Sanitizers keep freed memory for a while, or have shadow memory.
+#if !defined(__has_feature)
+#define __has_feature(x) 0
+#endif
+inline constexpr long kExtraKib =
+    (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ? 400 : 40) * 1024;
+
 // A suite whose tests share one stack. Derive, and define options().
 template <typename Suite>
 class SharedStack : public ::testing::Test {

@@ -195,13 +195,7 @@ TEST_F(StartupAndCancel, CancelEndsTheQueryOfItsSession) {
   ASSERT_EQ(PQsendQuery(sleeper.raw(), "SELECT pg_sleep(30)"), 1);
   ASSERT_EQ(PQsendQuery(other.raw(), "SELECT pg_sleep(0.5), 'not cancelled'"), 1);
   ASSERT_TRUE(wait_until([] { return sleeping("SELECT pg_sleep(30)%"); }, 5000));
-  PGcancel* cancel = PQgetCancel(sleeper.raw());
-  char error[256] = {};
-  EXPECT_EQ(PQcancel(cancel, error, sizeof error), 1) << error;
-  PQfreeCancel(cancel);
-  PGresult* result = PQgetResult(sleeper.raw());
-  EXPECT_STREQ(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
-  PQclear(result);
+  cancel_query(sleeper);
   PGresult* kept = PQgetResult(other.raw());
   EXPECT_EQ(PQresultStatus(kept), PGRES_TUPLES_OK);
   PQclear(kept);
@@ -240,10 +234,7 @@ TEST_F(StartupAndCancel, CancelOfAnIdleSessionDoesNotHurtItsHits) {
   session.must(sql);
   stack().query_until(session, sql, "hit");
   for (int i = 0; i < 20; ++i) {
-    PGcancel* cancel = PQgetCancel(session.raw());
-    char error[256] = {};
-    EXPECT_EQ(PQcancel(cancel, error, sizeof error), 1) << error;
-    PQfreeCancel(cancel);
+    cancel(session);
     EXPECT_EQ(value_of(stack().query(session, sql, "hit")), "one");
   }
 }

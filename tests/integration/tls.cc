@@ -219,36 +219,9 @@ TEST_F(Tls, CancelRequests) {
 
 TEST_F(Tls, CopyBothWays) {
   Connection session = secure_client();
-  PGresult* begun = PQexec(session.raw(), "COPY copied FROM STDIN");
-  ASSERT_EQ(PQresultStatus(begun), PGRES_COPY_IN);
-  PQclear(begun);
-  const std::string line = "7\t" + std::string(5000, 'c') + "\n";
-  for (int i = 0; i < 2000; ++i) {
-    ASSERT_EQ(PQputCopyData(session.raw(), line.data(), static_cast<int>(line.size())), 1);
-  }
-  ASSERT_EQ(PQputCopyEnd(session.raw(), nullptr), 1);
-  PGresult* ended = PQgetResult(session.raw());
-  EXPECT_STREQ(PQcmdTuples(ended), "2000");
-  PQclear(ended);
-  EXPECT_EQ(PQgetResult(session.raw()), nullptr);
-  PQclear(PQexec(session.raw(), "COPY copied TO STDOUT"));
-  std::size_t rows = 0;
-  char* row = nullptr;
-  while (PQgetCopyData(session.raw(), &row, 0) > 0) {
-    rows += std::string_view(row) == line ? 1 : 0;
-    PQfreemem(row);
-  }
-  EXPECT_EQ(rows, 2000U);
-  PQclear(PQgetResult(session.raw()));
-  EXPECT_EQ(PQgetResult(session.raw()), nullptr);
+  copy_both_ways(session, 2000);
   EXPECT_EQ(session.query("SELECT 1").value(), "1");
 }
-
-#if !defined(__has_feature)
-#define __has_feature(x) 0
-#endif
-constexpr long kExtraKib =
-    (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ? 400 : 40) * 1024;
 
 TEST_F(Tls, ResultsOf64MbPassInBoundedMemory) {
   RawClient session = dial(stack());
@@ -310,13 +283,7 @@ TEST_F(Tls, RequiredRefusesPlainSessionsButNotCancels) {
   Connection session(tls_dsn(own, "require"));
   ASSERT_EQ(PQsendQuery(session.raw(), "SELECT pg_sleep(20)"), 1);
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  PGcancel* cancel = PQgetCancel(session.raw());
-  char error[256] = {};
-  EXPECT_EQ(PQcancel(cancel, error, sizeof error), 1) << error;
-  PQfreeCancel(cancel);
-  PGresult* result = PQgetResult(session.raw());
-  EXPECT_STREQ(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
-  PQclear(result);
+  cancel_query(session);
 }
 
 TEST_F(Tls, ClientCertificatesAreVerified) {

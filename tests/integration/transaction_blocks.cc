@@ -1,43 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads inside transaction blocks: served from memory only where the block can have neither written
 // nor taken a snapshot.
-#include "stack.h"
+#include "block_suite.h"
 
 namespace pgcache::testing {
 namespace {
 
-class TransactionBlocks : public SharedStack<TransactionBlocks> {
- public:
-  static StackOptions options() {
-    StackOptions options;
-    options.conf = {"max_prepared_transactions = 10"};
-    options.schema = R"(
-      CREATE TABLE t (id int PRIMARY KEY, v text);
-      CREATE TABLE other (id int PRIMARY KEY, v text);
-      CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS
-        $$UPDATE t SET v = 'function' WHERE id = 1; SELECT 1$$;)";
-    return options;
-  }
-
- protected:
-  void SetUp() override {
-    stack().direct().must(
-        "TRUNCATE t, other; INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 20) i");
-    stack().settle();
-    session_ = std::make_unique<Connection>(stack().client());
-    stack().load(session(), kRead);
-  }
-  Connection& session() { return *session_; }
-  void run(const std::string& sql) { session().must(sql); }
-  std::string read(const std::string& route) {
-    return value_of(stack().query(session(), kRead, route));
-  }
-
-  static constexpr const char* kRead = "SELECT v FROM t WHERE id = 1";
-
- private:
-  std::unique_ptr<Connection> session_;
-};
+class TransactionBlocks : public BlockSuite<TransactionBlocks> {};
 
 TEST_F(TransactionBlocks, CleanReadCommittedBlock) {
   stack().query(session(), "BEGIN", "none");

@@ -47,13 +47,30 @@ MaybeValue like_bytea(const FunctionCall& call) {
   return as_value(like(call.bytes(0), call.bytes(1), LikePattern::Unit::kByte), wanted);
 }
 
+// Whether it has a character that lower() makes none of ASCII's of: any beyond ASCII, but the
+// dotted capital I and the Kelvin sign.
+bool matches_no_ascii(std::string_view pattern, const FunctionContext& context) {
+  if (!context.ascii_case || !LikePattern::parse(pattern, LikePattern::Unit::kCharacter)) {
+    return false;
+  }
+  for (CharReader in(pattern); !in.at_end();) {
+    const std::string_view c = in.next();
+    if (c.size() > 1 && c != "\xC4\xB0" && c != "\xE2\x84\xAA") return true;
+  }
+  return false;
+}
+
 // PostgreSQL folds both sides with lower(). What that makes of a character beyond ASCII is not
 // known, but often the rest of the text shows that it does not matter.
 template <bool wanted>
 MaybeValue ilike_text(const FunctionCall& call) {
   if (!call.context.deterministic) return {};
   const auto pattern = map_case(call.bytes(1), CaseMap::kLower, call.context);
-  if (!pattern) return {};
+  if (!pattern) {
+    return matches_no_ascii(call.bytes(1), call.context) && is_ascii(call.bytes(0))
+               ? bool_value(!wanted)
+               : MaybeValue{};
+  }
   const auto text = map_case(call.bytes(0), CaseMap::kLower, call.context);
   if (text) return as_value(like(*text, *pattern, LikePattern::Unit::kCharacter), wanted);
   if (!call.context.ascii_case) return {};

@@ -155,7 +155,9 @@ TEST(Function, RulesOutByTheAsciiPartOfText) {
   EXPECT_TRUE(is_false(ilike("jos\xC3\x89 gomez", "b%")));
   EXPECT_TRUE(is_false(ilike("jos\xC3\x89 gomez", "%gomes")));
   EXPECT_TRUE(is_unknown(ilike("jos\xC3\x89 gomez", "%gomez")));
-  EXPECT_TRUE(is_unknown(ilike("x", "%\xC3\x89")));
+  EXPECT_TRUE(is_false(ilike("x", "%\xC3\x89")));
+  EXPECT_TRUE(is_unknown(ilike("\xC3\xA9", "%\xC3\x89")));
+  EXPECT_TRUE(is_unknown(ilike("k", "\xE2\x84\xAA")));  // the Kelvin sign
 }
 
 TEST(Function, MatchesRegularExpressions) {

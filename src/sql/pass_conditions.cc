@@ -70,8 +70,14 @@ class Simplifier {
     }
   }
 
-  // A conjunct c IS TRUE says the same as c, and so does c OR NULL.
+  // A conjunct c IS TRUE says the same as c, and so does c OR NULL. Nothing is less than itself.
   void drop_tests(Expr& conjunct) {
+    if (conjunct.kind == Kind::kCompare && differs_from_itself(conjunct)) {
+      return become(conjunct, make_truth(false));
+    }
+    if (conjunct.kind == Kind::kOr) {
+      for (Expr& child : conjunct.children) drop_tests(child);
+    }
     if (conjunct.kind == Kind::kAnd) {
       for (Expr& child : conjunct.children) drop_tests(child);
     }
@@ -82,6 +88,12 @@ class Simplifier {
       if (conjunct.children.size() == 1) become(conjunct, Expr(std::move(conjunct.children[0])));
     }
     if (conjunct.kind == Kind::kIsTrue) become(conjunct, Expr(std::move(conjunct.children[0])));
+  }
+
+  static bool differs_from_itself(const Expr& comparison) {
+    return same_expr(comparison.children[0], comparison.children[1]) &&
+           (comparison.op == CompareOp::kLt || comparison.op == CompareOp::kGt ||
+            comparison.op == CompareOp::kNe);
   }
 
   bool cannot_be_null(const Expr& expr) const {

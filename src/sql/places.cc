@@ -239,8 +239,11 @@ class Walker {
     const FromNode& right = node.children[1];
     if (node.join == JoinKind::kFull) {
       const Conjuncts either = without({&left, &right}, context);
-      visit_inner({&left, 1}, either);
-      visit_inner({&right, 1}, either);
+      for (const FromNode* side : {&left, &right}) {
+        Conjuncts inside = either;
+        add_merged(node, *side, context, inside);
+        visit_inner({side, 1}, std::move(inside));
+      }
       if (node.on) visit_sublinks(*node.on, either);
       return;
     }
@@ -252,6 +255,34 @@ class Walker {
     if (node.on) flatten(*node.on, inside);
     visit_inner({&extended, 1}, inside);
     if (node.on) visit_sublinks(*node.on, without({&extended}, context));
+  }
+
+  // Comparisons of COALESCE(l, r), where the FULL JOIN has l = r: what a row of one side makes of
+  // it is its own column, be it alone or with others.
+  void add_merged(const FromNode& join, const FromNode& side, const Conjuncts& context,
+                  Conjuncts& out) {
+    Conjuncts links;
+    if (join.on) flatten(*join.on, links);
+    std::set<std::uint32_t> uses;
+    collect_uses(side, uses);
+    for (const Expr* conjunct : context) {
+      if (conjunct->kind != Expr::Kind::kCompare && conjunct->kind != Expr::Kind::kIn) continue;
+      const Expr& merged = conjunct->children[0];
+      if (merged.kind != Expr::Kind::kCoalesce || merged.children.size() != 2 ||
+          has_columns(conjunct->children[1])) {
+        continue;
+      }
+      const Expr& l = merged.children[0];
+      const Expr& r = merged.children[1];
+      if (l.kind != Expr::Kind::kColumn || r.kind != Expr::Kind::kColumn) continue;
+      const bool linked = std::any_of(links.begin(), links.end(), [&](const Expr* link) {
+        return equates(*link, key_of(l), key_of(r));
+      });
+      if (!linked || uses.contains(l.use) == uses.contains(r.use)) continue;
+      Expr copy = *conjunct;
+      copy.children[0] = uses.contains(l.use) ? l : r;
+      out.push_back(keep(std::move(copy)));
+    }
   }
 
   static Conjuncts without(const std::vector<const FromNode*>& sides, const Conjuncts& context) {

@@ -136,6 +136,16 @@ Expr Resolver::resolve_sameness(const PgQuery__AExpr& expr, const Expr& left, co
   Expr equal = apply_operator(list_of(expr.n_name, expr.name), &left, right);
   if (failed()) return {};
   const bool known = !rows && equal.kind == Expr::Kind::kCompare && equal.op == CompareOp::kEq;
+  if (!known && !rows && !null_if && equal.kind == Expr::Kind::kCall && is_value(left) &&
+      is_value(right)) {
+    // Equality by a function that is NULL where one of them is.
+    Expr both_null = make_expr(Expr::Kind::kAnd, {make_expr(Expr::Kind::kIsNull, {left}),
+                                                  make_expr(Expr::Kind::kIsNull, {right})});
+    Expr same = make_expr(Expr::Kind::kOr, {make_expr(Expr::Kind::kIsTrue, {std::move(equal)}),
+                                            std::move(both_null)});
+    const bool distinct = expr.kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT;
+    return distinct ? make_not(std::move(same)) : same;
+  }
   if (!known) {
     return make_opaque(null_if ? pg::Oid::kInvalid : pg::type::kBool, {std::move(equal)});
   }

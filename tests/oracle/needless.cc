@@ -7,7 +7,7 @@
 namespace pgcache::oracle {
 namespace {
 
-constexpr std::size_t kExamplesMax = 50;  // of each construct
+constexpr std::size_t kExamplesMax = 1000;  // of each construct
 
 struct Mark {
   const char* construct;

@@ -112,6 +112,9 @@ void add_propagation(Pairs& pairs) {
   add(pairs, "constant through USING",
       "SELECT task.id, level FROM task JOIN badge USING (owner_id) WHERE owner_id = 3",
       about_badge_three());
+  add(pairs, "constant through a FULL JOIN with USING",
+      "SELECT task.id, level FROM task FULL JOIN badge USING (owner_id) WHERE owner_id = 3",
+      about_badge_three());
   add(pairs, "constant through NATURAL JOIN",
       "SELECT id, level FROM task NATURAL JOIN badge WHERE owner_id = $1", about_badge_three(),
       {"3"});

@@ -277,6 +277,36 @@ void explain_shown(const sql::Shown& shown, ExplainedDependency& out) {
   }
 }
 
+std::string columns_shown(const std::vector<sql::ShownColumn>& columns) {
+  std::string out;
+  for (const sql::ShownColumn& column : columns) {
+    out += (out.empty() ? "" : ", ") + column.column.name + " in result column " +
+           std::to_string(column.position + 1);
+  }
+  return out;
+}
+
+void explain_bounds(const sql::Dependency& dependency, const sql::CacheableQuery& query,
+                    ExplainedDependency& out) {
+  if (dependency.cutoff) {
+    const sql::Cutoff& cutoff = *dependency.cutoff;
+    std::string line = "of a full result (" + sql::describe_operand(cutoff.limit, query) +
+                       " rows), rows after the last do not matter: " + columns_shown(cutoff.by);
+    if (cutoff.descending) line += ", descending";
+    if (cutoff.place) line += ", where it is number " + sql::describe_operand(*cutoff.place, query);
+    out.bounds.push_back(std::move(line));
+  }
+  if (!dependency.repeated.empty()) {
+    out.bounds.push_back("rows that come do not matter if the result shows the same: " +
+                         columns_shown(dependency.repeated));
+  }
+  for (const sql::Extreme& extreme : dependency.extremes) {
+    out.bounds.push_back(std::string("rows do not matter unless ") +
+                         (extreme.greatest ? "greater" : "less") +
+                         " than is shown: " + columns_shown({extreme.value}));
+  }
+}
+
 ExplainedDependency explain_dependency(const pg::Catalog& catalog,
                                        const sql::Dependency& dependency,
                                        const sql::CacheableQuery& query) {
@@ -303,6 +333,7 @@ ExplainedDependency explain_dependency(const pg::Catalog& catalog,
   }
   if (!dependency.reads_all_columns) out.columns_read = dependency.columns_read;
   explain_shown(dependency.shown, out);
+  explain_bounds(dependency, query, out);
   out.passes = dependency.passes;
   explain_identity(catalog, dependency, out);
   return out;

@@ -54,7 +54,8 @@ struct ExplainedDependency {
   std::vector<std::string> member_guards;                // "shop.users_1: kind = $1"
   std::optional<std::vector<std::string>> columns_read;  // nothing: all
   std::vector<std::string> shown;                        // "id in result column 1"
-  std::string shown_rule;                                // which changes matter by that
+  std::vector<std::string> bounds;  // what the result tells of rows that it does not show
+  std::string shown_rule;           // which changes matter by that
   std::vector<std::string> passes;
   std::string identity;   // "default (id)", "full", "nothing", "index (code)", "mixed"
   std::string precision;  // what that means for the results, in one sentence or two

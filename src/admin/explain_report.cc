@@ -93,6 +93,7 @@ std::string dependency_text(const ExplainedDependency& dependency) {
                                                           : join(*dependency.columns_read));
   lines.add("shown", join(dependency.shown));
   lines.add("", wrapped(dependency.shown_rule));
+  lines.add("beyond", dependency.bounds);
   lines.add("passes", join(dependency.passes));
   lines.add("identity", dependency.identity);
   lines.add("precision", wrapped(dependency.precision));
@@ -129,6 +130,7 @@ Json dependency_json(const ExplainedDependency& dependency) {
   out["columns_read"] = dependency.columns_read ? Json(*dependency.columns_read) : Json();
   out["shown"] = dependency.shown;
   out["shown_rule"] = dependency.shown_rule;
+  out["bounds"] = dependency.bounds;
   out["passes"] = dependency.passes;
   out["replica_identity"] = dependency.identity;
   out["precision"] = dependency.precision;

@@ -90,6 +90,8 @@ CacheImpl::Candidate CacheImpl::candidate_of(LoadState& load, CachedResult resul
     if (!candidate.standings[i].matters) continue;
     candidate.standings[i].shown =
         read_shown_keys(query.dependencies[i], *entry.result, load.result_formats_be);
+    candidate.standings[i].facts =
+        read_facts(query.dependencies[i], *entry.result, load.result_formats_be, entry.operands);
   }
   entry.bytes = entry_bytes(entry) + index_bytes(query, entry.operands, candidate.standings);
   return candidate;
@@ -149,7 +151,8 @@ bool CacheImpl::affects(const LoggedTransaction& transaction, const Candidate& c
       const sql::Dependency& dependency = query.dependencies[i];
       const auto& shown = candidate.standings[i].shown;
       if (visibility(dependency, seen) != Visibility::kInvisible &&
-          change_may_matter(dependency, seen, operands, shown ? &*shown : nullptr) &&
+          change_may_matter(dependency, seen, operands, shown ? &*shown : nullptr,
+                            candidate.standings[i].facts) &&
           !keeps_result(dependency, seen, operands)) {
         return true;
       }
@@ -165,7 +168,7 @@ void CacheImpl::insert(Candidate candidate) {
     removed.push_back(store.take(*previous));
   }
   make_room(entry.bytes);
-  index.add(entry, candidate.standings);
+  index.add(entry, std::move(candidate.standings));
   store.insert(std::move(candidate.entry));
 }
 

@@ -64,6 +64,7 @@ std::uint64_t index_bytes(const sql::CacheableQuery& query, const BoundOperands&
   for (std::size_t i = 0; i < query.dependencies.size(); ++i) {
     if (!standings[i].matters) continue;
     bytes += kListedBytes;
+    bytes += standings[i].facts.bytes();
     if (standings[i].shown) bytes += standings[i].shown->size() * kTableBytes;
     const auto binding = DependencyNode::binding_of(query.dependencies[i]);
     std::size_t places = 1;
@@ -226,7 +227,7 @@ void DependencyIndex::note_straying(DependencyNode& node, bool strays) {
   }
 }
 
-void DependencyIndex::add(Entry& entry, const std::vector<Standing>& standings) {
+void DependencyIndex::add(Entry& entry, std::vector<Standing> standings) {
   ShapeNodes& shape = shape_nodes_of(entry);
   CHECK(standings.size() == shape.nodes.size());
   ++shape.entries;
@@ -242,6 +243,9 @@ void DependencyIndex::add(Entry& entry, const std::vector<Standing>& standings) 
     const bool strayed = node.has_strays();
     node.add(entry, shown);
     if (!strayed && node.has_strays()) note_straying(node, true);
+    if (standings[i].facts.empty()) continue;
+    if (!entry.facts) entry.facts = std::make_unique<ResultFacts[]>(standings.size());
+    entry.facts[i] = std::move(standings[i].facts);
   }
   if (idle) shape.idle.add(entry, nullptr, false);
   entry.refs.shrink_to_fit();

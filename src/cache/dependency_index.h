@@ -46,8 +46,9 @@ namespace pgcache::cache {
 struct Standing {
   bool matters = true;             // the guard may hold
   std::optional<ShownKeys> shown;  // nothing: not known
+  ResultFacts facts;
 };
-// For each dependency; without shown keys.
+// For each dependency; without what the result tells.
 std::vector<Standing> standings_of(const sql::CacheableQuery& query, const BoundOperands& operands);
 
 // About what the index takes up for the entry.
@@ -77,8 +78,8 @@ class DependencyIndex {
   DependencyIndex();
   ~DependencyIndex();
 
-  // Fills entry.refs. The shape must be cacheable and its operands bound.
-  void add(Entry& entry, const std::vector<Standing>& standings);
+  // Fills entry.refs and entry.facts. The shape must be cacheable and its operands bound.
+  void add(Entry& entry, std::vector<Standing> standings);
   void remove(Entry& entry);
   // Forgets everything; the entries' own references dangle, they must go too.
   Remains clear();

@@ -90,7 +90,7 @@ class DependencyIndexTest : public ::testing::Test {
         const ShownKeys* shown = standings[i].shown ? &*standings[i].shown : nullptr;
         if (!standings[i].matters ||
             visibility(dependencies[i], images) == Visibility::kInvisible ||
-            !change_may_matter(dependencies[i], images, entry->operands, shown)) {
+            !change_may_matter(dependencies[i], images, entry->operands, shown, {})) {
           continue;
         }
         keys.push_back(entry->key);

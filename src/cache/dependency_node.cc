@@ -264,7 +264,8 @@ void DependencyNode::test_entry(Entry& entry, const Search& search) {
   search.image.forget_missed();
   if (!member_may_matter(dependency, search.change.relation(), entry.operands) ||
       !row_may_matter(dependency, search.image, entry.operands) ||
-      keeps_result(dependency, search.change, entry.operands)) {
+      keeps_result(dependency, search.change, entry.operands) ||
+      (entry.facts && is_beyond(dependency, entry.facts[number], search.image, search.is_before))) {
     return;
   }
   const bool coarse =

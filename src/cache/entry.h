@@ -8,10 +8,12 @@
 #include <atomic>
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "cache/cache.h"
 #include "cache/operands.h"
+#include "cache/result_facts.h"
 
 namespace pgcache::cache {
 
@@ -35,7 +37,8 @@ struct Entry {
 
   std::atomic<bool> visited{false};
 
-  std::uint64_t bytes = 0;  // what the budget counts it as
+  std::unique_ptr<ResultFacts[]> facts;  // of each dependency; null: none of any
+  std::uint64_t bytes = 0;               // what the budget counts it as
   // In the dependency index: the node's list and one place by value are the rule.
   boost::container::small_vector<IndexRef, 2> refs;
   Entry* newer = nullptr;  // the order of insertion, for eviction

@@ -199,11 +199,15 @@ const RowImage* must_be_shown(const sql::Dependency& dependency, const ChangeIma
 }
 
 bool change_may_matter(const sql::Dependency& dependency, const ChangeImages& change,
-                       const BoundOperands& operands, const ShownKeys* shown) {
+                       const BoundOperands& operands, const ShownKeys* shown,
+                       const ResultFacts& facts) {
   if (!member_may_matter(dependency, change.relation(), operands)) return false;
   if (change.change().kind == cdc::ChangeKind::kTruncate) return true;
   const auto may_matter = [&](const std::optional<RowImage>& image, bool is_before) {
-    if (!image || !row_may_matter(dependency, *image, operands)) return false;
+    if (!image || !row_may_matter(dependency, *image, operands) ||
+        is_beyond(dependency, facts, *image, is_before)) {
+      return false;
+    }
     const RowImage* const row = shown ? must_be_shown(dependency, change, is_before) : nullptr;
     if (!row) return true;
     const std::optional<std::uint64_t> hash = key_hash(dependency.shown.columns, *row);

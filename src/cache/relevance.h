@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cache/operands.h"
+#include "cache/result_facts.h"
 #include "cache/row_image.h"
 #include "cache/shown_keys.h"
 #include "sql/cacheable_query.h"
@@ -43,6 +44,7 @@ const RowImage* must_be_shown(const sql::Dependency& dependency, const ChangeIma
 // The images of the change, without regard to visibility(). `shown`: what the result shows; null:
 // not known.
 bool change_may_matter(const sql::Dependency& dependency, const ChangeImages& change,
-                       const BoundOperands& operands, const ShownKeys* shown);
+                       const BoundOperands& operands, const ShownKeys* shown,
+                       const ResultFacts& facts);
 
 }  // namespace pgcache::cache

@@ -5,69 +5,17 @@
 #include <string>
 #include <utility>
 
-#include "base/bytes.h"
 #include "base/hash.h"
+#include "cache/result_rows.h"
 
 namespace pgcache::cache {
 
 namespace {
 
-// Of each: tag u8, length u32 with itself, and in a DataRow the number of fields u16, then for each
-// its length i32 (-1 for NULL) and its bytes.
-constexpr std::uint8_t kDataRow = 'D';
-constexpr std::uint32_t kNullLength = 0xffffffff;
-
-void append_part(std::string& key, const pg::Value& value) {
-  key += static_cast<char>(value.family());
-  append_be32(key, static_cast<std::uint32_t>(value.bytes().size()));
-  key += value.bytes();
-}
-
-// Where the client's encoding matters.
-bool is_textual(pg::ValueFamily family) {
-  return family == pg::ValueFamily::kText || family == pg::ValueFamily::kName ||
-         family == pg::ValueFamily::kBpchar || family == pg::ValueFamily::kEnum;
-}
-
-std::optional<bool> is_binary(std::string_view formats_be, std::size_t position) {
-  if (formats_be.size() % 2 != 0) return std::nullopt;
-  if (formats_be.empty()) return false;
-  const std::size_t at = formats_be.size() == 2 ? 0 : 2 * position;
-  if (at + 2 > formats_be.size()) return std::nullopt;
-  const std::uint16_t format = load_be16(formats_be.data() + at);
-  if (format > 1) return std::nullopt;
-  return format == 1;
-}
-
-std::optional<pg::Value> parse_field(const pg::ValueType& type, bool binary,
-                                     std::string_view bytes) {
-  // The client's encoding agrees with the stream's on ASCII.
-  const bool is_ascii = std::all_of(bytes.begin(), bytes.end(),
-                                    [](char c) { return static_cast<signed char>(c) >= 0; });
-  if (is_textual(type.family) && !is_ascii) return std::nullopt;
-  return binary ? pg::parse_binary(type, bytes) : pg::parse_text(type, bytes);
-}
-
-// The fields of one DataRow's body; nothing when it is malformed.
-bool read_fields(std::string_view body, std::vector<std::optional<std::string_view>>& fields) {
-  ByteReader in(body);
-  const std::size_t count = in.u16();
-  fields.clear();
-  for (std::size_t i = 0; i < count && in.ok(); ++i) {
-    const std::uint32_t length = in.u32();
-    if (length == kNullLength) {
-      fields.emplace_back();
-    } else {
-      fields.emplace_back(in.bytes(length));
-    }
-  }
-  return in.ok() && in.at_end();
-}
-
 enum class RowKey { kShown, kNoRow, kUnreadable };
 
 RowKey read_key(const std::vector<sql::ShownColumn>& columns, const std::vector<bool>& binary,
-                const std::vector<std::optional<std::string_view>>& fields, std::string& key) {
+                const Fields& fields, std::string& key) {
   key.clear();
   bool is_null = false;
   for (std::size_t i = 0; i < columns.size(); ++i) {
@@ -110,21 +58,16 @@ std::optional<ShownKeys> read_shown_keys(const sql::Dependency& dependency,
     binary.push_back(*format);
   }
   ShownKeys keys;
-  std::vector<std::optional<std::string_view>> fields;
+  Fields fields;
   std::string key;
-  ByteReader in(result.rows);
-  std::uint64_t rows = 0;
-  while (!in.at_end()) {
-    const std::uint8_t tag = in.u8();
-    const std::uint32_t length = in.u32();
-    const std::string_view body = in.bytes(length < 4 ? 0 : length - 4);
-    if (!in.ok() || length < 4) return std::nullopt;
-    if (tag != kDataRow) continue;
-    if (++rows > rows_max || !read_fields(body, fields)) return std::nullopt;
+  RowReader rows(result);
+  while (rows.next(fields)) {
     const RowKey row = read_key(columns, binary, fields, key);
     if (row == RowKey::kUnreadable) return std::nullopt;
     if (row == RowKey::kShown) keys.push_back(hash_bytes(key));
+    if (keys.size() > rows_max) return std::nullopt;
   }
+  if (rows.is_malformed()) return std::nullopt;
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   keys.shrink_to_fit();

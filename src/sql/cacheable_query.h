@@ -157,6 +157,24 @@ struct Shown {
   std::optional<std::vector<std::string>> columns_tested = std::nullopt;
 };
 
+// ORDER BY ... LIMIT: rows that a full result leaves out. One that comes after the last row of the
+// result, by the first item of ORDER BY, does not matter.
+struct Cutoff {
+  // Result columns that may be that item: the one at `place` (from 1), or without it the only one.
+  std::vector<ShownColumn> by;
+  std::optional<OperandIndex> place;
+  bool descending = false;
+  bool nulls_first = false;
+  OperandIndex limit = 0;  // the result is full with that many rows
+};
+
+// min or max: a row that has no lesser (greater) value does not matter.
+struct Extreme {
+  ShownColumn value;
+  bool greatest = false;
+  bool looks_alike = false;  // equal values are written in one way
+};
+
 struct Dependency {
   pg::Oid relation = pg::Oid::kInvalid;
   // Changes to these count too: descendants (unless ONLY), and for a partition the ancestors under
@@ -171,6 +189,12 @@ struct Dependency {
   // The same for the rows of single members: a partition whose bounds the operands exclude.
   std::vector<std::pair<pg::Oid, Predicate>> member_guards = {};
   Shown shown = {};
+  std::optional<Cutoff> cutoff = std::nullopt;
+  // Not empty: all that is shown of its rows by DISTINCT, UNION and the like. A row that comes with
+  // the values of a row that is shown does not matter.
+  std::vector<ShownColumn> repeated = {};
+  // Not empty: the result is one row, and this all that it shows.
+  std::vector<Extreme> extremes = {};
   // Columns that the query reads of this relation (any role); empty with reads_all_columns.
   std::vector<std::string> columns_read;
   bool reads_all_columns = true;

@@ -10,6 +10,7 @@
 #include "sql/conditions.h"
 #include "sql/places.h"
 #include "sql/predicates.h"
+#include "sql/result_bounds.h"
 #include "sql/shown.h"
 #include "sql/tree.h"
 
@@ -30,8 +31,13 @@ class Deriver {
     const Places places(query_);
     if (places.list().size() > kDependenciesMax) return false;
     const ShownFinder shown(query_, catalog_, predicates_, mentions_);
+    ResultBounds bounds(query_, catalog_, predicates_);
     for (const Place& place : places.list()) {
+      const std::size_t before = places_.size();
       add_dependency(place.use, *place.conditions, shown);
+      if (places_.size() > before) {
+        bounds.add_to(out_.dependencies.back(), place.use, *place.conditions);
+      }
     }
     drop_useless_shown();
     find_parents();

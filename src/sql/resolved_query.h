@@ -31,7 +31,8 @@ enum class LinkKind : std::uint8_t { kExists, kAny, kAll, kScalar, kArray };
 
 struct Expr {
   enum class Kind : std::uint8_t {
-    kOpaque,  // children: all that it is computed from
+    kOpaque,  // children: all that it is computed from; with `function`, which is min or max
+              // (all), of children[0]
     // Values
     kColumn,    // use, column
     kOperand,   // operand
@@ -105,6 +106,15 @@ struct FromNode {
   std::vector<FromNode> children;
 };
 
+// The first item of ORDER BY, if it orders by the built-in order of a value: one of these.
+struct OrderKey {
+  std::optional<Expr> value;            // a column
+  std::optional<std::uint32_t> output;  // an output of a set operation
+  std::optional<Expr> place;            // an operand: the output of that number, from 1
+  bool descending = false;
+  bool nulls_first = false;
+};
+
 // One query level. Its uses are its own, but for those of correlated columns, which are of
 // enclosing blocks.
 struct Block {
@@ -131,7 +141,9 @@ struct Block {
   std::vector<Expr> keys;      // GROUP BY
   bool distinct = false;
   std::vector<Expr> distinct_on;
-  bool limited = false;                       // LIMIT, OFFSET or FETCH
+  bool limited = false;  // LIMIT, OFFSET or FETCH
+  std::optional<OrderKey> order;
+  std::optional<Expr> limit;                  // LIMIT, an operand
   std::optional<Expr> some;                   // not false if LIMIT lets any row through
   bool skips = false;                         // OFFSET
   bool set_returning = false;                 // functions that return sets beside FROM

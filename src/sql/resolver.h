@@ -102,6 +102,8 @@ class Resolver {
                                 bool outputs_first);
   // What is sorted by; opaque when it is an output column, or may be any of them.
   Expr resolve_sort(const Node* node, const Scope& scope, const SelectResult* result);
+  std::optional<OrderKey> first_order(const PgQuery__SelectStmt& select, const Scope& scope,
+                                      const SelectResult& result);
   // Its PARTITION BY; everything in it goes to `all`.
   std::vector<Expr> resolve_window(const PgQuery__WindowDef& window, const Scope& scope,
                                    std::vector<Expr>& all);

@@ -188,8 +188,20 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
     facts.set_returning = facts.set_returning || sets;
     if (call.over != nullptr) facts.windows.push_back(window);
   }
+  const bool plain = more.empty() && call.over == nullptr && !call.agg_star && positional;
+  const bool builtin = std::all_of(candidates.begin(), candidates.end(),
+                                   [](const pg::Function* f) { return is_builtin(f->oid); });
+  const bool extreme = plain && builtin && here && !candidates.empty() && arguments.size() == 1 &&
+                       arguments[0].kind == Expr::Kind::kColumn &&
+                       (name.name == "min" || name.name == "max");
   const auto with_more = [&](Expr result) {
     if (!aggregates) return result;
+    if (extreme) {
+      Expr value = make_opaque(arguments[0].type, arguments);
+      value.function = pg::Oid{1};
+      value.all = name.name == "max";
+      return value;
+    }
     more.push_back(std::move(result));
     const Oid type = more.back().type;
     return make_opaque(type, std::move(more));

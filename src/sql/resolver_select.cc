@@ -207,6 +207,7 @@ Resolver::SelectResult Resolver::resolve_set_operation(const PgQuery__SelectStmt
       fail(BypassReason::kUnsupported, "ORDER BY of a set operation");
     }
   }
+  block.order = first_order(select, scope, result);
   resolve_limits(select, scope, block);
   for (const ScopeColumn& column : result.columns) block.outputs.push_back(column.expr);
   block.unknown_outputs = result.opaque;
@@ -279,6 +280,7 @@ Resolver::SelectResult Resolver::resolve_plain(const PgQuery__SelectStmt& select
   for (const Node* node : list_of(select.n_sort_clause, select.sort_clause)) {
     block.others.push_back(resolve_sort(node, scope, &result));
   }
+  block.order = first_order(select, scope, result);
   finish_windows(select, scope, facts.windows, block);
   resolve_limits(select, scope, block);
   if (failed()) return {};
@@ -459,6 +461,36 @@ Expr Resolver::resolve_sort(const Node* node, const Scope& scope, const SelectRe
   return resolve_expr(sort.node, scope);
 }
 
+std::optional<OrderKey> Resolver::first_order(const PgQuery__SelectStmt& select, const Scope& scope,
+                                              const SelectResult& result) {
+  if (failed() || select.n_sort_clause == 0) return std::nullopt;
+  const PgQuery__SortBy& sort = *select.sort_clause[0]->sort_by;
+  if (sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING) return std::nullopt;
+  OrderKey order;
+  order.descending = sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
+  order.nulls_first = sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT
+                          ? order.descending
+                          : sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST;
+  if (is_integer_constant(sort.node)) {
+    order.place = coerce(resolve_expr(sort.node, scope), pg::type::kInt8);
+    if (!order.place || order.place->kind != Expr::Kind::kOperand) return std::nullopt;
+    return order;
+  }
+  if (names_output(sort.node, result)) {
+    const std::string_view name = string_of(sort.node->column_ref->fields[0]);
+    for (std::uint32_t i = 0; i < result.columns.size(); ++i) {
+      if (result.columns[i].name != name) continue;
+      if (order.output) return std::nullopt;
+      order.output = i;
+    }
+    return order;
+  }
+  if (sort.node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF) return std::nullopt;
+  order.value = resolve_expr(sort.node, scope);
+  if (order.value->kind != Expr::Kind::kColumn) return std::nullopt;
+  return order;
+}
+
 std::vector<Expr> Resolver::resolve_window(const PgQuery__WindowDef& window, const Scope& scope,
                                            std::vector<Expr>& all) {
   std::vector<Expr> partition;
@@ -484,6 +516,7 @@ void Resolver::resolve_limits(const PgQuery__SelectStmt& select, const Scope& sc
     settle(limit, pg::type::kInt8);
     block.others.push_back(limit);
     if (node != select.limit_count || limit.kind != Expr::Kind::kOperand) continue;
+    block.limit = coerce(limit, pg::type::kInt8);
     Expr zero;
     zero.kind = Expr::Kind::kOperand;
     zero.type = pg::type::kInt8;

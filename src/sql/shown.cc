@@ -10,9 +10,25 @@ namespace {
 
 using Kind = Expr::Kind;
 
-// Values whose text in a result says the same under every setting of the session, if it is
-// understood at all. (Text of floats may be rounded, and intervals and bytea are spelled in ways
-// that may be taken for another.)
+// A row that passes WHERE may be left out of what the block yields, by other rows that do.
+bool cuts(const Block& block) {
+  return block.limited || !block.distinct_on.empty() || block.set_returning;
+}
+
+// By their uses.
+void count_sublinks(const Expr& top, std::map<std::uint32_t, std::size_t>& counts) {
+  Conjuncts sublinks;
+  collect_sublinks(top, sublinks);
+  for (const Expr* sublink : sublinks) ++counts[sublink->use];
+}
+
+bool is_one_row(const Block& block) {
+  return block.kind == Block::Kind::kSelect && block.grouped && !block.grouping_sets &&
+         block.keys.empty() && !block.having && !block.limited;
+}
+
+}  // namespace
+
 bool reads_back(pg::ValueFamily family) {
   switch (family) {
     case pg::ValueFamily::kBool:
@@ -33,34 +49,6 @@ bool reads_back(pg::ValueFamily family) {
   }
 }
 
-// A row that passes WHERE may be left out of what the block yields, by other rows that do.
-bool cuts(const Block& block) {
-  return block.limited || !block.distinct_on.empty() || block.set_returning;
-}
-
-void collect_rows(const FromNode& node, std::set<std::uint32_t>& uses) {
-  if (node.kind == FromNode::Kind::kTable || node.kind == FromNode::Kind::kBlock) {
-    uses.insert(node.use);
-  }
-  for (std::size_t i = 0; i < node.children.size(); ++i) {
-    if (!is_extended(node, i)) collect_rows(node.children[i], uses);
-  }
-}
-
-// By their uses.
-void count_sublinks(const Expr& top, std::map<std::uint32_t, std::size_t>& counts) {
-  Conjuncts sublinks;
-  collect_sublinks(top, sublinks);
-  for (const Expr* sublink : sublinks) ++counts[sublink->use];
-}
-
-bool is_one_row(const Block& block) {
-  return block.kind == Block::Kind::kSelect && block.grouped && !block.grouping_sets &&
-         block.keys.empty() && !block.having && !block.limited;
-}
-
-}  // namespace
-
 ShownFinder::ShownFinder(const ResolvedQuery& query, const pg::Catalog& catalog,
                          const PredicateBuilder& predicates, const ColumnCounts& mentions)
     : query_(query),
@@ -71,7 +59,7 @@ ShownFinder::ShownFinder(const ResolvedQuery& query, const pg::Catalog& catalog,
   for (const Block& block : query_.blocks) {
     each_block_expr(block, [this](const Expr& expr) { count_sublinks(expr, sublinks_); });
     std::set<std::uint32_t>& rows = rows_[&block];
-    for (const FromNode& node : block.from) collect_rows(node, rows);
+    for (const FromNode& node : block.from) collect_present_uses(node, rows);
   }
   each_expr_beyond_rows(top_, [this](const Expr& expr) { count_columns(expr, beyond_rows_); });
   visit_top();

@@ -33,6 +33,11 @@
 
 namespace pgcache::sql {
 
+// Values whose text in a result says the same under every setting of the session, if it is
+// understood at all. (Text of floats may be rounded, and intervals and bytea are spelled in ways
+// that may be taken for another.)
+bool reads_back(pg::ValueFamily family);
+
 class ShownFinder {
  public:
   // Borrows all. `mentions`: of columns in the whole query.

@@ -168,6 +168,68 @@ bool may_be_shown(const Dependency& d, const Change& change, bool is_before,
   return !agree(change, *shown.columns_tested) || is_shown(d, *change.before, rows);
 }
 
+// ---------------------------------------------------------------- what the result tells as a whole
+
+Operand shown_by(const ShownColumn& column, const Row& row) {
+  return read(column.type->oid, column.type, row.at(column.position));
+}
+
+bool is_number(const Operand& operand, std::uint64_t number) {
+  const auto other = pg::parse_text(pg::type::kInt8, std::to_string(number));
+  return operand.known() && pg::compare(*operand.value, *other) == std::strong_ordering::equal;
+}
+
+// Whether the value comes after that of the last row of a full result.
+bool is_cut_off(const Cutoff& cutoff, const TextRow& row, const std::vector<Operand>& operands,
+                const std::vector<Row>& rows) {
+  if (rows.empty() || !operands[cutoff.limit].known()) return false;
+  const auto count = pg::parse_text(pg::type::kInt8, std::to_string(rows.size()));
+  const auto limit = pg::compare(*operands[cutoff.limit].value, *count);
+  if (!limit || *limit > 0) return false;
+  for (const ShownColumn& by : cutoff.by) {
+    if (cutoff.place && !is_number(operands[*cutoff.place], by.position + 1u)) continue;
+    const Operand value = row.column(by.column);
+    const Operand last = shown_by(by, rows.back());
+    const auto rank = [&](const Operand& o) { return o.known() ? 1 : cutoff.nulls_first ? 0 : 2; };
+    if (value.state == State::kUnknown || last.state == State::kUnknown) return false;
+    if (rank(value) != rank(last) || !value.known()) return rank(value) > rank(last);
+    const auto order = pg::compare(*value.value, *last.value);
+    return order && (cutoff.descending ? *order < 0 : *order > 0);
+  }
+  return false;
+}
+
+bool repeats(const Dependency& d, const TextRow& row, const std::vector<Row>& rows) {
+  return !d.repeated.empty() && std::any_of(rows.begin(), rows.end(), [&](const Row& result) {
+    return std::all_of(d.repeated.begin(), d.repeated.end(), [&](const ShownColumn& column) {
+      const Operand value = row.column(column.column);
+      const Operand shown = shown_by(column, result);
+      if (value.state == State::kNull) return shown.state == State::kNull;
+      return is_equal(value, shown);
+    });
+  });
+}
+
+bool keeps_extremes(const Dependency& d, const TextRow& row, bool is_before,
+                    const std::vector<Row>& rows) {
+  if (d.extremes.empty() || rows.size() != 1) return false;
+  return std::all_of(d.extremes.begin(), d.extremes.end(), [&](const Extreme& extreme) {
+    const Operand value = row.column(extreme.value.column);
+    const Operand shown = shown_by(extreme.value, rows[0]);
+    if (value.state == State::kNull) return true;
+    if (!value.known() || !shown.known()) return false;
+    const auto order = pg::compare(*value.value, *shown.value);
+    if (order && *order == 0) return !is_before && extreme.looks_alike;
+    return order && (extreme.greatest ? *order < 0 : *order > 0);
+  });
+}
+
+bool is_beyond(const Dependency& d, const TextRow& row, bool is_before,
+               const std::vector<Operand>& operands, const std::vector<Row>& rows) {
+  return (d.cutoff && is_cut_off(*d.cutoff, row, operands, rows)) ||
+         (!is_before && repeats(d, row, rows)) || keeps_extremes(d, row, is_before, rows);
+}
+
 bool touches(const Dependency& d, const Change& change) {
   if (!change.before || !change.after) return !d.is_parent;
   return d.reads_all_columns || !agree(change, d.columns_read);
@@ -191,10 +253,12 @@ bool is_announced(const CacheableQuery& query, const Change& change,
                        if (change.truncate) return true;
                        if (!touches(d, change) || keeps_result(query, d, change, operands))
                          return false;
-                       return (change.after && row_matters(query, d, *change.after, operands) &&
-                               may_be_shown(d, change, false, rows)) ||
-                              (change.before && row_matters(query, d, *change.before, operands) &&
-                               may_be_shown(d, change, true, rows));
+                       const auto matters = [&](const std::optional<TextRow>& row, bool is_before) {
+                         return row && row_matters(query, d, *row, operands) &&
+                                may_be_shown(d, change, is_before, rows) &&
+                                !is_beyond(d, *row, is_before, operands, rows);
+                       };
+                       return matters(change.after, false) || matters(change.before, true);
                      });
 }
 

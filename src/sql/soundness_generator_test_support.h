@@ -73,6 +73,7 @@ class QueryGenerator {
   Select with_query(int depth);
   Select recursion();
   Select along_keys();
+  Select bounded();
   Columns choose_outputs(const Columns& columns, const Classes& classes);
   // They turn the parts of a simple SELECT into one of a kind.
   struct Parts;

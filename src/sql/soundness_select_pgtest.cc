@@ -166,6 +166,7 @@ void QueryGenerator::limit(Parts& parts, bool offset) {
     order.push_back(by_name ? parts.outputs[i - 1].name : std::to_string(i));
     if (chance(20)) order.back() += " DESC";
   }
+  for (std::string& key : order) key += pick<std::string>({"", "", " NULLS FIRST", " NULLS LAST"});
   parts.tail += " ORDER BY " + joined(order);
   if (chance(5)) {
     parts.tail += " LIMIT (SELECT count(*) FROM " + table().text + ")";
@@ -339,14 +340,90 @@ QueryGenerator::Select QueryGenerator::along_keys() {
   return out;
 }
 
+// Rows that a limit, repetition or an extreme leaves out. All that is shown is in the order, if
+// any.
+QueryGenerator::Select QueryGenerator::bounded() {
+  const auto way = [this] {
+    return pick<std::string>({"", "", " DESC"}) +
+           pick<std::string>({"", "", " NULLS FIRST", " NULLS LAST"});
+  };
+  const auto order = [&](const std::string& first, const std::string& second) {
+    return " ORDER BY " + first + way() + ", " + second + way();
+  };
+  const auto ordered = [&](const std::string& a, const std::string& b) {
+    std::string by = chance(50) ? order(a, b) : order(b, a);
+    if (chance(40)) by = chance(50) ? order("1", "2") : order("2", "1");
+    if (chance(75)) by += " LIMIT " + std::to_string(1 + below(3));
+    if (chance(20)) by += " OFFSET 1";
+    return by;
+  };
+  const std::string where = pick<std::string>({"", "", " WHERE u.id > 0", " WHERE o.total > 0"});
+  const std::string both = "users u " + pick<std::string>({"", "", "LEFT ", "FULL "}) +
+                           "JOIN orders o ON o.user_id = u.id";
+  const std::string either = where.empty() ? " WHERE " : " AND ";
+  const std::string op =
+      pick<std::string>({" UNION ", " UNION ", " EXCEPT ", " INTERSECT ", " UNION ALL "});
+  const std::string extreme = pick<std::string>({"min", "max"});
+  Select out;
+  out.text = pick<std::string>({
+      "SELECT k.d, k.id FROM kinds k" + ordered("k.d", "k.id"),
+      "SELECT k.tag, k.id FROM kinds k WHERE k.id < 9" + ordered("tag", "id"),
+      "SELECT k.tag AS id, k.u FROM kinds k" + ordered("id", "u"),
+      "SELECT u.id, o.total FROM " + both + where + ordered("u.id", "o.total"),
+      "SELECT o.total, u.id FROM " + both + where + ordered("total", "id"),
+      "SELECT o.user_id, o.total FROM " + both + where + ordered("o.user_id", "o.total"),
+      "SELECT u.id, u.name FROM users u WHERE NOT EXISTS (SELECT FROM orders o WHERE o.user_id = "
+      "u.id)" +
+          ordered("u.id", "u.name"),
+      "SELECT u.id, (SELECT count(*) FROM orders o WHERE o.user_id = u.id) AS n FROM users u" +
+          ordered("u.id", "n"),
+      "SELECT u.id, (SELECT count(*) FROM orders o) AS n FROM users u" + ordered("u.id", "n"),
+      "SELECT o.user_id, count(*) AS n FROM " + both + where + " GROUP BY o.user_id" +
+          ordered("o.user_id", "n"),
+      "SELECT u.id, count(*) OVER () AS n FROM " + both + where + ordered("u.id", "n"),
+      "SELECT id, boss_id FROM users" + op + "SELECT user_id, id FROM orders" +
+          ordered("id", "boss_id"),
+      "SELECT id, boss_id FROM users" + op +
+          "(SELECT user_id, id FROM orders EXCEPT SELECT "
+          "order_id, n FROM items)" +
+          ordered("id", "boss_id"),
+      "SELECT id, name FROM users" + op +
+          "(SELECT user_id, status FROM orders ORDER BY 1, 2 LIMIT "
+          "2)" +
+          ordered("name", "id"),
+      "SELECT DISTINCT o.status, o.paid FROM " + both + where,
+      "SELECT DISTINCT o.status, o.paid FROM " + both + where + ordered("o.status", "o.paid"),
+      "SELECT DISTINCT u.name FROM " + both + where,
+      "SELECT DISTINCT u.id FROM users u, orders o" + where + either + "o.user_id = u.id",
+      "SELECT DISTINCT o.total, 1 FROM orders o",
+      "SELECT DISTINCT k.m, k.code FROM kinds k",
+      "SELECT DISTINCT ON (user_id) user_id, id FROM orders" + order("1", "2") + " LIMIT 2",
+      "SELECT " + extreme + "(u.id) FROM " + both + where,
+      "SELECT " + extreme + "(o.total), max(o.id) FROM " + both + where,
+      "SELECT " + extreme + "(u.id) AS a, min(o.user_id), 1 FROM " + both + where,
+      "SELECT " + extreme + "(k.tag), min(k.d), max(k.m) FROM kinds k",
+      "SELECT " + extreme + "(k.code), min(k.id) FROM kinds k WHERE k.id > 0",
+      "SELECT " + extreme + "(id), count(*) FROM users",
+      "SELECT " + extreme + "(id) FILTER (WHERE paid) FROM orders",
+      "SELECT " + extreme + "(id) OVER (), id FROM orders",
+      "SELECT " + extreme + "(u.id) FROM users u WHERE u.name = (SELECT " + extreme +
+          "(o.status) FROM orders o WHERE o.user_id = u.id)",
+      "SELECT " + extreme + "(id) FROM orders HAVING count(*) > 1",
+  });
+  out.outputs = {};
+  return out;
+}
+
 GeneratedQuery QueryGenerator::query() {
   aliases_ = 0;
   ctes_.clear();
   parameters_.clear();
-  const int form = below(13);
+  const int form = below(15);
   std::string text;
   if (form == 10) {
     text = recursion().text;
+  } else if (form > 12) {
+    text = bounded().text;
   } else if (form > 10) {
     text = along_keys().text;
   } else if (form < 2) {

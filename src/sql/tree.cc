@@ -150,6 +150,7 @@ template <typename B, typename Visit>
 void visit_beyond_rows(B& block, const Visit& visit) {
   if (block.having) visit(*block.having);
   if (block.some) visit(*block.some);
+  if (block.order && block.order->value) visit(*block.order->value);
   for (auto& expr : block.outputs) visit(expr);
   for (auto& expr : block.keys) visit(expr);
   for (auto& expr : block.distinct_on) visit(expr);
@@ -200,6 +201,15 @@ void collect_sublinks(const Expr& expr, std::vector<const Expr*>& out) {
   each_expr(expr, [&](const Expr& part) {
     if (part.kind == Kind::kSublink) out.push_back(&part);
   });
+}
+
+void collect_present_uses(const FromNode& node, std::set<std::uint32_t>& uses) {
+  if (node.kind == FromNode::Kind::kTable || node.kind == FromNode::Kind::kBlock) {
+    uses.insert(node.use);
+  }
+  for (std::size_t i = 0; i < node.children.size(); ++i) {
+    if (!is_extended(node, i)) collect_present_uses(node.children[i], uses);
+  }
 }
 
 std::vector<std::uint32_t> named_blocks(const ResolvedQuery& query, const Block& block) {

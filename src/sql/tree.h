@@ -58,6 +58,8 @@ bool is_extended(const FromNode& join, std::size_t child);
 
 // The uses whose rows a node brings.
 void collect_uses(const FromNode& node, std::set<std::uint32_t>& uses);
+// Of those the ones that are missing in no row of the node.
+void collect_present_uses(const FromNode& node, std::set<std::uint32_t>& uses);
 // The uses of blocks that the block names: FROM items, branches, subqueries in expressions.
 std::vector<std::uint32_t> named_blocks(const ResolvedQuery& query, const Block& block);
 // The same, for one expression: its subqueries.

@@ -42,6 +42,51 @@ void add_joins(Pairs& pairs) {
         "UPDATE task SET opt_id = NULL WHERE opt_id = 1"}});
 }
 
+void add_bounds(Pairs& pairs) {
+  add(pairs, "rows beyond LIMIT",
+      "SELECT id, v FROM item WHERE grp < 7 ORDER BY v, id DESC LIMIT 3",
+      {{"one before the last", kInvalidated, "UPDATE item SET v = 2 WHERE id = 20"},
+       {"one as far as the last", kInvalidated, "UPDATE item SET v = 3 WHERE id = 20"},
+       {"one behind it", kKept, "UPDATE item SET v = 4 WHERE id = 20"},
+       {"one behind it goes", kKept, "DELETE FROM item WHERE id = 20"},
+       {"one that is shown goes", kInvalidated, "DELETE FROM item WHERE id = 2"}});
+  add(pairs, "rows beyond LIMIT, descending, by number",
+      "SELECT v, id FROM item ORDER BY 1 DESC NULLS LAST, 2 LIMIT $1",
+      {{"a new first one", kInvalidated, "UPDATE item SET v = 99 WHERE id = 1"},
+       {"one behind the last", kKept, "UPDATE item SET v = 38 WHERE id = 1"},
+       {"a NULL", kKept, "UPDATE item SET v = NULL WHERE id = 1"}},
+      {"2"});
+  add(pairs, "rows beyond LIMIT of a result that is not full",
+      "SELECT id FROM item WHERE grp = 2 ORDER BY id LIMIT 6",
+      {{"a new last one", kInvalidated, "UPDATE item SET grp = 2 WHERE id = 40"}});
+  add(pairs, "rows beyond LIMIT of a join",
+      "SELECT t.id, o.code FROM task t JOIN owner o ON o.id = t.owner_id WHERE t.v < 30 ORDER BY "
+      "t.id LIMIT 4",
+      {{"one before the last", kInvalidated, "UPDATE task SET v = 31 WHERE id = 4"},
+       {"one behind it", kKept, "UPDATE task SET v = 31 WHERE id = 5"}});
+  add(pairs, "rows beyond LIMIT of groups",
+      "SELECT grp, count(*) FROM item GROUP BY grp ORDER BY grp LIMIT 2",
+      {{"of a group that is shown", kInvalidated, "DELETE FROM item WHERE id = 8"},
+       {"of one that is not", kKept, "DELETE FROM item WHERE id = 18"}});
+  add(pairs, "rows beyond LIMIT of a set operation",
+      "SELECT id, v FROM item UNION SELECT id, v FROM task ORDER BY id, v LIMIT 3",
+      {{"one before the last", kInvalidated, "UPDATE task SET v = 99 WHERE id = 2"},
+       {"one behind it", kKept, "UPDATE task SET v = 99 WHERE id = 4"}});
+  add(pairs, "rows that repeat what DISTINCT shows", "SELECT DISTINCT w FROM item WHERE grp < 4",
+      {{"another value", kInvalidated, "INSERT INTO item (id, grp, v, w) VALUES (50, 1, 1, 77)"},
+       {"a value that is shown", kKept, "INSERT INTO item (id, grp, v, w) VALUES (50, 1, 1, 7)"}});
+  add(pairs, "rows that repeat what UNION shows",
+      "SELECT grp, v FROM item WHERE grp = 2 UNION SELECT grp, v FROM task WHERE grp = 2",
+      {{"another value", kInvalidated, "INSERT INTO task VALUES (50, 1, NULL, 2, 99, 'n')"},
+       {"a value that is shown", kKept, "INSERT INTO task VALUES (50, 1, NULL, 2, 11, 'n')"}});
+  add(pairs, "rows beside the least and the greatest",
+      "SELECT min(v), max(w) FROM item WHERE grp = 2",
+      {{"a lesser one", kInvalidated, "INSERT INTO item (id, grp, v, w) VALUES (50, 2, 1, 1)"},
+       {"one between them", kKept, "INSERT INTO item (id, grp, v, w) VALUES (50, 2, 20, 1)"},
+       {"one between them goes", kKept, "DELETE FROM item WHERE id = 13"},
+       {"the least one goes", kInvalidated, "DELETE FROM item WHERE id = 11"}});
+}
+
 void add_subqueries_shown(Pairs& pairs) {
   add(pairs, "rows that NOT EXISTS takes away",
       "SELECT o.id FROM owner o WHERE NOT EXISTS (SELECT FROM task t WHERE t.opt_id = o.id AND "
@@ -106,6 +151,7 @@ void add_blocks_shown(Pairs& pairs) {
 
 void add_shown(Pairs& pairs) {
   add_joins(pairs);
+  add_bounds(pairs);
   add_subqueries_shown(pairs);
   add_blocks_shown(pairs);
 }

@@ -12,7 +12,8 @@ class Known:
     """The differences that are explained: for tests, the lines that may differ and the reason."""
 
     def __init__(self, file):
-        self.entries = tomllib.loads(file.read_text())["difference"]
+        known = tomllib.loads(file.read_text())
+        self.entries, self.orders = known["difference"], known["order"]
 
     def reason(self, suite, test, lines):
         for entry in self.entries:
@@ -21,6 +22,12 @@ class Known:
             if all(any(re.fullmatch(pattern, line) for pattern in entry["lines"]) for line in lines):
                 return entry["reason"]
         return None
+
+    def order_reason(self, wrong):
+        """Of an answer with the same rows in another order."""
+        if not wrong.only_reordered():
+            return None
+        return next((o["reason"] for o in self.orders if re.fullmatch(o["statement"], wrong.sql)), None)
 
 
 def changed_lines(direct, through):

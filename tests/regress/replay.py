@@ -9,6 +9,7 @@ in the extended protocol with a binary result. One test runs at a time, so the c
 With consistency = eventual the first answer is the origin's, and hits may be late for a moment.
 """
 import collections
+import dataclasses
 import json
 import re
 import socket
@@ -75,7 +76,7 @@ def extended(sql):
 
 def answer_of(frames):
     """What must be the same each time: not the notices, which only a computed answer repeats."""
-    return b"".join(frame for frame in frames if frame[:1] not in (b"N", b"A", b"S"))
+    return [frame for frame in frames if frame[:1] not in (b"N", b"A", b"S")]
 
 
 def read_answer(server, client=None):
@@ -99,11 +100,25 @@ def pump_copy(client, server):
             return
 
 
+@dataclasses.dataclass
+class Wrong:
+    sql: str
+    protocol: str
+    first: list  # frames
+    later: list
+
+    def only_reordered(self):
+        return sorted(self.first) == sorted(self.later)
+
+    def __str__(self):
+        return f"{self.protocol}: {self.sql}\n  first {b''.join(self.first)!r}\n  later {b''.join(self.later)!r}"
+
+
 class Replayer:
     def __init__(self, pgcache, eventual):
         self.pgcache, self.eventual = pgcache, eventual
         self.counts = collections.Counter()
-        self.wrong = []  # (statement, protocol, first answer, other answer)
+        self.wrong = []
         self.lock = threading.Lock()
         self.port = servers.free_port()
         self.listener = socket.create_server(("127.0.0.1", self.port))
@@ -229,5 +244,5 @@ class Replayer:
             self.counts[f"{protocol}: late"] += late is not None
             time.sleep(0.01)
         if late is not None:
-            self.wrong.append((sql, protocol, expected, late))
+            self.wrong.append(Wrong(sql.decode("utf-8", "replace"), protocol, expected, late))
         self.counts[f"{protocol}: {'other answer' if late is not None else 'no hit'}, {route}"] += 1

@@ -94,6 +94,7 @@ constexpr Advice kAdvice[] = {
     {Reason::kStarting, kNotTheQuery},
     {Reason::kStreamDown, kNotTheQuery},
     {Reason::kStale, kNotTheQuery},
+    {Reason::kDefinitions, kNotTheQuery},
     {Reason::kDisabled, kNotTheQuery},
 };
 

@@ -93,7 +93,8 @@ App::App(config::Config config, origin::Endpoint endpoint)
       done(position);
     });
   };
-  context.on_ddl_seen = [this] { control_->request_catalog_check(); };
+  context.definitions_pending = &definitions_pending_;
+  context.on_ddl_seen = [this](bool redefines) { on_ddl_seen(redefines); };
   server_ = std::make_unique<proxy::Server>(std::move(context));
 }
 
@@ -118,6 +119,14 @@ void App::stop() {
     control_->stop();
   }
   if (admin_) admin_->stop();
+}
+
+// Any worker's thread. Without the links there is nothing to wait for: nothing is served.
+void App::on_ddl_seen(bool redefines) {
+  if (!redefines || !config_->cache) return control_->request_catalog_check();
+  definitions_pending_.fetch_add(1, std::memory_order_acq_rel);
+  control_->request_catalog_check(
+      [this] { definitions_pending_.fetch_sub(1, std::memory_order_acq_rel); });
 }
 
 // --- the control thread

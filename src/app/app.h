@@ -67,6 +67,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   void on_position(pg::Lsn position) override;
   void on_problems(std::vector<origin::Problem> problems) override;
 
+  void on_ddl_seen(bool redefines);
   admin::AdminSources admin_sources();
   std::vector<std::pair<std::string, admin::Histogram>> latencies() const;
   admin::StreamReport stream_report() const;
@@ -83,6 +84,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::unique_ptr<proxy::Server> server_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::atomic<std::uint64_t> settings_epoch_{1};
+  std::atomic<std::uint64_t> definitions_pending_{0};
   std::atomic<std::uint64_t> origin_position_{0};
   std::atomic<std::uint64_t> identity_refusals_{0};
   std::atomic<bool> died_{false};  // for the fault switch applier_dies

@@ -102,30 +102,36 @@ void take_relations(Draft& d, const Reply& r) {
     relation.is_partition = r.truth(i, 9);
     relation.replica_identity = r.letter(i, 10);
     relation.has_replica_identity = relation.replica_identity == 'f';
-    relation.view_definition = r.text(i, 11);
     d.relations.emplace(relation.oid, std::move(relation));
   }
 }
 
-Step relations_step(ViewDefinitions views) {
-  const std::string definition =
-      views == ViewDefinitions::kRead ? "pg_get_viewdef(c.oid)" : "NULL::text";
-  std::string query =
+Step relations_step() {
+  return {
       "SELECT c.oid, c.relnamespace, n.nspname, c.relname, c.relkind, c.relpersistence,"
       " c.relrowsecurity,"
       " c.relhasrules AND EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid"
       "   AND w.rulename <> '_RETURN'),"
       " c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid"
       "   AND NOT t.tgisinternal),"
-      " c.relispartition, c.relreplident,"
-      " CASE WHEN c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
-      "   THEN ";
-  query += definition;
-  query +=
-      " END FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+      " c.relispartition, c.relreplident"
+      " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
       " WHERE c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S')"
-      " AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast%'";
-  return {std::move(query), take_relations};
+      " AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast%'",
+      take_relations};
+}
+
+Step views_step() {
+  return {
+      "SELECT c.oid, pg_get_viewdef(c.oid) FROM pg_class c JOIN pg_namespace n"
+      " ON n.oid = c.relnamespace WHERE c.relkind = 'v' AND c.relpersistence <> 't'"
+      " AND n.nspname NOT IN ('pg_catalog', 'information_schema')",
+      [](Draft& d, const Reply& r) {
+        for (int i = 0; i < r.rows(); ++i) {
+          pg::Relation* view = d.find_relation(r.oid(i, 0));
+          if (view != nullptr) view->view_definition = r.text(i, 1);
+        }
+      }};
 }
 
 void take_column(Draft& d, const Reply& r, int i) {
@@ -347,12 +353,16 @@ std::shared_ptr<const pg::Catalog> assemble(Draft draft) {
 
 Status run_steps(Link& link, ViewDefinitions views, Draft& draft) {
   const int version = link.server_version();
-  std::vector<Step> steps{database_step(version), schemas_step(), relations_step(views),
+  std::vector<Step> steps{database_step(version), schemas_step(), relations_step(),
                           columns_step(version), identity_step(version)};
   if (version >= 180000) steps.push_back(full_identity_step());
-  for (Step (*step)() : {inheritance_step, types_step, labels_step}) steps.push_back(step());
+  for (Step (*step)() :
+       {inheritance_step, types_step, labels_step, functions_step, operators_step, casts_step}) {
+    steps.push_back(step());
+  }
+  // Definitions lock the tables that they name until the end: so they come last.
   for (Step& step : guarantee_steps(version, views)) steps.push_back(std::move(step));
-  for (Step (*step)() : {functions_step, operators_step, casts_step}) steps.push_back(step());
+  if (views == ViewDefinitions::kRead) steps.push_back(views_step());
   for (const Step& step : steps) {
     const Reply reply = link.query(step.query);
     if (!reply.ok()) return Error{"cannot read the origin's catalog: " + reply.failure().message};

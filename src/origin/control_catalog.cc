@@ -23,6 +23,13 @@ constexpr Duration kIdentityMoment = milliseconds(150);
 
 void ControlLink::Impl::check_catalog() {
   next_catalog_check = Clock::now() + config->catalog_poll_interval;
+  if (!renew_catalog()) return;
+  for (const auto& done : std::exchange(catalog_waiters, {})) done();
+  refresh_publication();
+}
+
+// False when the catalog may not be as it is at the origin.
+bool ControlLink::Impl::renew_catalog() {
   // After a load the state is read once more: the text of views is read as of now, not as of the
   // load's snapshot.
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -31,7 +38,7 @@ void ControlLink::Impl::check_catalog() {
       if (!link->lost()) {
         reporter.report({{state.error().message, "see the origin's log for the reason", true}});
       }
-      return;
+      return false;
     }
     if (catalog != nullptr &&
         state->configuration_loaded_at != catalog_state.configuration_loaded_at) {
@@ -39,10 +46,10 @@ void ControlLink::Impl::check_catalog() {
       events.on_configuration_reloaded();
     }
     if (catalog != nullptr && state->fingerprint == catalog_state.fingerprint) break;
-    if (!reload_catalog()) return;
+    if (!reload_catalog()) return false;
     if (catalog_state.fingerprint.empty()) break;
   }
-  refresh_publication();
+  return true;
 }
 
 bool ControlLink::Impl::reload_catalog() {

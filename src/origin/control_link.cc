@@ -155,6 +155,7 @@ void ControlLink::Impl::serve_round() {
   snapshot_asked = snapshot_asked || requests.snapshot;
   // A session that has just changed the catalog goes by the position that it asked for next: by
   // then what it changed must have taken effect.
+  for (const auto& done : requests.catalog_waiters) catalog_waiters.push_back(done);
   if (requests.catalog_check) check_catalog();
   const TimePoint now = Clock::now();
   for (const pg::Oid oid : requests.tracking) pending[oid] = {now, kTrackingRetryMin};
@@ -339,10 +340,11 @@ void ControlLink::request_snapshot() {
   impl_->wake.raise();
 }
 
-void ControlLink::request_catalog_check() {
+void ControlLink::request_catalog_check(std::function<void()> done) {
   {
     const std::lock_guard lock(impl_->mailbox_mutex);
     impl_->mailbox.catalog_check = true;
+    if (done) impl_->mailbox.catalog_waiters.push_back(std::move(done));
   }
   impl_->wake.raise();
 }

@@ -24,8 +24,9 @@ class ControlLink {
 
   // Any thread; return at once.
   void request_tracking(std::vector<pg::Oid> relations);
-  void request_snapshot();       // wakes the thread; coalesced
-  void request_catalog_check();  // DDL was seen
+  void request_snapshot();  // wakes the thread; coalesced
+  // DDL was seen. `done` is called on the control thread when the catalog shows it.
+  void request_catalog_check(std::function<void()> done = {});
   // Reads the WAL position (after all commits acknowledged so far, asynchronous ones included) and
   // hands it to `done` on the control thread; one query serves all callers that wait at that
   // moment. An invalid Lsn means that it could not be had.

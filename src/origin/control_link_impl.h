@@ -35,6 +35,7 @@ struct ControlRequests {
   PositionWaiters positions;
   bool snapshot = false;
   bool catalog_check = false;
+  std::vector<std::function<void()>> catalog_waiters;
 };
 
 struct PendingTracking {
@@ -77,6 +78,7 @@ struct ControlLink::Impl {
   std::map<pg::Oid, PendingTracking> pending;
   std::map<pg::Oid, PendingTracking> identities;  // tables to be set to REPLICA IDENTITY FULL
   std::set<pg::Oid> identities_settled;           // set once, or refused
+  std::vector<std::function<void()>> catalog_waiters;
   bool snapshot_asked = false;
   pg::Lsn unflushed;  // a position behind the flushed WAL, as first seen; zero: none
   TimePoint unflushed_since;
@@ -101,6 +103,7 @@ struct ControlLink::Impl {
   void want_identities(pg::Oid relation);
   void raise_identities();
   void check_catalog();
+  bool renew_catalog();
   bool reload_catalog();
   bool ensure_publication();
   bool refresh_publication();

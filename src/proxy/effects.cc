@@ -91,9 +91,38 @@ bool may_touch_statements(std::string_view sql) {
   return contains("prepare") || contains("deallocate") || contains("discard");
 }
 
+bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
+
+// Whether the text may define something anew that cached results rest on: only commands with one of
+// these words do. In a string or a comment they count too, a temporary object does not.
+bool may_redefine(std::string_view sql) {
+  bool creates = false;
+  while (!sql.empty()) {
+    if (!is_letter(sql.front()) && sql.front() != '_') {
+      sql.remove_prefix(1);
+      continue;
+    }
+    const auto* const end = std::find_if_not(sql.begin(), sql.end(), [](char c) {
+      return is_letter(c) || c == '_' || c == '$' || (c >= '0' && c <= '9') || (c & 0x80) != 0;
+    });
+    const auto length = static_cast<std::size_t>(end - sql.begin());
+    const std::string_view word = sql.substr(0, length);
+    sql.remove_prefix(length);
+    const auto is = [word](std::string_view lower) { return keyword_is(word, lower); };
+    if (is("local") || is("global")) continue;
+    if (creates && !is("temp") && !is("temporary")) return true;
+    creates = is("create");
+    for (const char* other : {"alter", "drop", "grant", "revoke", "import", "reassign"}) {
+      if (is(other)) return true;
+    }
+  }
+  return false;
+}
+
 Effects several_effects(std::string_view sql) {
   Effects effects = unknown_effects();
   effects.ddl = true;
+  effects.redefines = may_redefine(sql);
   effects.clears_statements = may_touch_statements(sql);
   return effects;
 }
@@ -104,6 +133,7 @@ Effects other_effects(std::string_view sql) {
   const std::string_view word = first_word(skip_blank(sql));
   const bool runs_code = keyword_is(word, "do") || keyword_is(word, "call");
   effects.ddl = runs_code || keyword_is(word, "explain");
+  effects.redefines = effects.ddl && may_redefine(sql);
   effects.clears_statements = runs_code;
   return effects;
 }
@@ -137,6 +167,7 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
     case StatementKind::kDdl:
       effects = unknown_effects();
       effects.ddl = true;
+      effects.redefines = may_redefine(sql);
       return effects;
     case StatementKind::kOther:
       return other_effects(sql);
@@ -167,6 +198,7 @@ void Effects::merge(Effects other) {
   wrote |= other.wrote;
   may_have_written |= other.may_have_written;
   ddl |= other.ddl;
+  redefines |= other.redefines;
   clears_statements |= other.clears_statements;
   opens_cursors |= other.opens_cursors;
   deallocates.insert(deallocates.end(), std::make_move_iterator(other.deallocates.begin()),
@@ -184,13 +216,17 @@ Effects unknown_effects() {
 Effects unread_effects() {
   Effects effects = unknown_effects();
   effects.clears_statements = true;
+  effects.ddl = effects.redefines = true;
   return effects;
 }
 
 Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
   if (lead == Lead::kDml)
     return may_hold_more_statements(sql) ? several_effects(sql) : dml_effects();
-  if (shape == nullptr) return lead == Lead::kRead ? read_effects() : unknown_effects();
+  if (shape == nullptr) {
+    const bool read = lead == Lead::kRead && !may_hold_more_statements(sql);
+    return read ? read_effects() : several_effects(sql);
+  }
   if (shape->analysis.cacheable() != nullptr) return {};
   const sql::BypassReason reason = shape->analysis.not_cacheable()->reason;
   const bool several = reason == sql::BypassReason::kMultiStatement &&

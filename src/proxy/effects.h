@@ -27,6 +27,7 @@ struct Effects {
   bool wrote = false;              // surely or likely changed data
   bool may_have_written = false;   // may have (a volatile function)
   bool ddl = false;                // may have changed the catalog
+  bool redefines = false;          // and its text says so
   bool clears_statements = false;  // the named ones: DEALLOCATE ALL, DISCARD ALL, or a list
   bool opens_cursors = false;      // may have declared one that outlives its transaction
   std::vector<std::string> deallocates;

@@ -30,8 +30,11 @@ struct SessionEnvironment {
   origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;
   // Bumped when the origin reloaded its configuration: settings known before are doubtful.
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
-  // A statement that may have changed the catalog has been completed.
-  std::function<void()> on_ddl_seen;
+  // How many sessions' DDL the catalog does not show yet: meanwhile nothing is served.
+  const std::atomic<std::uint64_t>* definitions_pending = nullptr;
+  // A statement that may have changed the catalog has been completed; `redefines`: it counts in
+  // definitions_pending.
+  std::function<void(bool redefines)> on_ddl_seen;
 };
 
 // Whether the client's connection may go on in TLS, or has to.

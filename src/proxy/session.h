@@ -361,6 +361,7 @@ class Session {
   bool block_read_committed_ = false;  // whatever the settings say
   DeferredBegin begin_;
   bool block_ddl_ = false;
+  bool block_redefines_ = false;
   bool block_wrote_ = false;
   bool block_may_have_written_ = false;
 

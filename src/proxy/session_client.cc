@@ -68,7 +68,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
     case 'P':
     case 'B':
       if (!open_unit_) catch_up_snapshot();
-      open_unit().effects.merge(unknown_effects());
+      open_unit().effects.merge(header.tag == 'P' ? unread_effects() : unknown_effects());
       // Names are not read.
       if (header.tag == 'P') {
         forget_statements();

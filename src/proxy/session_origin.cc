@@ -347,12 +347,13 @@ void Session::after_unit(const Effects& effects) {
     unnamed_portal_open_ = false;
   }
   block_ddl_ |= effects.ddl;
+  block_redefines_ |= effects.redefines;
   block_wrote_ |= effects.wrote;
   block_may_have_written_ |= effects.may_have_written;
   if (status_ != 'I') return;
   // Before the position is asked for: see ControlLink.
-  if (block_ddl_ && env_.on_ddl_seen) env_.on_ddl_seen();
-  block_ddl_ = false;
+  if (block_ddl_ && env_.on_ddl_seen) env_.on_ddl_seen(block_redefines_);
+  block_ddl_ = block_redefines_ = false;
   if (block_wrote_ || block_may_have_written_) note_write(block_wrote_);
   block_wrote_ = block_may_have_written_ = false;
 }

@@ -182,6 +182,9 @@ std::optional<Session::Verdict> Session::gate() {
     return bypass(env_.config->cache ? BypassReason::kOtherDatabase : BypassReason::kDisabled);
   }
   if (const auto reason = env_.cache->unavailable(io_.now())) return bypass(*reason);
+  if (env_.definitions_pending->load(std::memory_order_acquire) != 0) {
+    return bypass(BypassReason::kDefinitions);
+  }
   // What the origin will only answer after a Sync, or never, must not be waited for.
   if (open_unit_ || tracker_.discarding()) return bypass(BypassReason::kPipeline);
   if (tracker_.copying_in()) return bypass(BypassReason::kCopy);

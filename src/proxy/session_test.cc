@@ -684,6 +684,37 @@ TEST(Session, DdlIsReported) {
   peer.client(query("COMMIT"));
   peer.origin(complete("COMMIT") + ready());
   EXPECT_EQ(world.ddl_seen, 2);
+  EXPECT_EQ(world.definitions_pending, 2u);
+  peer.client(query("ANALYZE"));
+  peer.origin(complete("ANALYZE") + ready());
+  peer.client(query("CREATE LOCAL TEMP TABLE alterations (dropped int)"));
+  peer.origin(complete("CREATE TABLE") + ready());
+  EXPECT_EQ(world.ddl_seen, 4);
+  EXPECT_EQ(world.definitions_pending, 2u);
+  peer.client(query("SELECT 1; CREATE TABLE t (a int)"));
+  peer.origin(complete("SELECT 1") + complete("CREATE TABLE") + ready());
+  EXPECT_EQ(world.definitions_pending, 3u);
+}
+
+TEST(Session, DdlInAStatementThatIsTooLongIsReported) {
+  World world;
+  world.config.max_query_size = 1024;
+  Peer peer(world);
+  peer.client(query("CREATE VIEW v AS SELECT '" + std::string(2000, 'x') + "'"));
+  peer.origin(complete("CREATE VIEW") + ready());
+  EXPECT_EQ(world.definitions_pending, 1u);
+}
+
+TEST(Session, NothingIsServedWhileDefinitionsArePending) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  Peer other(world);
+  other.client(query("ALTER TABLE users ADD COLUMN c int"));
+  other.origin(complete("ALTER TABLE") + ready());
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kDefinitions), 1u);
 }
 
 TEST(Session, NothingLeavesBetweenAnErrorAndReadyForQuery) {

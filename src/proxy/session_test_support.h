@@ -123,7 +123,11 @@ struct World {
     environment.stats = &stats;
     environment.database = "shop";
     environment.settings_epoch = &epoch;
-    environment.on_ddl_seen = [this] { ++ddl_seen; };
+    environment.definitions_pending = &definitions_pending;
+    environment.on_ddl_seen = [this](bool redefines) {
+      ++ddl_seen;
+      definitions_pending += redefines ? 1 : 0;
+    };
   }
   static pg::Snapshot snapshot(std::uint64_t next) { return {pg::Xid{next}, pg::Xid{next}, {}}; }
   void prove_fresh(TimePoint at) { cache.on_heartbeat(pg::Lsn{1000}, at); }
@@ -140,6 +144,7 @@ struct World {
   SettingsTable settings;
   RouteStats stats;
   std::atomic<std::uint64_t> epoch{1};
+  std::atomic<std::uint64_t> definitions_pending{0};
   int ddl_seen = 0;
   SessionEnvironment environment;
 };

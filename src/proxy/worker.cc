@@ -66,6 +66,7 @@ Worker::Worker(const ServerContext& context, SettingsTable& settings,
   socket_options_ = options_of(*context.config);
   environment_.origin_ssl_mode = context.origin_ssl_mode;
   environment_.settings_epoch = context.settings_epoch;
+  environment_.definitions_pending = context.definitions_pending;
   environment_.on_ddl_seen = context.on_ddl_seen;
 }
 

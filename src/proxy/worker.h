@@ -41,7 +41,8 @@ struct ServerContext {
   std::string database;
   // Any thread; answers on any thread.
   std::function<void(std::function<void(pg::Lsn)>)> request_position;
-  std::function<void()> on_ddl_seen;
+  const std::atomic<std::uint64_t>* definitions_pending = nullptr;
+  std::function<void(bool redefines)> on_ddl_seen;
 };
 
 class Worker {

@@ -67,6 +67,7 @@ namespace pgcache::sql {
   X(kStarting, "starting")                     /* stream or catalog not there yet */            \
   X(kStreamDown, "stream_down")                                                                 \
   X(kStale, "stale")                           /* not proven fresh within max_staleness */      \
+  X(kDefinitions, "definitions")               /* DDL was seen and is being looked into */      \
   X(kUntracked, "untracked")                   /* relation not in the publication, and why: status */\
   X(kTrackingPending, "tracking_pending")                                                       \
   X(kNoReplicaIdentity, "no_replica_identity")                                                  \

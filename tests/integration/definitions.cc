@@ -183,6 +183,25 @@ TEST_F(Definitions, OwnDefinitionsAreSeenAtOnce) {
   }
 }
 
+// Another session's commit may be late by a moment here, but not by the time that it takes to read
+// the catalog.
+TEST_F(Definitions, OfOtherSessionsThroughPgcacheAreSeenAtOnce) {
+  Connection owner = stack().client();
+  owner.must("CREATE VIEW turning AS SELECT 'none' AS v FROM t WHERE id = 1");
+  const std::string sql = "SELECT v FROM turning";
+  for (const std::string now : {"one", "two", "three", "four"}) {
+    cached(sql);
+    owner.must("CREATE OR REPLACE VIEW turning AS SELECT '" + now + "' AS v FROM t WHERE id = 1");
+    EXPECT_EQ(value_of(stack().query(session(), sql, "bypass:definitions")), now);
+    EXPECT_EQ(rows_text(cached(sql)), now);
+    owner.must("BEGIN; DROP VIEW turning; CREATE VIEW turning AS SELECT 'new'::text AS v");
+    owner.must("COMMIT");
+    EXPECT_EQ(value_of(stack().query(session(), sql, "bypass:definitions")), "new");
+    owner.must("DROP VIEW turning; CREATE VIEW turning AS SELECT 'none' AS v FROM t WHERE id = 1");
+  }
+  owner.must("DROP VIEW turning");
+}
+
 TEST_F(Definitions, UnloggedAndBack) {
   const std::string sql = "SELECT v FROM doomed WHERE id = 1";
   cached(sql);

@@ -13,7 +13,11 @@ void World::prepare(proxy::SessionEnvironment& environment) {
   environment.settings = &settings_;
   environment.database = "app";
   environment.settings_epoch = &settings_epoch_;
-  environment.on_ddl_seen = [this] { catalog_doubtful_ = true; };
+  environment.definitions_pending = &definitions_pending_;
+  environment.on_ddl_seen = [this](bool redefines) {
+    catalog_doubtful_ = true;
+    if (redefines) definitions_pending_ = 1;
+  };
 }
 
 // --- the stream
@@ -178,6 +182,7 @@ void World::answer_positions() {
 
 void World::change_catalog() {
   catalog_doubtful_ = false;
+  definitions_pending_ = 0;
   if (trace_) trace("new catalog");
   shapes_->set_catalog(catalog_);
   cache_->on_catalog_changed(shapes_->generation(), catalog_);

@@ -36,6 +36,8 @@ struct SessionEnvironment {
 
 // Whether the client's connection may go on in TLS, or has to.
 enum class ClientTls : std::uint8_t { kNotOffered, kOffered, kRequired };
+// How a client came to TLS: by an SSLRequest, or with its first byte.
+enum class TlsStart : std::uint8_t { kAsked, kDirect };
 
 // What a session asks of the world. Implemented by the loop around it, and by tests. All calls
 // return at once; answers come back as calls of the session's on_...().
@@ -46,7 +48,7 @@ class SessionIo {
   virtual ClientTls client_tls() = 0;
   // Behind what was queued for the client so far; `received` is what it has sent already of the
   // handshake. → on_client_secured or on_client_closed
-  virtual void start_client_tls(std::string_view received) = 0;
+  virtual void start_client_tls(std::string_view received, TlsStart how) = 0;
   // → on_origin_connected or _closed; in place of the connection before, if there is one
   virtual void connect_origin(origin::Encryption how) = 0;
   // Both connections are in TLS, and the client sees the certificate that the origin presents.

@@ -178,6 +178,9 @@ class Session {
   void process_startup();
   void on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes);
   void on_ssl_request(std::size_t packet_bytes);
+  void on_gss_request(std::size_t packet_bytes);
+  void decline_encryption(std::string_view what, std::size_t packet_bytes);
+  void refuse_second_request(std::string_view version);
   void on_client_hello();
   void begin_session(const wire::StartupPacket& packet, std::string_view bytes);
   void on_authentication_frame(char tag, std::string_view frame);
@@ -322,6 +325,8 @@ class Session {
   bool cacheable_session_ = false;  // the right database, cache switched on
   bool relay_only_ = false;
   bool client_secured_ = false;  // the client's connection is in TLS
+  bool ssl_answered_ = false;    // its request for it, which may come once
+  bool gss_answered_ = false;
   bool client_eof_ = false;
   bool close_origin_ = false;
   bool terminated_ = false;        // Terminate was sent to the origin

@@ -40,15 +40,14 @@ ClientTls SessionLoop::client_tls() {
   return config.tls_required ? ClientTls::kRequired : ClientTls::kOffered;
 }
 
-void SessionLoop::start_client_tls(std::string_view received) {
+void SessionLoop::start_client_tls(std::string_view received, TlsStart how) {
   // An 'S' that the socket does not take was never said: the client waits until it is let go.
   if (!client_.write(session_.to_client()) || !session_.to_client().empty()) {
     session_.to_client().clear();
   }
-  client_.start_tls(worker_.client_tls().get(), received, {},
-                    [this, direct = !received.empty()](const Status& status) {
-                      on_client_handshake(status, direct);
-                    });
+  client_.start_tls(worker_.client_tls().get(), received, {}, [this, how](const Status& status) {
+    on_client_handshake(status, how == TlsStart::kDirect);
+  });
 }
 
 void SessionLoop::on_client_handshake(const Status& status, bool direct) {

@@ -23,7 +23,7 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   // SessionIo
   TimePoint now() override;
   ClientTls client_tls() override;
-  void start_client_tls(std::string_view received) override;
+  void start_client_tls(std::string_view received, TlsStart how) override;
   void connect_origin(origin::Encryption how) override;
   bool channel_binding_holds() override;
   void forward_cancel(std::string key) override;

@@ -71,7 +71,7 @@ class FakeIo final : public SessionIo {
  public:
   TimePoint now() override { return time; }
   ClientTls client_tls() override { return tls; }
-  void start_client_tls(std::string_view received) override {
+  void start_client_tls(std::string_view received, TlsStart /*how*/) override {
     ++client_handshakes;
     hello = received;
   }

@@ -69,6 +69,7 @@ void append_error_response(std::string& out, const ErrorFields& fields) {
   field('V', fields.severity);
   field('C', fields.sqlstate);
   field('M', fields.message);
+  field('D', fields.detail);
   field('H', fields.hint);
   out.push_back('\0');
   finish_frame(out, start);

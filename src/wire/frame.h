@@ -52,6 +52,7 @@ struct ErrorFields {
   std::string_view sqlstate;
   std::string_view message;
   std::string_view hint = {};
+  std::string_view detail = {};
 };
 void append_error_response(std::string& out, const ErrorFields& fields);
 

@@ -28,6 +28,7 @@ void add(std::string& text, const std::string& name, std::uint64_t count) {
 
 Stack::Stack(const StackOptions& options) {
   ClusterOptions cluster;
+  cluster.bin = options.server_bin;
   cluster.conf = {"shared_preload_libraries = 'pg_stat_statements'"};
   cluster.conf.insert(cluster.conf.end(), options.conf.begin(), options.conf.end());
   cluster.hba = options.hba;

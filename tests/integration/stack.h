@@ -20,6 +20,7 @@
 namespace pgcache::testing {
 
 struct StackOptions {
+  std::string server_bin;                // of another server than the system's
   std::vector<std::string> conf;         // lines of the origin's postgresql.conf
   std::vector<std::string> hba;          // lines in front of its pg_hba.conf
   std::string schema;                    // SQL run at the origin before pgcache starts

@@ -61,7 +61,7 @@ std::string origin_name(const origin::Endpoint& endpoint) {
   return endpoint.host + ":" + std::to_string(endpoint.port) + "/" + endpoint.database;
 }
 
-App::App(config::Config config, origin::Endpoint endpoint)
+App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_database)
     : endpoint_(std::move(endpoint)), tls_(config, endpoint_.tls), shapes_(config.max_shapes) {
   if (config.consistency == config::Consistency::kStrict) {
     // Nothing here makes pgcache a synchronous standby; reads from the origin are linearizable.
@@ -87,6 +87,7 @@ App::App(config::Config config, origin::Endpoint endpoint)
   context.origin_tls_host = endpoint_.tls.host;
   context.origin = {endpoint_.host, endpoint_.port};
   context.database = endpoint_.database;
+  context.pooled_database = std::move(pooled_database);
   context.request_position = [this](std::function<void(pg::Lsn)> done) {
     control_->request_position([this, done = std::move(done)](pg::Lsn position) {
       replication_->request_keepalive();

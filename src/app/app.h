@@ -31,7 +31,8 @@ std::string origin_name(const origin::Endpoint& endpoint);
 
 class App final : private origin::ControlEvents, private origin::ReplicationEvents {
  public:
-  App(config::Config config, origin::Endpoint endpoint);
+  // `pooled_database`: see proxy::SessionEnvironment.
+  App(config::Config config, origin::Endpoint endpoint, std::string pooled_database);
   ~App() override;
 
   Status start();

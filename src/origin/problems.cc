@@ -87,7 +87,7 @@ void ProblemReporter::report(std::vector<Problem> problems) {
 
 LinkOptions link_options(const config::Config& config, std::string application_name) {
   LinkOptions options;
-  options.conninfo = config.origin;
+  options.conninfo = config.replication_origin.empty() ? config.origin : config.replication_origin;
   options.application_name = std::move(application_name);
   options.connect_timeout = config.origin_connect_timeout;
   return options;

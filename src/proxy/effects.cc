@@ -104,7 +104,7 @@ Effects other_effects(std::string_view sql) {
   const std::string_view word = first_word(skip_blank(sql));
   const bool runs_code = keyword_is(word, "do") || keyword_is(word, "call");
   effects.ddl = runs_code || keyword_is(word, "explain");
-  effects.clears_statements = runs_code;
+  effects.may_clear_statements = runs_code;
   return effects;
 }
 
@@ -168,6 +168,7 @@ void Effects::merge(Effects other) {
   may_have_written |= other.may_have_written;
   ddl |= other.ddl;
   clears_statements |= other.clears_statements;
+  may_clear_statements |= other.may_clear_statements;
   opens_cursors |= other.opens_cursors;
   deallocates.insert(deallocates.end(), std::make_move_iterator(other.deallocates.begin()),
                      std::make_move_iterator(other.deallocates.end()));
@@ -183,7 +184,7 @@ Effects unknown_effects() {
 
 Effects unread_effects() {
   Effects effects = unknown_effects();
-  effects.clears_statements = true;
+  effects.may_clear_statements = true;
   return effects;
 }
 

@@ -26,7 +26,11 @@ struct SessionEnvironment {
   cache::ShapeTable* shapes = nullptr;
   SettingsTable* settings = nullptr;
   RouteStats* stats = nullptr;
-  std::string database;  // the one whose changes are read
+  std::string database;  // the one whose changes are read, as clients call it
+  // Its name at the server, where the origin is a pooler that may give each transaction another
+  // connection to it; else empty.
+  std::string pooled_database;
+  bool pooled() const { return !pooled_database.empty(); }
   origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;
   // Bumped when the origin reloaded its configuration: settings known before are doubtful.
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;

@@ -113,6 +113,9 @@ class Session {
     TimePoint started;
     Effects effects;
     std::vector<Inflight> inflight;
+    // Of a pooled session: a query for the settings was added behind the client's.
+    enum class Added : std::uint8_t { kNone, kSent, kAnswering } added = Added::kNone;
+    SettingsPtr settings;  // under which its loads are published
   };
   // A statement text to be decided upon, wherever it came from.
   struct ReadCandidate {
@@ -174,6 +177,12 @@ class Session {
     }
   };
 
+  struct PendingParse {
+    std::uint64_t cookie = 0;
+    std::string name;
+    StatementPtr before;  // what had the name, and keeps it if this one fails
+  };
+
   // --- session_startup.cc: up to the first ReadyForQuery
   void process_startup();
   void on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes);
@@ -222,6 +231,7 @@ class Session {
   void terminate();
 
   // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
+  bool send_hidden_close(char kind, std::string_view name);
   void ensure_at_origin(std::string_view name);
   void catch_up_statement(std::string_view name);
   void catch_up_portal(std::string_view name);
@@ -229,6 +239,21 @@ class Session {
   bool unit_needs_snapshot() const;
   bool unit_keeps_unnamed_portal() const;
   void note_hit(bool simple);
+
+  // --- session_pooled.cc: an origin that may change the connection with each transaction
+  static constexpr std::uint64_t kSettingsCookie = 2;  // of hidden requests
+  bool waits_for_pooler() const;
+  void note_at_origin(const StatementPtr& statement);
+  void leave_connection();
+  void clear_name(std::string_view name);
+  void hide_foreign_statement(std::string_view name);
+  void append_settings_request();
+  void forward_query_and_settings(std::string_view frame);
+  Unit* adding_unit(const wire::Attribution& attribution);
+  void begin_added_query(const wire::Attribution& attribution);
+  bool answers_added_query(const wire::Attribution& attribution);
+  bool is_of_added_query(char tag, const wire::Attribution& attribution);
+  void verify_loads(Unit& unit);
 
   // --- session_block.cc: blocks that the origin does not know of
   static BlockCommand block_command(const cache::Shape& shape);
@@ -354,7 +379,7 @@ class Session {
   std::deque<Unit> units_;
   // RowDescriptions of the present unit's portals, by the id of the Inflight that executes them.
   std::vector<std::pair<std::uint64_t, std::string>> descriptions_;
-  std::deque<std::pair<std::uint64_t, std::string>> pending_parses_;  // cookie, statement name
+  std::deque<PendingParse> pending_parses_;
 
   Behind behind_;
   bool unread_statement_ = false;     // the unnamed one, too large to be looked into
@@ -389,6 +414,7 @@ class Session {
   pg::Lsn write_position_;
 
   StatementTable statements_;
+  std::vector<StatementPtr> held_statements_;  // at the origin in this transaction, if it is pooled
   StatementPtr last_made_;
   std::vector<Step> steps_;
   std::size_t step_count_ = 0;

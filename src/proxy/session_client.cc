@@ -34,6 +34,10 @@ bool Session::take_client_frame() {
     hold_ = Hold::kBegin;
     return false;
   }
+  if (waits_for_pooler()) {
+    hold_ = Hold::kOrigin;
+    return false;
+  }
   bytes.remove_prefix(held_bytes_);
   wire::FrameHeader header;
   const wire::FrameState state = wire::peek_frame(bytes, header);
@@ -280,17 +284,20 @@ void Session::forget_unnamed() {
 
 void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
                             StatementPtr statement) {
+  if (env_.pooled()) clear_name(parse.statement);
   forward_raw(frame);
   const std::uint64_t cookie = next_id_++;
   if (!tracker_.sent({wire::Request::kParse, false, cookie})) return;
-  statement->at_origin = true;
+  note_at_origin(statement);
   if (!open_unit().effects.harmless) {  // under what settings, only the origin knows
     statement->parsed_settings = nullptr;
     statement->parsed_at_disturbance = 0;
   }
   if (parse.statement.empty()) behind_.unnamed_statement = unread_statement_ = false;
+  const bool named = !parse.statement.empty();
+  pending_parses_.push_back(
+      {cookie, std::string(parse.statement), named ? statements_.find(parse.statement) : nullptr});
   statements_.put(parse.statement, std::move(statement));
-  pending_parses_.emplace_back(cookie, parse.statement);
 }
 
 // Without known settings a cacheable analysis proves nothing.
@@ -352,8 +359,13 @@ void Session::forward_query(std::string_view frame, Effects effects, Verdict ver
   inflight.route = forwarded_route(verdict);
   inflight.shape = std::move(shape);
   inflight.load = std::move(verdict.load);
+  const bool verify = env_.pooled() && inflight.load;
   unit.inflight.push_back(std::move(inflight));
-  forward_raw(frame);
+  if (verify) {
+    forward_query_and_settings(frame);
+  } else {
+    forward_raw(frame);
+  }
   if (tracker_.sent({wire::Request::kQuery, false, unit.id})) finish_unit();
 }
 

@@ -223,6 +223,9 @@ std::optional<Session::Verdict> Session::gate_settings() {
 // Under which settings nothing is served, whatever the transaction is.
 std::optional<BypassReason> Session::settings_refusal() const {
   if (settings_->mode_off) return BypassReason::kModeOff;
+  if (env_.pooled() && settings_->database != env_.pooled_database) {
+    return BypassReason::kOtherDatabase;
+  }
   if (settings_->hears_log) return BypassReason::kClientMessages;
   if (settings_->temporary_objects) return BypassReason::kTemporaryObjects;
   if (!is_ascii_safe(settings_->client_encoding)) return BypassReason::kClientEncoding;

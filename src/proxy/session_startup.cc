@@ -164,6 +164,7 @@ void Session::on_authentication_frame(char tag, std::string_view frame) {
   to_client_.append(frame);
   if (tag != 'Z') return;
   phase_ = blind_ ? Phase::kBlind : Phase::kReady;
+  leave_connection();
   io_.clear_timer();
 }
 

@@ -44,7 +44,8 @@ constexpr std::array kKeySettings = {
     "gin_fuzzy_search_limit",
     "timezone_abbreviations",
 };
-constexpr std::size_t kRoleColumns = 3;
+constexpr std::size_t kRoleColumns = 3;  // and the database, behind the two roles
+constexpr std::size_t kDatabase = kSpecialColumns + kRoleColumns - 1;
 
 // Not part of the key: they change no answer. Behind all other columns, the default isolation level
 // last.
@@ -148,6 +149,7 @@ SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_vi
   settings->read_committed = is_read_committed(*row[kIsolation]);
   settings->mode_off = row[kMode] && *row[kMode] == "off";
   settings->client_encoding = *row[kEncoding];
+  settings->database = row[kDatabase].value_or(std::string_view{});
   settings->standard_conforming_strings = *row[kConformingStrings] == "on";
   settings->hears_log = *row[kMessages] == "log" || row[kMessages]->starts_with("debug");
   known_.emplace(std::move(serialized), settings);

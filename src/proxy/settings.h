@@ -26,6 +26,7 @@ struct SessionSettings {
   std::string serialized;                // all values, in the order of the query
   std::vector<std::string> search_path;  // resolved schema names, implicit ones included
   std::string client_encoding;
+  std::string database;
   bool standard_conforming_strings = true;
   bool read_committed = true;      // transaction_isolation
   bool temporary_objects = false;  // the session owns temporary tables or types

@@ -63,6 +63,7 @@ Worker::Worker(const ServerContext& context, SettingsTable& settings,
   environment_.settings = &settings;
   environment_.stats = &stats_;
   environment_.database = context.database;
+  environment_.pooled_database = context.pooled_database;
   socket_options_ = options_of(*context.config);
   environment_.origin_ssl_mode = context.origin_ssl_mode;
   environment_.settings_epoch = context.settings_epoch;

@@ -39,6 +39,7 @@ struct ServerContext {
   std::string origin_tls_host;  // whose certificate is expected
   net::ServerAddress origin;
   std::string database;
+  std::string pooled_database;  // see SessionEnvironment
   // Any thread; answers on any thread.
   std::function<void(std::function<void(pg::Lsn)>)> request_position;
   std::function<void()> on_ddl_seen;

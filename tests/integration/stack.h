@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/cluster.h"
+#include "support/pgbouncer.h"
 #include "support/pgcache_process.h"
 #include "support/pq.h"
 #include "support/raw_client.h"
@@ -29,6 +30,9 @@ struct StackOptions {
   std::string origin_user = "postgres";  // whom pgcache's own links connect as
   std::string origin_parameters;         // of pgcache's origin URL; empty: sslmode=disable
   bool wait_ready = true;
+  // A pooler between pgcache and the server; its server_port is filled in.
+  std::optional<PgbouncerOptions> pooler;
+  std::string replication_database = "postgres";  // of pgcache's own connections, with a pooler
 };
 
 class Stack {
@@ -37,6 +41,7 @@ class Stack {
 
   Cluster& origin() { return *origin_; }
   PgcacheProcess& proxy() { return *proxy_; }
+  Pgbouncer& pooler() { return *pooler_; }
 
   // A connection straight to the origin, kept open.
   Connection& direct() { return *direct_; }
@@ -75,6 +80,7 @@ class Stack {
  private:
   std::unique_ptr<Cluster> origin_;
   std::unique_ptr<Connection> direct_;
+  std::unique_ptr<Pgbouncer> pooler_;
   std::unique_ptr<PgcacheProcess> proxy_;
 };
 

@@ -115,8 +115,8 @@ std::string template_folder(const std::string& bin) {
     fs::remove(log);
     fs::create_directory(unfinished);
     own_by_server_user(unfinished);
-    run({bin + "/initdb", "-D", unfinished, "-U", "postgres", "-A", "trust", "-E",
-         "UTF8", "--locale=C.UTF-8", "--no-sync"},
+    run({bin + "/initdb", "-D", unfinished, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+         "--locale=C.UTF-8", "--no-sync"},
         log);
     fs::rename(unfinished, folder);
   }

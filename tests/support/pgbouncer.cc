@@ -45,13 +45,15 @@ Pgbouncer::Pgbouncer(const PgbouncerOptions& options) {
   if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   folder_ = folder;
   chmod(folder_.c_str(), 0777);
+  std::ofstream(folder_ + "/users") << "\"postgres\" \"\"\n";
   std::random_device random;
   for (int attempt = 0; attempt < 20; ++attempt) {
     port_ = 20000 + static_cast<int>(random() % 12000);
     std::ostringstream text;
     text << "[databases]\n* = host=127.0.0.1 port=" << options.server_port << "\n[pgbouncer]\n"
          << "listen_addr = 127.0.0.1\nlisten_port = " << port_ << "\nunix_socket_dir =\n"
-         << "auth_type = any\npool_mode = " << options.pool_mode
+         << "auth_type = trust\nauth_file = " << folder_
+         << "/users\npool_mode = " << options.pool_mode
          << "\ndefault_pool_size = " << options.pool_size << "\nlogfile = " << folder_
          << "/log\nignore_startup_parameters = extra_float_digits,options\nmax_client_conn = 200\n";
     for (const std::string& line : options.conf) text << line << "\n";

@@ -57,8 +57,13 @@ class SessionIo {
   virtual void connect_origin(origin::Encryption how) = 0;
   // Both connections are in TLS, and the client sees the certificate that the origin presents.
   virtual bool channel_binding_holds() = 0;
-  virtual void forward_cancel(std::string key) = 0;   // a CancelRequest with this key
-  virtual void request_position() = 0;                // → on_position
+  // What the origin told the client to cancel the session's queries by.
+  virtual void on_cancel_key(const std::string& key) = 0;
+  // A client's CancelRequest, to the session that has the key, and from there or at once to the
+  // origin. → on_origin_closed
+  virtual void deliver_cancel(std::string key) = 0;
+  virtual void forward_cancel(std::string key) = 0;  // a CancelRequest with this key, to the origin
+  virtual void request_position() = 0;               // → on_position
   virtual std::function<void()> wake_callback() = 0;  // any thread → on_wake
   virtual void set_timer(TimePoint when) = 0;         // → on_timer; replaces the last one
   virtual void clear_timer() = 0;

@@ -116,6 +116,20 @@ void Session::on_wake() {
   process_client();
 }
 
+// The origin has nothing of a query that is held, and may have something of pgcache's own. So the
+// client's query is sent without further waiting, and the request behind it. If it is answered from
+// memory after all there is nothing to cancel.
+bool Session::on_cancel() {
+  if (phase_ != Phase::kReady || cancel_key_.empty()) return false;
+  if (hold_ != Hold::kWait && hold_ != Hold::kSettings && hold_ != Hold::kBegin) return false;
+  cancel_wanted_ = true;
+  if (hold_ == Hold::kWait) {
+    io_.clear_timer();
+    on_timer();
+  }
+  return true;
+}
+
 void Session::on_position(pg::Lsn position) {
   if (after_write_ != AfterWrite::kRequested) return;
   if (write_since_request_ || position.value == 0) {

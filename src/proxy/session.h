@@ -64,6 +64,9 @@ class Session {
   void on_output_drained();  // either output went below its limit
   void on_timer();
   void on_wake();
+  // A client cancels what this session does. True: it does so, once the client's query has reached
+  // the origin; false: send the request there now.
+  bool on_cancel();
   void on_position(pg::Lsn position);  // invalid: could not be had
   void on_shutdown();                  // pgcache ends
 
@@ -404,6 +407,7 @@ class Session {
   mutable std::uint64_t scope_generation_ = ~std::uint64_t{0};
   TransactionSettings transaction_settings_;
   TimePoint origin_idle_since_;  // the last ReadyForQuery of the origin
+  bool cancel_wanted_ = false;   // when what is held has been sent
   bool settings_asked_ = false;
   bool settings_failed_ = false;
   std::vector<std::optional<std::string>> settings_row_;

@@ -13,6 +13,10 @@ void Session::process_client() {
   while (phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits() && take_client_frame()) {
   }
   running_ = false;
+  if (cancel_wanted_ && hold_ == Hold::kNone) {
+    cancel_wanted_ = false;
+    if (!tracker_.idle()) io_.forward_cancel(cancel_key_);
+  }
   if (client_eof_ && phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits()) {
     forward_held_unit();
     terminate();

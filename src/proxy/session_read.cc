@@ -371,8 +371,9 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
 }
 
 Session::Verdict Session::begin_wait(cache::Waiting waiting) {
-  wait_ = std::move(waiting.wait);
   waiting_for_ = waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
+  if (cancel_wanted_) return fallback(waiting_for_);
+  wait_ = std::move(waiting.wait);
   hold_ = Hold::kWait;
   io_.set_timer(io_.now() + (waiting.for_tracking ? env_.config->tracking_wait_timeout
                                                   : env_.config->load_wait_timeout));

@@ -48,7 +48,7 @@ void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_v
       return;
     case wire::StartupKind::kCancelRequest:
       phase_ = Phase::kCancelling;
-      io_.forward_cancel(std::string(packet.cancel_key));
+      io_.deliver_cancel(std::string(packet.cancel_key));
       return;
     case wire::StartupKind::kUnsupported:  // the origin knows what to say to it
     case wire::StartupKind::kStartup:
@@ -160,7 +160,10 @@ void Session::on_authentication_frame(char tag, std::string_view frame) {
     held_greeting_.clear();
   }
   if (tag == 'R' && narrow_sasl_offer(frame)) return;
-  if (tag == 'K') cancel_key_ = frame.substr(wire::kHeaderBytes);
+  if (tag == 'K') {
+    cancel_key_ = frame.substr(wire::kHeaderBytes);
+    io_.on_cancel_key(cancel_key_);
+  }
   to_client_.append(frame);
   if (tag != 'Z') return;
   phase_ = blind_ ? Phase::kBlind : Phase::kReady;

@@ -80,6 +80,8 @@ class FakeIo final : public SessionIo {
     encryption = how;
   }
   bool channel_binding_holds() override { return same_certificate; }
+  void on_cancel_key(const std::string& /*key*/) override {}
+  void deliver_cancel(std::string key) override { cancels.push_back(std::move(key)); }
   void forward_cancel(std::string key) override { cancels.push_back(std::move(key)); }
   void request_position() override { ++positions_asked; }
   std::function<void()> wake_callback() override {

@@ -20,6 +20,7 @@
 #include "net/listener.h"
 #include "net/socket_options.h"
 #include "net/tls_context.h"
+#include "proxy/cancel_keys.h"
 #include "proxy/client_counts.h"
 #include "proxy/environment.h"
 
@@ -48,12 +49,13 @@ struct ServerContext {
 class Worker {
  public:
   // `connections` is where connections are made; it runs on another thread and ends after this.
-  Worker(const ServerContext& context, SettingsTable& settings,
+  Worker(const ServerContext& context, SettingsTable& settings, CancelKeys& cancel_keys,
          boost::asio::io_context& connections);
 
   net::EventLoop& loop() { return loop_; }
   SessionEnvironment& environment() { return environment_; }
   const RouteStats& stats() const { return stats_; }
+  CancelKeys& cancel_keys() { return cancel_keys_; }
   const net::CurrentTls& client_tls() const { return *server_.client_tls; }
   const net::CurrentTls& origin_tls() const { return *server_.origin_tls; }
   const std::string& origin_tls_host() const { return server_.origin_tls_host; }
@@ -81,6 +83,7 @@ class Worker {
 
  private:
   const ServerContext& server_;
+  CancelKeys& cancel_keys_;
   RouteStats stats_;
   SessionEnvironment environment_;
   net::SocketOptions socket_options_;
@@ -111,6 +114,7 @@ class Server {
 
   ServerContext context_;
   SettingsTable settings_;
+  CancelKeys cancel_keys_;
   boost::asio::io_context connections_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> connections_work_;
   std::vector<std::unique_ptr<Worker>> workers_;

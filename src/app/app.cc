@@ -85,6 +85,7 @@ App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_da
   context.origin_tls = &tls_.for_origin();
   context.origin_ssl_mode = endpoint_.tls.mode;
   context.origin_tls_host = endpoint_.tls.host;
+  context.origin_tls_direct = endpoint_.tls.direct;
   context.origin = {endpoint_.host, endpoint_.port};
   context.database = endpoint_.database;
   context.pooled_database = std::move(pooled_database);
@@ -248,6 +249,8 @@ admin::RouteCounts App::routes() const {
     counts.miss += stats.misses.load(std::memory_order_relaxed);
     counts.blocks_deferred += stats.blocks_deferred.load(std::memory_order_relaxed);
     counts.blocks_local += stats.blocks_local.load(std::memory_order_relaxed);
+    counts.tls_clients += stats.tls_clients.load(std::memory_order_relaxed);
+    counts.tls_origin += stats.tls_origin.load(std::memory_order_relaxed);
     for (std::size_t i = 0; i < bypasses.size(); ++i) {
       bypasses[i] += stats.bypasses[i].load(std::memory_order_relaxed);
     }

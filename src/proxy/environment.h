@@ -32,6 +32,8 @@ struct SessionEnvironment {
   std::string pooled_database;
   bool pooled() const { return !pooled_database.empty(); }
   origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;
+  // Whether it has been said already that sessions go to the origin in plain for SCRAM's sake.
+  std::atomic<bool>* plain_for_scram = nullptr;
   // Bumped when the origin reloaded its configuration: settings known before are doubtful.
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
   // A statement that may have changed the catalog has been completed.

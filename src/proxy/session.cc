@@ -16,7 +16,12 @@ Session::Session(SessionEnvironment& environment, SessionIo& io) : env_(environm
 
 void Session::start() { io_.set_timer(io_.now() + env_.config->handshake_timeout); }
 
-Session::~Session() { env_.stats->clients.fetch_sub(1, std::memory_order_relaxed); }
+Session::~Session() {
+  RouteStats& stats = *env_.stats;
+  stats.clients.fetch_sub(1, std::memory_order_relaxed);
+  if (client_secured_) stats.tls_clients.fetch_sub(1, std::memory_order_relaxed);
+  if (origin_secured_) stats.tls_origin.fetch_sub(1, std::memory_order_relaxed);
+}
 
 bool Session::over_limits() const {
   const std::uint64_t limit = env_.config->session_buffer;

@@ -196,6 +196,7 @@ class Session {
   void on_client_hello();
   void begin_session(const wire::StartupPacket& packet, std::string_view bytes);
   void on_authentication_frame(char tag, std::string_view frame);
+  void say_plain_for_scram();
   bool tries_another_connection(char tag, std::string_view frame);
   void connect_again(origin::Encryption how, Attempt attempt);
   bool binding_is_cut(std::string_view frame) const;

@@ -24,6 +24,7 @@ void Session::on_client_secured() {
   if (phase_ != Phase::kSecuring) return;
   phase_ = Phase::kStartup;
   client_secured_ = true;
+  env_.stats->tls_clients.fetch_add(1, std::memory_order_relaxed);
   process_startup();
 }
 
@@ -137,6 +138,9 @@ void Session::begin_session(const wire::StartupPacket& packet, std::string_view 
 
 void Session::on_origin_connected(bool secured) {
   if (phase_ != Phase::kConnecting) return;
+  if (secured != origin_secured_) {
+    env_.stats->tls_origin.fetch_add(secured ? 1 : -1, std::memory_order_relaxed);
+  }
   origin_secured_ = secured;
   to_origin_.append(startup_packet_);
   const wire::StartupPacket packet = wire::parse_startup(startup_packet_);
@@ -155,6 +159,7 @@ void Session::on_authentication_frame(char tag, std::string_view frame) {
     }
     if (tries_another_connection(tag, frame)) return;
     origin_heard_ = true;
+    if (attempt_ == Attempt::kPlainForBinding) say_plain_for_scram();
     startup_packet_.clear();
     to_client_.append(held_greeting_);
     held_greeting_.clear();
@@ -169,6 +174,16 @@ void Session::on_authentication_frame(char tag, std::string_view frame) {
   phase_ = blind_ ? Phase::kBlind : Phase::kReady;
   leave_connection();
   io_.clear_timer();
+}
+
+// Once is enough: it holds for every such session.
+void Session::say_plain_for_scram() {
+  if (env_.plain_for_scram == nullptr || env_.plain_for_scram->exchange(true)) return;
+  log_warning(
+      "sslmode=prefer: sessions of clients that authenticate by SCRAM in TLS reach the origin in "
+      "plain, since TLS ends here; with sslmode=require they need the origin's certificate here, "
+      "or "
+      "channel_binding=disable at the client");
 }
 
 // True: the session begins anew on another connection, and this frame is forgotten.

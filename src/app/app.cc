@@ -89,6 +89,7 @@ App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_da
   context.origin = {endpoint_.host, endpoint_.port};
   context.database = endpoint_.database;
   context.pooled_database = std::move(pooled_database);
+  context.server_started = &server_started_;
   context.request_position = [this](std::function<void(pg::Lsn)> done) {
     control_->request_position([this, done = std::move(done)](pg::Lsn position) {
       replication_->request_keepalive();
@@ -127,6 +128,13 @@ void App::stop() {
 void App::on_catalog(std::shared_ptr<const pg::Catalog> catalog) {
   shapes_.set_catalog(catalog);
   cache_->on_catalog_changed(shapes_.generation(), std::move(catalog));
+}
+
+// What sessions of a pooler have been told of another one is asked for again.
+void App::on_server_started(const std::string& started) {
+  const std::uint64_t now = proxy::parse_started(started);
+  if (server_started_.exchange(now, std::memory_order_acq_rel) == now) return;
+  settings_epoch_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 void App::on_snapshot(pg::Snapshot snapshot) { cache_->set_snapshot(std::move(snapshot)); }

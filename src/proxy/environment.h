@@ -30,6 +30,8 @@ struct SessionEnvironment {
   // Its name at the server, where the origin is a pooler that may give each transaction another
   // connection to it; else empty.
   std::string pooled_database;
+  // When the server was started that changes come from; null: not of interest.
+  const std::atomic<std::uint64_t>* server_started = nullptr;
   bool pooled() const { return !pooled_database.empty(); }
   origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;
   // Whether it has been said already that sessions go to the origin in plain for SCRAM's sake.

@@ -257,6 +257,8 @@ class Session {
   void begin_added_query(const wire::Attribution& attribution);
   bool answers_added_query(const wire::Attribution& attribution);
   bool is_of_added_query(char tag, const wire::Attribution& attribution);
+  bool leads_to_tracked_database(const SessionSettings& settings,
+                                 const TransactionSettings& more) const;
   void verify_loads(Unit& unit);
 
   // --- session_block.cc: blocks that the origin does not know of

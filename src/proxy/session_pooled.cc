@@ -115,13 +115,24 @@ bool Session::is_of_added_query(char tag, const wire::Attribution& attribution) 
   return (tag == 'T' || tag == 'C') && answers_added_query(attribution);
 }
 
+// Whether the connection that told these is one to the database whose changes are read: a pooler
+// may be configured otherwise, or led elsewhere.
+bool Session::leads_to_tracked_database(const SessionSettings& settings,
+                                        const TransactionSettings& more) const {
+  return settings.database == env_.pooled_database &&
+         (env_.server_started == nullptr ||
+          env_.server_started->load(std::memory_order_acquire) == more.server_started);
+}
+
 void Session::verify_loads(Unit& unit) {
   const auto loads = [](const Inflight& inflight) { return inflight.load != nullptr; };
   if (std::none_of(unit.inflight.begin(), unit.inflight.end(), loads)) return;
   const std::vector<std::optional<std::string_view>> row(settings_row_.begin(),
                                                          settings_row_.end());
   const SettingsPtr seen = env_.settings->intern(row);
-  if ((seen && seen == unit.settings) || faults::broken("trust_pooler")) return;
+  const bool same =
+      seen && seen == unit.settings && leads_to_tracked_database(*seen, transaction_settings(row));
+  if (same || faults::broken("trust_pooler")) return;
   for (Inflight& inflight : unit.inflight) inflight.load.reset();
 }
 

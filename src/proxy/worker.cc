@@ -65,6 +65,7 @@ Worker::Worker(const ServerContext& context, WorkersShared& shared,
   environment_.stats = &stats_;
   environment_.database = context.database;
   environment_.pooled_database = context.pooled_database;
+  environment_.server_started = context.server_started;
   socket_options_ = options_of(*context.config);
   environment_.origin_ssl_mode = context.origin_ssl_mode;
   environment_.settings_epoch = context.settings_epoch;

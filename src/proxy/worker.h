@@ -41,7 +41,8 @@ struct ServerContext {
   bool origin_tls_direct = false;  // without asking for TLS first
   net::ServerAddress origin;
   std::string database;
-  std::string pooled_database;  // see SessionEnvironment
+  std::string pooled_database;  // see SessionEnvironment, as for the next
+  const std::atomic<std::uint64_t>* server_started = nullptr;
   // Any thread; answers on any thread.
   std::function<void(std::function<void(pg::Lsn)>)> request_position;
   std::function<void()> on_ddl_seen;

@@ -316,6 +316,36 @@ TEST_F(Poolers, OtherDatabasesBehindTheNameAreNotCached) {
   }
 }
 
+TEST_F(Poolers, OtherServersBehindItAreNotCached) {
+  const Cluster elsewhere;
+  Connection(elsewhere.dsn()).must(kSchema);
+  Connection(elsewhere.dsn()).must("UPDATE t SET v = 'elsewhere'");
+  StackOptions other = pooled("transaction");
+  other.pooler->server_port = elsewhere.port();
+  Stack own(other);
+  Connection session = own.client();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(value_of(own.query(session, "SELECT v FROM t WHERE id = 1", "bypass:other_database")),
+              "elsewhere");
+  }
+}
+
+// PgBouncer keeps its clients while the server restarts.
+TEST_F(Poolers, ServedAgainAfterTheServerRestarts) {
+  Stack own(pooled("transaction"));
+  Connection session = own.client();
+  own.load(session, "SELECT v FROM t WHERE id = 1");
+  own.origin().restart();
+  const auto served = [&] {
+    QueryResult result;
+    const std::string route =
+        own.routes_of([&] { result = session.query("SELECT v FROM t WHERE id = 2"); });
+    if (PQstatus(session.raw()) != CONNECTION_OK) session = own.client();
+    return route == "hit" && result.value() == "row 2";
+  };
+  EXPECT_TRUE(wait_until(served, 20000));
+}
+
 TEST_F(Poolers, SessionsOfTheirOwn) {
   Stack own(pooled("session", {"server_reset_query = DISCARD ALL"}));
   for (int i = 0; i < 4; ++i) {

@@ -48,7 +48,7 @@ Stack::Stack(const StackOptions& options) {
   proxy.arguments = with_defaults(options.arguments);
   if (options.pooler) {
     PgbouncerOptions pooler = *options.pooler;
-    pooler.server_port = origin_->port();
+    if (pooler.server_port == 0) pooler.server_port = origin_->port();
     pooler_ = std::make_unique<Pgbouncer>(pooler);
     proxy.origin = pooler_->dsn("postgres", options.origin_user);
     proxy.arguments.insert(

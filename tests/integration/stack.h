@@ -30,7 +30,7 @@ struct StackOptions {
   std::string origin_user = "postgres";  // whom pgcache's own links connect as
   std::string origin_parameters;         // of pgcache's origin URL; empty: sslmode=disable
   bool wait_ready = true;
-  // A pooler between pgcache and the server; its server_port is filled in.
+  // A pooler between pgcache and the server; server_port 0 becomes this server's.
   std::optional<PgbouncerOptions> pooler;
   std::string replication_database = "postgres";  // of pgcache's own connections, with a pooler
 };

@@ -25,7 +25,7 @@ namespace pgcache::testing {
 namespace fs = std::filesystem;
 
 std::string Pgbouncer::program() {
-  if (const char* given = std::getenv("PGCACHE_PGBOUNCER")) return given;
+  if (const char* given = std::getenv("TEST_PGBOUNCER")) return given;
   for (const char* path : {"/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"}) {
     if (fs::exists(path)) return path;
   }

@@ -2,7 +2,7 @@
 // A PgBouncer process for a test, in front of a server (or of pgcache) on 127.0.0.1, on a free
 // port; gone when the object is destroyed. The user postgres logs in without a password.
 //
-// The program is $PGCACHE_PGBOUNCER, else the system's. Failures throw std::runtime_error with the
+// The program is $TEST_PGBOUNCER, else the system's. Failures throw std::runtime_error with the
 // end of the log.
 #pragma once
 

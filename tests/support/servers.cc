@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 ServerBinaries server_binaries(int major) {
   const std::string number = std::to_string(major);
-  if (const char* given = std::getenv(("PGCACHE_PG_BIN_" + number).c_str())) return {given, {}};
+  if (const char* given = std::getenv(("TEST_PG_BIN_" + number).c_str())) return {given, {}};
   const std::string installed = "/usr/lib/postgresql/" + number + "/bin";
   if (fs::exists(installed + "/postgres")) return {installed, {}};
   const fs::path folder =

@@ -14,7 +14,7 @@ struct ServerBinaries {
   std::string why_not;  // what the script that fetches them said
 };
 
-// Those of $PGCACHE_PG_BIN_<major>, or of /usr/lib/postgresql, else fetched once into a folder for
+// Those of $TEST_PG_BIN_<major>, or of /usr/lib/postgresql, else fetched once into a folder for
 // temporary files (tests/servers/install).
 ServerBinaries server_binaries(int major);
 

@@ -143,6 +143,20 @@ MetricFamily coarse_invalidations(const AdminSources& sources) {
   return made;
 }
 
+MetricFamily tls_sessions(const RouteCounts& counts) {
+  MetricFamily made =
+      family("pgcache_tls_sessions", "Sessions in TLS, towards the client and towards the origin.",
+             MetricType::Gauge);
+  for (const auto& [side, count] :
+       {std::pair("client", counts.tls_clients), std::pair("origin", counts.tls_origin)}) {
+    prometheus::ClientMetric metric;
+    metric.label = {{"side", side}};
+    metric.gauge.value = static_cast<double>(count);
+    made.metric.push_back(std::move(metric));
+  }
+  return made;
+}
+
 // Collects anew at each scrape: the program's counters live elsewhere.
 class SourcesCollectable final : public prometheus::Collectable {
  public:
@@ -169,6 +183,7 @@ class SourcesCollectable final : public prometheus::Collectable {
                              static_cast<double>(sources_.stream().lag_bytes)));
     families.push_back(gauge("pgcache_clients", "Connected client sessions.",
                              static_cast<double>(sources_.clients())));
+    families.push_back(tls_sessions(routes));
     families.push_back(gauge("pgcache_ready", "1 while the cache serves, else 0.",
                              sources_.readiness().ready ? 1 : 0));
     families.push_back(gauge("pgcache_shapes", "Distinct statements whose analysis is kept.",

@@ -61,7 +61,7 @@ std::string origin_name(const origin::Endpoint& endpoint) {
   return endpoint.host + ":" + std::to_string(endpoint.port) + "/" + endpoint.database;
 }
 
-App::App(config::Config config, origin::Endpoint endpoint)
+App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_database)
     : endpoint_(std::move(endpoint)), tls_(config, endpoint_.tls), shapes_(config.max_shapes) {
   if (config.consistency == config::Consistency::kStrict) {
     // Nothing here makes pgcache a synchronous standby; reads from the origin are linearizable.
@@ -85,8 +85,11 @@ App::App(config::Config config, origin::Endpoint endpoint)
   context.origin_tls = &tls_.for_origin();
   context.origin_ssl_mode = endpoint_.tls.mode;
   context.origin_tls_host = endpoint_.tls.host;
+  context.origin_tls_direct = endpoint_.tls.direct;
   context.origin = {endpoint_.host, endpoint_.port};
   context.database = endpoint_.database;
+  context.pooled_database = std::move(pooled_database);
+  context.server_started = &server_started_;
   context.request_position = [this](std::function<void(pg::Lsn)> done) {
     control_->request_position([this, done = std::move(done)](pg::Lsn position) {
       replication_->request_keepalive();
@@ -134,6 +137,13 @@ void App::on_ddl_seen(bool redefines) {
 void App::on_catalog(std::shared_ptr<const pg::Catalog> catalog) {
   shapes_.set_catalog(catalog);
   cache_->on_catalog_changed(shapes_.generation(), std::move(catalog));
+}
+
+// What sessions of a pooler have been told of another one is asked for again.
+void App::on_server_started(const std::string& started) {
+  const std::uint64_t now = proxy::parse_started(started);
+  if (server_started_.exchange(now, std::memory_order_acq_rel) == now) return;
+  settings_epoch_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 void App::on_snapshot(pg::Snapshot snapshot) { cache_->set_snapshot(std::move(snapshot)); }
@@ -256,6 +266,8 @@ admin::RouteCounts App::routes() const {
     counts.miss += stats.misses.load(std::memory_order_relaxed);
     counts.blocks_deferred += stats.blocks_deferred.load(std::memory_order_relaxed);
     counts.blocks_local += stats.blocks_local.load(std::memory_order_relaxed);
+    counts.tls_clients += stats.tls_clients.load(std::memory_order_relaxed);
+    counts.tls_origin += stats.tls_origin.load(std::memory_order_relaxed);
     for (std::size_t i = 0; i < bypasses.size(); ++i) {
       bypasses[i] += stats.bypasses[i].load(std::memory_order_relaxed);
     }

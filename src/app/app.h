@@ -31,7 +31,8 @@ std::string origin_name(const origin::Endpoint& endpoint);
 
 class App final : private origin::ControlEvents, private origin::ReplicationEvents {
  public:
-  App(config::Config config, origin::Endpoint endpoint);
+  // `pooled_database`: see proxy::SessionEnvironment.
+  App(config::Config config, origin::Endpoint endpoint, std::string pooled_database);
   ~App() override;
 
   Status start();
@@ -51,6 +52,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   // origin::ControlEvents
   void on_catalog(std::shared_ptr<const pg::Catalog> catalog) override;
   void on_snapshot(pg::Snapshot snapshot) override;
+  void on_server_started(const std::string& started) override;
   void on_heartbeat(pg::Lsn position, TimePoint taken_at) override;
   void on_tracked(pg::Oid relation, pg::Xid fence) override;
   void on_untrackable(pg::Oid relation, origin::Untrackable why,
@@ -85,6 +87,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::unique_ptr<admin::AdminServer> admin_;
   std::atomic<std::uint64_t> settings_epoch_{1};
   std::atomic<std::uint64_t> definitions_pending_{0};
+  std::atomic<std::uint64_t> server_started_{0};
   std::atomic<std::uint64_t> origin_position_{0};
   std::atomic<std::uint64_t> identity_refusals_{0};
   std::atomic<bool> died_{false};  // for the fault switch applier_dies

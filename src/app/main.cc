@@ -71,7 +71,13 @@ void reload_on_hangup(app::TlsFiles& files, boost::asio::signal_set& signals) {
 int run(const config::Config& config) {
   Result<origin::Endpoint> endpoint = origin::resolve_endpoint(config.origin);
   if (!endpoint) return fail(endpoint.error());
-  app::App application(config, *endpoint);
+  std::string pooled_database;
+  if (!config.replication_origin.empty()) {
+    const Result<origin::Endpoint> server = origin::resolve_endpoint(config.replication_origin);
+    if (!server) return fail(server.error());
+    pooled_database = server->database;
+  }
+  app::App application(config, *endpoint, pooled_database);
   if (Status status = application.start(); !status) return fail(status.error());
   std::string listens;
   for (const std::string& address : application.addresses()) {

@@ -20,6 +20,8 @@ struct HostPort {
 
 struct Config {
   std::string origin;  // libpq connection URI or conninfo string
+  // The server itself where `origin` is a pooler in front of it; empty: `origin` is the server.
+  std::string replication_origin;
   // A host that begins with '/' is the directory of a Unix socket; its port 0 is that of the first
   // TCP address, or 6432.
   std::vector<HostPort> listen{{"127.0.0.1", 6432}};

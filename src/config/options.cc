@@ -26,6 +26,10 @@ constexpr std::array kOptions = std::to_array<Option>({
      "The PostgreSQL server to front: a libpq connection URI or conninfo string. What it leaves "
      "out, "
      "and all of it when empty, comes from PG* variables and the password file, as for psql."},
+    {"replication_origin", &Config::replication_origin, OptionType::kText, 0, 0, "",
+     "The server itself, where origin is a pooler in front of it: pgcache's own connections "
+     "(replication, catalog, positions) go there. Sessions of the origin may then change their "
+     "server connection with each transaction. Empty: origin is the server."},
     {"listen", &Config::listen, OptionType::kAddresses, 0, 0, "",
      "Where clients connect. Port 0 takes any free one. A directory, with the port of the first "
      "address unless it has its own, gets a Unix socket .s.PGSQL.PORT."},

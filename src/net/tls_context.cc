@@ -149,6 +149,8 @@ Result<TlsContextPtr> TlsContext::client(const TlsClientOptions& options) {
   set_common(context);
   SSL_CTX_set_min_proto_version(context, version_number(options.min_version));
   SSL_CTX_set_max_proto_version(context, version_number(options.max_version));
+  SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(kProtocol.data()),
+                          static_cast<unsigned>(kProtocol.size()));
   if (!options.certificate.empty()) {
     if (Status status =
             load_identity(context, options.certificate, options.key, &options.key_password);

@@ -14,6 +14,7 @@
 #include "origin/publication.h"
 #include "origin/replica_identity.h"
 #include "origin/replication_slot.h"
+#include "origin/ssl_negotiation.h"
 
 namespace pgcache::origin {
 namespace {
@@ -247,7 +248,9 @@ Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {
   return removed;
 }
 
-Result<Endpoint> resolve_endpoint(const std::string& conninfo) {
+Result<Endpoint> resolve_endpoint(const std::string& given_conninfo) {
+  const SplitConninfo split = split_ssl_negotiation(given_conninfo);
+  const std::string& conninfo = split.conninfo;
   // libpq alone knows services, environment and defaults, and tells the result only of a connection
   // that it has begun. An address reserved for documentation keeps it from looking anything up; the
   // connection is dropped before anything is sent.
@@ -271,8 +274,12 @@ Result<Endpoint> resolve_endpoint(const std::string& conninfo) {
       return Error{"the origin URL is not valid: " + without_secrets(PQerrorMessage(begun.get()))};
     }
   }
-  Result<OriginTls> tls =
-      origin_tls([&](const char* name) { return option_value(options.get(), name); });
+  Result<OriginTls> tls = origin_tls([&](const char* name) {
+    const bool negotiation = std::string_view(name) == "sslnegotiation";
+    if (negotiation && !split.negotiation.empty()) return split.negotiation;
+    const char* environment = negotiation ? std::getenv("PGSSLNEGOTIATION") : nullptr;
+    return environment != nullptr ? std::string(environment) : option_value(options.get(), name);
+  });
   if (!tls.ok()) return tls.error();
   endpoint.tls = *std::move(tls);
   if (!port.empty()) {

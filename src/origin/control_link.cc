@@ -97,6 +97,9 @@ bool ControlLink::Impl::begin_session() {
   // An origin that does not tell who it is can still be served; then only the replication
   // connection notices when it has become another one.
   system_identifier = read_system_identifier(*link).value_or("");
+  const Reply started =
+      link->query("SELECT pg_catalog.\"extract\"('epoch', pg_catalog.pg_postmaster_start_time())");
+  if (started.ok()) events.on_server_started(std::string(started.text(0, 0)));
   if (link->lost()) return false;
   geometry = *read;
   publication_problem.reset();

@@ -51,6 +51,9 @@ class ControlEvents {
   virtual ~ControlEvents() = default;
   virtual void on_catalog(std::shared_ptr<const pg::Catalog> catalog) = 0;  // first, and on change
   virtual void on_snapshot(pg::Snapshot snapshot) = 0;
+  // When the server was started, in seconds since the epoch as numeric text. Once it is known again
+  // after each connect.
+  virtual void on_server_started(const std::string& /*started*/) {}
   // `position` is as far as the WAL was flushed: a commit that its session did not wait for
   // (synchronous_commit = off) may lie behind it for up to three times wal_writer_delay.
   virtual void on_heartbeat(pg::Lsn position, TimePoint taken_at) = 0;

@@ -76,6 +76,17 @@ Status set_verification(const std::function<std::string(const char*)>& value, Or
   return {};
 }
 
+Status set_negotiation(const std::string& name, OriginTls& tls) {
+  if (name.empty() || name == "postgres") return {};
+  if (name != "direct")
+    return Error{"the origin URL's sslnegotiation \"" + name + "\" is not valid"};
+  if (first_encryption(tls.mode) != Encryption::kMust) {
+    return Error{"sslnegotiation=direct needs sslmode=require, verify-ca or verify-full"};
+  }
+  tls.direct = true;
+  return {};
+}
+
 }  // namespace
 
 Result<OriginTls> origin_tls(const std::function<std::string(const char*)>& value) {
@@ -85,6 +96,9 @@ Result<OriginTls> origin_tls(const std::function<std::string(const char*)>& valu
   if (!named) return Error{"the origin URL's sslmode \"" + mode + "\" is not valid"};
   tls.mode = *named;
   tls.host = value("host");
+  if (Status status = set_negotiation(value("sslnegotiation"), tls); !status) {
+    return status.error();
+  }
   if (tls.host.starts_with('/')) tls.mode = SslMode::kDisable;  // nobody listens in on the way
   if (tls.mode == SslMode::kDisable) return tls;
   net::TlsClientOptions& options = tls.options;

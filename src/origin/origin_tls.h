@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TLS part of the origin's URL, with libpq's defaults and meanings: sslmode, sslrootcert,
-// sslcrl, sslcert, sslkey, sslpassword, sslsni, ssl_min_protocol_version, ssl_max_protocol_version.
+// sslnegotiation, sslcrl, sslcert, sslkey, sslpassword, sslsni, ssl_min_protocol_version,
+// ssl_max_protocol_version.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,8 @@ namespace pgcache::origin {
 
 struct OriginTls {
   SslMode mode = SslMode::kDisable;
-  std::string host;  // whose certificate is expected
+  std::string host;     // whose certificate is expected
+  bool direct = false;  // TLS without asking for it first, as PostgreSQL takes it from 17 on
   net::TlsClientOptions options;
 };
 

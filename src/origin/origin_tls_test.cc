@@ -42,6 +42,14 @@ class OriginTlsTest : public ::testing::Test {
   std::string home_;
 };
 
+TEST_F(OriginTlsTest, DirectNegotiationNeedsAModeThatInsists) {
+  EXPECT_FALSE(of({{"sslnegotiation", "postgres"}}).direct);
+  EXPECT_TRUE(of({{"sslnegotiation", "direct"}, {"sslmode", "require"}}).direct);
+  EXPECT_TRUE(refused({{"sslnegotiation", "direct"}}));
+  EXPECT_TRUE(refused({{"sslnegotiation", "direct"}, {"sslmode", "allow"}}));
+  EXPECT_TRUE(refused({{"sslnegotiation", "sometimes"}, {"sslmode", "require"}}));
+}
+
 TEST_F(OriginTlsTest, Modes) {
   EXPECT_EQ(of({}).mode, SslMode::kPrefer);
   EXPECT_EQ(of({{"sslmode", "allow"}}).mode, SslMode::kAllow);

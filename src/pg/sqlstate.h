@@ -5,6 +5,7 @@
 namespace pgcache::pg::sqlstate {
 
 inline constexpr const char* kProtocolViolation = "08P01";
+inline constexpr const char* kFeatureNotSupported = "0A000";
 inline constexpr const char* kConnectionFailure = "08006";
 inline constexpr const char* kInvalidAuthorization = "28000";
 inline constexpr const char* kCannotConnectNow = "57P03";

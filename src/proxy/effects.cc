@@ -134,7 +134,7 @@ Effects other_effects(std::string_view sql) {
   const bool runs_code = keyword_is(word, "do") || keyword_is(word, "call");
   effects.ddl = runs_code || keyword_is(word, "explain");
   effects.redefines = effects.ddl && may_redefine(sql);
-  effects.clears_statements = runs_code;
+  effects.may_clear_statements = runs_code;
   return effects;
 }
 
@@ -200,6 +200,7 @@ void Effects::merge(Effects other) {
   ddl |= other.ddl;
   redefines |= other.redefines;
   clears_statements |= other.clears_statements;
+  may_clear_statements |= other.may_clear_statements;
   opens_cursors |= other.opens_cursors;
   deallocates.insert(deallocates.end(), std::make_move_iterator(other.deallocates.begin()),
                      std::make_move_iterator(other.deallocates.end()));
@@ -215,7 +216,7 @@ Effects unknown_effects() {
 
 Effects unread_effects() {
   Effects effects = unknown_effects();
-  effects.clears_statements = true;
+  effects.may_clear_statements = true;
   effects.ddl = effects.redefines = true;
   return effects;
 }

@@ -22,14 +22,15 @@ Lead leading_keyword(std::string_view sql);
 bool is_copy(std::string_view sql);  // begins with COPY
 
 struct Effects {
-  bool begins = false;             // a plain BEGIN
-  bool harmless = true;            // neither settings nor the block nor data were touched
-  bool wrote = false;              // surely or likely changed data
-  bool may_have_written = false;   // may have (a volatile function)
-  bool ddl = false;                // may have changed the catalog
-  bool redefines = false;          // and its text says so
-  bool clears_statements = false;  // the named ones: DEALLOCATE ALL, DISCARD ALL, or a list
-  bool opens_cursors = false;      // may have declared one that outlives its transaction
+  bool begins = false;                // a plain BEGIN
+  bool harmless = true;               // neither settings nor the block nor data were touched
+  bool wrote = false;                 // surely or likely changed data
+  bool may_have_written = false;      // may have (a volatile function)
+  bool ddl = false;                   // may have changed the catalog
+  bool redefines = false;             // and its text says so
+  bool clears_statements = false;     // the named ones: DEALLOCATE ALL, DISCARD ALL, or a list
+  bool may_clear_statements = false;  // may have done that, in code that is not read
+  bool opens_cursors = false;         // may have declared one that outlives its transaction
   std::vector<std::string> deallocates;
 
   void merge(Effects other);

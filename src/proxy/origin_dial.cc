@@ -41,6 +41,10 @@ void OriginDial::on_socket(net::FileDescriptor socket, const std::string& why) {
     return;
   }
   timer_.start(worker_.environment().config->origin_connect_timeout);
+  if (worker_.origin_tls_direct()) {
+    start_tls();
+    return;
+  }
   wire::append_ssl_request(output_.tail());
   stream_->write(output_);  // that it is broken is found by reading
   stream_->watch_readable(true);
@@ -63,11 +67,19 @@ void OriginDial::on_readable() {
   }
 }
 
-void OriginDial::on_answer(char answer) {
+void OriginDial::start_tls() {
   const net::TlsContextPtr context = worker_.origin_tls().get();
-  if (answer == 'S' && context) {
-    stream_->start_tls(context, {}, worker_.origin_tls_host(),
-                       [this](const Status& status) { on_handshake(status); });
+  if (!context) {
+    finish("there is no certificate configuration for the origin");
+    return;
+  }
+  stream_->start_tls(context, {}, worker_.origin_tls_host(),
+                     [this](const Status& status) { on_handshake(status); });
+}
+
+void OriginDial::on_answer(char answer) {
+  if (answer == 'S') {
+    start_tls();
   } else if (answer == 'N' && how_ == Encryption::kIfOffered) {
     finish({});
   } else if (answer == 'N') {
@@ -79,6 +91,10 @@ void OriginDial::on_answer(char answer) {
 
 void OriginDial::on_handshake(const Status& status) {
   if (finished_) return;
+  if (status.ok() && worker_.origin_tls_direct() && stream_->tls()->protocol().empty()) {
+    finish("direct SSL connection was established without ALPN protocol negotiation extension");
+    return;
+  }
   if (status.ok()) {
     finish({});
     return;

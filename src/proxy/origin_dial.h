@@ -31,6 +31,7 @@ class OriginDial : public std::enable_shared_from_this<OriginDial> {
   void connect();
   void on_socket(net::FileDescriptor socket, const std::string& why);
   void on_readable();
+  void start_tls();
   void on_answer(char answer);
   void on_handshake(const Status& status);
   void finish(const std::string& why);

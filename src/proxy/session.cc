@@ -16,7 +16,12 @@ Session::Session(SessionEnvironment& environment, SessionIo& io) : env_(environm
 
 void Session::start() { io_.set_timer(io_.now() + env_.config->handshake_timeout); }
 
-Session::~Session() { env_.stats->clients.fetch_sub(1, std::memory_order_relaxed); }
+Session::~Session() {
+  RouteStats& stats = *env_.stats;
+  stats.clients.fetch_sub(1, std::memory_order_relaxed);
+  if (client_secured_) stats.tls_clients.fetch_sub(1, std::memory_order_relaxed);
+  if (origin_secured_) stats.tls_origin.fetch_sub(1, std::memory_order_relaxed);
+}
 
 bool Session::over_limits() const {
   const std::uint64_t limit = env_.config->session_buffer;
@@ -114,6 +119,20 @@ void Session::on_wake() {
   waited_ = true;
   hold_ = Hold::kNone;
   process_client();
+}
+
+// The origin has nothing of a query that is held, and may have something of pgcache's own. So the
+// client's query is sent without further waiting, and the request behind it. If it is answered from
+// memory after all there is nothing to cancel.
+bool Session::on_cancel() {
+  if (phase_ != Phase::kReady || cancel_key_.empty()) return false;
+  if (hold_ != Hold::kWait && hold_ != Hold::kSettings && hold_ != Hold::kBegin) return false;
+  cancel_wanted_ = true;
+  if (hold_ == Hold::kWait) {
+    io_.clear_timer();
+    on_timer();
+  }
+  return true;
 }
 
 void Session::on_position(pg::Lsn position) {

@@ -64,6 +64,9 @@ class Session {
   void on_output_drained();  // either output went below its limit
   void on_timer();
   void on_wake();
+  // A client cancels what this session does. True: it does so, once the client's query has reached
+  // the origin; false: send the request there now.
+  bool on_cancel();
   void on_position(pg::Lsn position);  // invalid: could not be had
   void on_shutdown();                  // pgcache ends
 
@@ -113,6 +116,9 @@ class Session {
     TimePoint started;
     Effects effects;
     std::vector<Inflight> inflight;
+    // Of a pooled session: a query for the settings was added behind the client's.
+    enum class Added : std::uint8_t { kNone, kSent, kAnswering } added = Added::kNone;
+    SettingsPtr settings;  // under which its loads are published
   };
   // A statement text to be decided upon, wherever it came from.
   struct ReadCandidate {
@@ -174,13 +180,23 @@ class Session {
     }
   };
 
+  struct PendingParse {
+    std::uint64_t cookie = 0;
+    std::string name;
+    StatementPtr before;  // what had the name, and keeps it if this one fails
+  };
+
   // --- session_startup.cc: up to the first ReadyForQuery
   void process_startup();
   void on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes);
   void on_ssl_request(std::size_t packet_bytes);
+  void on_gss_request(std::size_t packet_bytes);
+  void decline_encryption(std::string_view what, std::size_t packet_bytes);
+  void refuse_second_request(std::string_view version);
   void on_client_hello();
   void begin_session(const wire::StartupPacket& packet, std::string_view bytes);
   void on_authentication_frame(char tag, std::string_view frame);
+  void say_plain_for_scram();
   bool tries_another_connection(char tag, std::string_view frame);
   void connect_again(origin::Encryption how, Attempt attempt);
   bool binding_is_cut(std::string_view frame) const;
@@ -219,6 +235,7 @@ class Session {
   void terminate();
 
   // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
+  bool send_hidden_close(char kind, std::string_view name);
   void ensure_at_origin(std::string_view name);
   void catch_up_statement(std::string_view name);
   void catch_up_portal(std::string_view name);
@@ -226,6 +243,23 @@ class Session {
   bool unit_needs_snapshot() const;
   bool unit_keeps_unnamed_portal() const;
   void note_hit(bool simple);
+
+  // --- session_pooled.cc: an origin that may change the connection with each transaction
+  static constexpr std::uint64_t kSettingsCookie = 2;  // of hidden requests
+  bool waits_for_pooler() const;
+  void note_at_origin(const StatementPtr& statement);
+  void leave_connection();
+  void clear_name(std::string_view name);
+  void hide_foreign_statement(std::string_view name);
+  void append_settings_request();
+  void forward_query_and_settings(std::string_view frame);
+  Unit* adding_unit(const wire::Attribution& attribution);
+  void begin_added_query(const wire::Attribution& attribution);
+  bool answers_added_query(const wire::Attribution& attribution);
+  bool is_of_added_query(char tag, const wire::Attribution& attribution);
+  bool leads_to_tracked_database(const SessionSettings& settings,
+                                 const TransactionSettings& more) const;
+  void verify_loads(Unit& unit);
 
   // --- session_block.cc: blocks that the origin does not know of
   static BlockCommand block_command(const cache::Shape& shape);
@@ -322,6 +356,8 @@ class Session {
   bool cacheable_session_ = false;  // the right database, cache switched on
   bool relay_only_ = false;
   bool client_secured_ = false;  // the client's connection is in TLS
+  bool ssl_answered_ = false;    // its request for it, which may come once
+  bool gss_answered_ = false;
   bool client_eof_ = false;
   bool close_origin_ = false;
   bool terminated_ = false;        // Terminate was sent to the origin
@@ -349,7 +385,7 @@ class Session {
   std::deque<Unit> units_;
   // RowDescriptions of the present unit's portals, by the id of the Inflight that executes them.
   std::vector<std::pair<std::uint64_t, std::string>> descriptions_;
-  std::deque<std::pair<std::uint64_t, std::string>> pending_parses_;  // cookie, statement name
+  std::deque<PendingParse> pending_parses_;
 
   Behind behind_;
   bool unread_statement_ = false;     // the unnamed one, too large to be looked into
@@ -375,6 +411,7 @@ class Session {
   mutable std::uint64_t scope_generation_ = ~std::uint64_t{0};
   TransactionSettings transaction_settings_;
   TimePoint origin_idle_since_;  // the last ReadyForQuery of the origin
+  bool cancel_wanted_ = false;   // when what is held has been sent
   bool settings_asked_ = false;
   bool settings_failed_ = false;
   std::vector<std::optional<std::string>> settings_row_;
@@ -385,6 +422,7 @@ class Session {
   pg::Lsn write_position_;
 
   StatementTable statements_;
+  std::vector<StatementPtr> held_statements_;  // at the origin in this transaction, if it is pooled
   StatementPtr last_made_;
   std::vector<Step> steps_;
   std::size_t step_count_ = 0;

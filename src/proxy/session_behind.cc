@@ -6,14 +6,22 @@
 
 namespace pgcache::proxy {
 
+// False: the origin would discard it.
+bool Session::send_hidden_close(char kind, std::string_view name) {
+  if (!tracker_.sent({wire::Request::kClose, true, 0})) return false;
+  wire::append_close(to_origin_.tail(), kind, name);
+  return true;
+}
+
 // A statement that so far was answered from memory only is prepared at the origin.
 void Session::ensure_at_origin(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
   if (!statement || statement->at_origin) return;
+  if (env_.pooled() && !name.empty()) send_hidden_close('S', name);
   if (!tracker_.sent({wire::Request::kParse, true, 0})) return;
   wire::append_parse(to_origin_.tail(), name, statement->text->sql,
                      statement->text->parameter_types_be);
-  statement->at_origin = true;
+  note_at_origin(statement);
   if (name.empty()) behind_.unnamed_statement = unread_statement_ = false;
 }
 
@@ -21,18 +29,15 @@ void Session::ensure_at_origin(std::string_view name) {
 // simple query from memory would have destroyed.
 void Session::catch_up_statement(std::string_view name) {
   ensure_at_origin(name);
+  if (env_.pooled()) hide_foreign_statement(name);
   if (!name.empty() || !behind_.unnamed_statement || statements_.find({})) return;
-  if (!tracker_.sent({wire::Request::kClose, true, 0})) return;
-  wire::append_close(to_origin_.tail(), 'S', {});
-  behind_.unnamed_statement = false;
+  if (send_hidden_close('S', {})) behind_.unnamed_statement = false;
 }
 
 // The unnamed portal that an answer from memory would have replaced or destroyed is closed.
 void Session::catch_up_portal(std::string_view name) {
   if (!name.empty() || !behind_.unnamed_portal) return;
-  if (!tracker_.sent({wire::Request::kClose, true, 0})) return;
-  wire::append_close(to_origin_.tail(), 'P', {});
-  behind_.unnamed_portal = false;
+  if (send_hidden_close('P', {})) behind_.unnamed_portal = false;
 }
 
 // The block's answers so far came from memory: to the origin nothing has been asked in it yet, and

@@ -178,7 +178,8 @@ void Session::begin_at_origin() {
   // The unnamed statement and portal are this BEGIN's now. A client that sent its BEGIN in this
   // form has that portal too, and perhaps the statement.
   const StatementPtr unnamed = statements_.find({});
-  if (unnamed) unnamed->at_origin = !begin_.simple && unnamed->text->sql == begin_.sql;
+  if (unnamed) unnamed->at_origin = false;
+  if (unnamed && !begin_.simple && unnamed->text->sql == begin_.sql) note_at_origin(unnamed);
   behind_.unnamed_statement = !unnamed;
   if (begin_.simple) {
     wire::append_close(out, 'P', {});

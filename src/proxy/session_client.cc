@@ -13,6 +13,10 @@ void Session::process_client() {
   while (phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits() && take_client_frame()) {
   }
   running_ = false;
+  if (cancel_wanted_ && hold_ == Hold::kNone) {
+    cancel_wanted_ = false;
+    if (!tracker_.idle()) io_.forward_cancel(cancel_key_);
+  }
   if (client_eof_ && phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits()) {
     forward_held_unit();
     terminate();
@@ -32,6 +36,10 @@ bool Session::take_client_frame() {
   }
   if (begin_.state == Begin::kSent && !open_unit_) {
     hold_ = Hold::kBegin;
+    return false;
+  }
+  if (waits_for_pooler()) {
+    hold_ = Hold::kOrigin;
     return false;
   }
   bytes.remove_prefix(held_bytes_);
@@ -280,17 +288,20 @@ void Session::forget_unnamed() {
 
 void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
                             StatementPtr statement) {
+  if (env_.pooled()) clear_name(parse.statement);
   forward_raw(frame);
   const std::uint64_t cookie = next_id_++;
   if (!tracker_.sent({wire::Request::kParse, false, cookie})) return;
-  statement->at_origin = true;
+  note_at_origin(statement);
   if (!open_unit().effects.harmless) {  // under what settings, only the origin knows
     statement->parsed_settings = nullptr;
     statement->parsed_at_disturbance = 0;
   }
   if (parse.statement.empty()) behind_.unnamed_statement = unread_statement_ = false;
+  const bool named = !parse.statement.empty();
+  pending_parses_.push_back(
+      {cookie, std::string(parse.statement), named ? statements_.find(parse.statement) : nullptr});
   statements_.put(parse.statement, std::move(statement));
-  pending_parses_.emplace_back(cookie, parse.statement);
 }
 
 // Without known settings a cacheable analysis proves nothing.
@@ -352,8 +363,13 @@ void Session::forward_query(std::string_view frame, Effects effects, Verdict ver
   inflight.route = forwarded_route(verdict);
   inflight.shape = std::move(shape);
   inflight.load = std::move(verdict.load);
+  const bool verify = env_.pooled() && inflight.load;
   unit.inflight.push_back(std::move(inflight));
-  forward_raw(frame);
+  if (verify) {
+    forward_query_and_settings(frame);
+  } else {
+    forward_raw(frame);
+  }
   if (tracker_.sent({wire::Request::kQuery, false, unit.id})) finish_unit();
 }
 

@@ -40,15 +40,14 @@ ClientTls SessionLoop::client_tls() {
   return config.tls_required ? ClientTls::kRequired : ClientTls::kOffered;
 }
 
-void SessionLoop::start_client_tls(std::string_view received) {
+void SessionLoop::start_client_tls(std::string_view received, TlsStart how) {
   // An 'S' that the socket does not take was never said: the client waits until it is let go.
   if (!client_.write(session_.to_client()) || !session_.to_client().empty()) {
     session_.to_client().clear();
   }
-  client_.start_tls(worker_.client_tls().get(), received, {},
-                    [this, direct = !received.empty()](const Status& status) {
-                      on_client_handshake(status, direct);
-                    });
+  client_.start_tls(worker_.client_tls().get(), received, {}, [this, how](const Status& status) {
+    on_client_handshake(status, how == TlsStart::kDirect);
+  });
 }
 
 void SessionLoop::on_client_handshake(const Status& status, bool direct) {
@@ -105,6 +104,41 @@ bool SessionLoop::channel_binding_holds() {
   if (client_.tls() == nullptr || !origin_ || origin_->tls() == nullptr) return false;
   const std::string ours = client_.tls()->end_point();
   return !ours.empty() && ours == origin_->tls()->end_point();
+}
+
+void SessionLoop::on_cancel_key(const std::string& key) {
+  cancel_key_ = key;
+  worker_.cancel_keys().add(key, {&worker_, weak_from_this()});
+}
+
+void SessionLoop::deliver_cancel(std::string key) {
+  cancel_request_ = std::move(key);
+  const std::optional<CancelKeys::Owner> owner = worker_.cancel_keys().find(cancel_request_);
+  if (!owner) {
+    forward_cancel(cancel_request_);
+    return;
+  }
+  owner->worker->loop().post(
+      [session = owner->session,
+       answer = posting(+[](SessionLoop& self, bool taken) { self.on_cancel_delivered(taken); })] {
+        const auto other = session.lock();
+        answer(other && !other->done_ && other->take_cancel());
+      });
+}
+
+bool SessionLoop::take_cancel() {
+  const bool taken = session_.on_cancel();
+  pump();
+  return taken;
+}
+
+void SessionLoop::on_cancel_delivered(bool taken) {
+  if (!taken) {
+    forward_cancel(cancel_request_);
+    return;
+  }
+  session_.on_origin_closed({});
+  pump();
 }
 
 void SessionLoop::forward_cancel(std::string key) {
@@ -257,6 +291,7 @@ void SessionLoop::finish() {
   if (done_) return;
   done_ = true;
   timer_.cancel();
+  if (!cancel_key_.empty()) worker_.cancel_keys().remove(cancel_key_);
   client_.close();
   if (origin_) origin_->close();
   worker_.forget(shared_from_this());

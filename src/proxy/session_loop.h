@@ -23,9 +23,11 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   // SessionIo
   TimePoint now() override;
   ClientTls client_tls() override;
-  void start_client_tls(std::string_view received) override;
+  void start_client_tls(std::string_view received, TlsStart how) override;
   void connect_origin(origin::Encryption how) override;
   bool channel_binding_holds() override;
+  void on_cancel_key(const std::string& key) override;
+  void deliver_cancel(std::string key) override;
   void forward_cancel(std::string key) override;
   void request_position() override;
   std::function<void()> wake_callback() override;
@@ -43,6 +45,8 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void finish();
   void linger();
   void on_timer();
+  bool take_cancel();
+  void on_cancel_delivered(bool taken);
   void on_client_handshake(const Status& status, bool direct);
   void on_origin_connected(std::unique_ptr<net::Stream> stream, const std::string& why);
   template <typename... Args>
@@ -55,6 +59,8 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   std::unique_ptr<net::Stream> origin_;  // null until there is one
   net::Timer timer_;
   Session session_;
+  std::string cancel_key_;      // of this session
+  std::string cancel_request_;  // the key in the client's CancelRequest
   bool over_limit_ = false;
   bool client_readable_end_ = false;  // end of file seen
   bool lingering_ = false;

@@ -92,7 +92,7 @@ void Session::relay_rows(std::string_view bytes) {
   }
   const std::string_view frames = bytes.substr(0, end);
   const wire::Attribution attribution = tracker_.on_frame('D', dropped_);
-  if (attribution.hidden) {
+  if (attribution.hidden || answers_added_query(attribution)) {
     wire::peek_frame(frames, header);
     const auto row = wire::parse_data_row(frames.substr(0, header.total_bytes()).substr(5));
     settings_row_.clear();
@@ -119,7 +119,7 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   const wire::Attribution attribution = tracker_.on_frame(tag, dropped_);
   if (attribution.hidden) {
     on_hidden_frame(tag, frame, attribution);
-  } else {
+  } else if (!is_of_added_query(tag, attribution)) {
     if (!whole) begin_large_frame(tag, frame, attribution);
     if (tag == 'Z' && frame[wire::kHeaderBytes] == 'I') release_notifications();
     to_client_.append(frame);
@@ -160,6 +160,11 @@ void Session::on_asynchronous(char tag, std::string_view frame) {
 void Session::on_hidden_frame(char tag, std::string_view frame,
                               const wire::Attribution& attribution) {
   if (on_begin_frame(tag, frame, attribution)) return;
+  if (attribution.request.cookie == kSettingsCookie) {
+    // The client's own request has been answered; what ended its transaction is the client's too.
+    if (tag == 'E') to_client_.append(frame);
+    return;
+  }
   if (attribution.request.request == wire::Request::kParse) {
     // The client believed its statement prepared: it learns of the failure now, as PostgreSQL would
     // tell it when a plan can no longer be made.
@@ -168,6 +173,7 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
   }
   if (tag != 'Z') return;
   if (begin_.state != Begin::kDeferred) status_ = frame[wire::kHeaderBytes];
+  if (frame[wire::kHeaderBytes] == 'I') leave_connection();
   std::vector<std::optional<std::string_view>> row(settings_row_.begin(), settings_row_.end());
   settings_ = settings_asked_ ? env_.settings->intern(row) : nullptr;
   transaction_settings_ = transaction_settings(row);
@@ -188,7 +194,8 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
   Inflight* inflight = capturing(attribution.request);
   switch (tag) {
     case '1':
-      if (!pending_parses_.empty() && pending_parses_.front().first == attribution.request.cookie) {
+      if (!pending_parses_.empty() &&
+          pending_parses_.front().cookie == attribution.request.cookie) {
         pending_parses_.pop_front();
       }
       return;
@@ -204,11 +211,12 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
     case 'C':
       if (Inflight* answered = inflight_of(attribution.request)) answered->answered = true;
       if (inflight != nullptr) complete_capture(*inflight, frame);
+      begin_added_query(attribution);
       return;
     case 'E':
       // A name that is not known at the origin either: dropped there in a way not noticed here.
-      if (wire::error_field(frame.substr(wire::kHeaderBytes), 'C') ==
-          pg::sqlstate::kInvalidStatementName) {
+      if (!env_.pooled() && wire::error_field(frame.substr(wire::kHeaderBytes), 'C') ==
+                                pg::sqlstate::kInvalidStatementName) {
         statements_.clear_named();
       }
       spoil_captures();
@@ -252,9 +260,13 @@ void Session::on_dropped() {
       continue;
     }
     const auto it = std::find_if(pending_parses_.begin(), pending_parses_.end(),
-                                 [&](const auto& p) { return p.first == request.cookie; });
+                                 [&](const auto& p) { return p.cookie == request.cookie; });
     if (it == pending_parses_.end()) continue;
-    statements_.erase(it->second);
+    if (it->before) {
+      statements_.put(it->name, it->before);
+    } else {
+      statements_.erase(it->name);
+    }
     pending_parses_.erase(it);
   }
   dropped_.clear();
@@ -302,6 +314,7 @@ void Session::spoil_captures() {
 
 void Session::on_ready(char status, std::uint64_t unit_id) {
   status_ = status;
+  if (status == 'I') leave_connection();
   origin_idle_since_ = io_.now();
   descriptions_.clear();
   while (!units_.empty() && units_.front().id <= unit_id) {
@@ -312,6 +325,7 @@ void Session::on_ready(char status, std::uint64_t unit_id) {
 }
 
 void Session::complete_unit(Unit unit) {
+  if (env_.pooled()) verify_loads(unit);
   after_unit(unit.effects);
   const TimePoint now = io_.now();
   for (Inflight& inflight : unit.inflight) {
@@ -338,7 +352,10 @@ void Session::after_unit(const Effects& effects) {
   const bool was_dirty = block_ == Block::kDirty;
   block_ = next_block(block_, effects, status_);
   if (!effects.harmless || (was_dirty && block_ == Block::kNone)) lose_settings();
-  if (effects.clears_statements) statements_.clear_named();
+  // On one connection of a pooler nothing is lost that would not be prepared again.
+  if (effects.clears_statements || (effects.may_clear_statements && !env_.pooled())) {
+    statements_.clear_named();
+  }
   for (const std::string& name : effects.deallocates) statements_.erase(name);
   cursors_possible_ |= effects.opens_cursors;
   if (status_ != 'T' || effects.begins) block_read_committed_ = false;

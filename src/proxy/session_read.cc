@@ -226,6 +226,9 @@ std::optional<Session::Verdict> Session::gate_settings() {
 // Under which settings nothing is served, whatever the transaction is.
 std::optional<BypassReason> Session::settings_refusal() const {
   if (settings_->mode_off) return BypassReason::kModeOff;
+  if (env_.pooled() && !leads_to_tracked_database(*settings_, transaction_settings_)) {
+    return BypassReason::kOtherDatabase;
+  }
   if (settings_->hears_log) return BypassReason::kClientMessages;
   if (settings_->temporary_objects) return BypassReason::kTemporaryObjects;
   if (!is_ascii_safe(settings_->client_encoding)) return BypassReason::kClientEncoding;
@@ -371,8 +374,9 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
 }
 
 Session::Verdict Session::begin_wait(cache::Waiting waiting) {
-  wait_ = std::move(waiting.wait);
   waiting_for_ = waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
+  if (cancel_wanted_) return fallback(waiting_for_);
+  wait_ = std::move(waiting.wait);
   hold_ = Hold::kWait;
   io_.set_timer(io_.now() + (waiting.for_tracking ? env_.config->tracking_wait_timeout
                                                   : env_.config->load_wait_timeout));

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "pg/sqlstate.h"
 #include "proxy/session.h"
 #include "wire/authentication.h"
@@ -23,6 +24,7 @@ void Session::on_client_secured() {
   if (phase_ != Phase::kSecuring) return;
   phase_ = Phase::kStartup;
   client_secured_ = true;
+  env_.stats->tls_clients.fetch_add(1, std::memory_order_relaxed);
   process_startup();
 }
 
@@ -43,11 +45,11 @@ void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_v
       on_ssl_request(packet.bytes);
       return;
     case wire::StartupKind::kGssEncRequest:
-      to_client_.append("N");
+      on_gss_request(packet.bytes);
       return;
     case wire::StartupKind::kCancelRequest:
       phase_ = Phase::kCancelling;
-      io_.forward_cancel(std::string(packet.cancel_key));
+      io_.deliver_cancel(std::string(packet.cancel_key));
       return;
     case wire::StartupKind::kUnsupported:  // the origin knows what to say to it
     case wire::StartupKind::kStartup:
@@ -57,41 +59,67 @@ void Session::on_startup_packet(const wire::StartupPacket& packet, std::string_v
       on_client_hello();
       return;
     case wire::StartupKind::kMalformed:
-      fail({"FATAL", sqlstate::kProtocolViolation, "invalid startup packet", {}});
+      log_info("a client's startup packet has an invalid length");
+      close();
       return;
   }
 }
 
 void Session::on_ssl_request(std::size_t packet_bytes) {
-  if (client_secured_) {
-    fail({"FATAL", sqlstate::kProtocolViolation, "the connection is encrypted already", {}});
+  if (std::exchange(ssl_answered_, true)) {
+    refuse_second_request("1234.5679");
     return;
   }
-  if (io_.client_tls() == ClientTls::kNotOffered) {
-    to_client_.append("N");
+  if (client_secured_ || io_.client_tls() == ClientTls::kNotOffered) {
+    decline_encryption("SSL", packet_bytes);
     return;
   }
-  if (client_input_.size() > packet_bytes) {
-    // It would be taken for encrypted, although anybody on the way may have put it there.
-    fail({"FATAL", sqlstate::kProtocolViolation, "received unencrypted data after SSL request",
-          "This could be either a client-software bug or evidence of an attempted "
-          "man-in-the-middle attack."});
-    return;
-  }
+  gss_answered_ = true;
   to_client_.append("S");
   phase_ = Phase::kSecuring;
-  io_.start_client_tls({});
+  // What came behind the request is taken for the handshake's, and for nothing else.
+  io_.start_client_tls(client_input_.view().substr(packet_bytes), TlsStart::kAsked);
+  client_input_.consume(client_input_.size() - packet_bytes);
+}
+
+void Session::on_gss_request(std::size_t packet_bytes) {
+  if (std::exchange(gss_answered_, true)) {
+    refuse_second_request("1234.5680");
+  } else {
+    decline_encryption("GSSAPI encryption", packet_bytes);
+  }
+}
+
+// What has come behind the request was not meant for the answer it gets: somebody on the way may
+// have put it there.
+void Session::decline_encryption(std::string_view what, std::size_t packet_bytes) {
+  to_client_.append("N");
+  if (client_input_.size() == packet_bytes) return;
+  const std::string message = "received unencrypted data after " + std::string(what) + " request";
+  fail({"FATAL",
+        sqlstate::kProtocolViolation,
+        message,
+        {},
+        "This could be either a client-software bug or evidence of an attempted "
+        "man-in-the-middle attack."});
+}
+
+// Each request may come once; PostgreSQL takes another for the version of a protocol.
+void Session::refuse_second_request(std::string_view version) {
+  const std::string message =
+      "unsupported frontend protocol " + std::string(version) + ": server supports 3.0 to 3.2";
+  fail({"FATAL", sqlstate::kFeatureNotSupported, message, {}});
 }
 
 // TLS without being asked, as clients do with sslnegotiation=direct.
 void Session::on_client_hello() {
   if (client_secured_ || io_.client_tls() == ClientTls::kNotOffered) {
-    fail({"FATAL", sqlstate::kProtocolViolation, "TLS without SSLRequest is not offered here",
-          "Connect with sslmode=prefer or disable."});
+    log_info("a client began TLS without asking where it is not offered");
+    close();
     return;
   }
   phase_ = Phase::kSecuring;
-  io_.start_client_tls(client_input_.view());
+  io_.start_client_tls(client_input_.view(), TlsStart::kDirect);
   client_input_.consume(client_input_.size());
 }
 
@@ -110,6 +138,9 @@ void Session::begin_session(const wire::StartupPacket& packet, std::string_view 
 
 void Session::on_origin_connected(bool secured) {
   if (phase_ != Phase::kConnecting) return;
+  if (secured != origin_secured_) {
+    env_.stats->tls_origin.fetch_add(secured ? 1 : -1, std::memory_order_relaxed);
+  }
   origin_secured_ = secured;
   to_origin_.append(startup_packet_);
   const wire::StartupPacket packet = wire::parse_startup(startup_packet_);
@@ -128,16 +159,31 @@ void Session::on_authentication_frame(char tag, std::string_view frame) {
     }
     if (tries_another_connection(tag, frame)) return;
     origin_heard_ = true;
+    if (attempt_ == Attempt::kPlainForBinding) say_plain_for_scram();
     startup_packet_.clear();
     to_client_.append(held_greeting_);
     held_greeting_.clear();
   }
   if (tag == 'R' && narrow_sasl_offer(frame)) return;
-  if (tag == 'K') cancel_key_ = frame.substr(wire::kHeaderBytes);
+  if (tag == 'K') {
+    cancel_key_ = frame.substr(wire::kHeaderBytes);
+    io_.on_cancel_key(cancel_key_);
+  }
   to_client_.append(frame);
   if (tag != 'Z') return;
   phase_ = blind_ ? Phase::kBlind : Phase::kReady;
+  leave_connection();
   io_.clear_timer();
+}
+
+// Once is enough: it holds for every such session.
+void Session::say_plain_for_scram() {
+  if (env_.plain_for_scram == nullptr || env_.plain_for_scram->exchange(true)) return;
+  log_warning(
+      "sslmode=prefer: sessions of clients that authenticate by SCRAM in TLS reach the origin in "
+      "plain, since TLS ends here; with sslmode=require they need the origin's certificate here, "
+      "or "
+      "channel_binding=disable at the client");
 }
 
 // True: the session begins anew on another connection, and this frame is forgotten.

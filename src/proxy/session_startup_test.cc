@@ -19,6 +19,7 @@ std::string ssl_request() {
   wire::append_ssl_request(out);
   return out;
 }
+std::string gss_request() { return "\0\0\0\x08\x04\xd2\x16\x30"s; }
 std::string startup() {
   const std::string body = "\0\3\0\0user\0ann\0database\0shop\0\0"s;
   std::string packet;
@@ -85,8 +86,9 @@ bool says(const std::string& bytes, std::string_view part) {
 
 TEST(SessionStartup, TlsIsDeclinedWhereItIsNotOffered) {
   Newcomer one(SslMode::kDisable, ClientTls::kNotOffered);
-  one.client(ssl_request() + startup());
+  one.client(ssl_request());
   EXPECT_EQ(one.to_client(), "N");
+  one.client(startup());
   EXPECT_EQ(one.io.connects, 1);
 }
 
@@ -102,12 +104,60 @@ TEST(SessionStartup, TlsIsBegunBehindTheAnswer) {
   EXPECT_EQ(one.io.connects, 1);
 }
 
-TEST(SessionStartup, PlainBytesBehindTheRequestAreRefused) {
+TEST(SessionStartup, BytesBehindADeclinedRequestAreRefused) {
+  for (const bool ssl : {true, false}) {
+    Newcomer one(SslMode::kDisable, ClientTls::kNotOffered);
+    one.client((ssl ? ssl_request() : gss_request()) + startup());
+    const std::string answer = one.to_client();
+    EXPECT_TRUE(answer.starts_with("NE")) << answer;
+    EXPECT_TRUE(says(answer, ssl ? "received unencrypted data after SSL request"
+                                 : "received unencrypted data after GSSAPI encryption request"));
+    EXPECT_EQ(one.io.connects, 0);
+    EXPECT_TRUE(one.session->close_client_when_flushed());
+  }
+}
+
+// Whatever they are, they are not taken for plain.
+TEST(SessionStartup, BytesBehindAnAcceptedRequestAreTheHandshakes) {
   Newcomer one;
   one.client(ssl_request() + startup());
-  EXPECT_TRUE(says(one.to_client(), "received unencrypted data after SSL request"));
-  EXPECT_EQ(one.io.client_handshakes, 0);
-  EXPECT_TRUE(one.session->close_client_when_flushed());
+  EXPECT_EQ(one.to_client(), "S");
+  EXPECT_EQ(one.io.client_handshakes, 1);
+  EXPECT_EQ(one.io.hello, startup());
+  EXPECT_EQ(one.session->client_input().size(), 0U);
+  EXPECT_EQ(one.io.connects, 0);
+}
+
+TEST(SessionStartup, EachRequestMayComeOnce) {
+  const std::vector<std::pair<std::string, std::string>> orders = {{ssl_request(), ssl_request()},
+                                                                   {gss_request(), gss_request()}};
+  for (const auto& [first, second] : orders) {
+    Newcomer one(SslMode::kDisable, ClientTls::kNotOffered);
+    one.client(first);
+    EXPECT_EQ(one.to_client(), "N");
+    one.client(second);
+    EXPECT_TRUE(says(one.to_client(), "unsupported frontend protocol 1234."));
+    EXPECT_TRUE(one.session->close_client_when_flushed());
+  }
+  Newcomer both(SslMode::kDisable, ClientTls::kNotOffered);
+  both.client(gss_request());
+  both.client(ssl_request());
+  EXPECT_EQ(both.to_client(), "NN");
+  Newcomer secured;
+  secured.secure();
+  secured.client(gss_request());
+  EXPECT_TRUE(says(secured.to_client(), "unsupported frontend protocol 1234.5680"));
+}
+
+TEST(SessionStartup, InvalidLengthsAreClosedWithoutAWord) {
+  for (const std::string& bytes :
+       {"\0\0\0\7\0\0\0\0"s, "\x7f\xff\xff\xff\0\3\0\0"s, "\x16\3\1 hello"s}) {
+    Newcomer one(SslMode::kDisable, ClientTls::kNotOffered);
+    one.client(bytes);
+    EXPECT_EQ(one.to_client(), "");
+    EXPECT_EQ(one.io.connects, 0);
+    EXPECT_TRUE(one.session->close_client_when_flushed());
+  }
 }
 
 TEST(SessionStartup, ClientHelloIsHandedOn) {

@@ -64,6 +64,54 @@ TEST(Session, EveryByteByItselfGivesTheSameAnswers) {
   EXPECT_EQ(world.stats.hits.load(), 2u);
 }
 
+// The query waits for another session's load: it is sent, and the request behind it.
+TEST(Session, ACancelEndsAWaitForAnotherSession) {
+  World world;
+  Peer first(world);
+  Peer second(world);
+  first.client(kSelect7);
+  first.answer_settings();
+  ASSERT_EQ(first.to_origin(), kSelect7);
+  EXPECT_FALSE(first.session.on_cancel());  // its query is at the origin
+  second.client(kSelect7);
+  second.answer_settings();
+  ASSERT_EQ(second.to_origin(), "");
+  EXPECT_TRUE(second.session.on_cancel());
+  EXPECT_EQ(second.to_origin(), kSelect7);
+  EXPECT_EQ(second.io.cancels, std::vector<std::string>{"\0\0\0\7\0\0\0\x09"s});
+  EXPECT_FALSE(second.io.timer);
+  second.origin(error("57014") + ready());
+  EXPECT_EQ(second.to_client(), error("57014") + ready());
+  EXPECT_EQ(world.fallbacks(FallbackReason::kLoadWait), 1u);
+}
+
+TEST(Session, ACancelDoesNotMeetTheQueryForTheSettings) {
+  for (const bool loaded : {false, true}) {
+    World world;
+    Peer other(world);
+    if (loaded) load(other);
+    Peer peer(world);
+    peer.client(kSelect7);
+    EXPECT_TRUE(peer.session.on_cancel());
+    EXPECT_TRUE(peer.io.cancels.empty());
+    peer.answer_settings();
+    // What is answered from memory is not cancelled, and neither is what comes next.
+    EXPECT_EQ(peer.to_client(), loaded ? kAnswer7 + ready() : "");
+    EXPECT_EQ(peer.io.cancels.size(), loaded ? 0u : 1u);
+    if (!loaded) continue;
+    peer.client(query("SELECT id FROM users WHERE id = 8"));
+    EXPECT_TRUE(peer.io.cancels.empty());
+  }
+}
+
+TEST(Session, CancelsOfIdleSessionsAreTheOriginsToIgnore) {
+  World world;
+  Peer peer(world);
+  EXPECT_FALSE(peer.session.on_cancel());
+  load(peer);
+  EXPECT_FALSE(peer.session.on_cancel());
+}
+
 TEST(Session, AWholeExtendedExchangeIsServed) {
   World world;
   Peer peer(world);

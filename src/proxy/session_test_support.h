@@ -71,7 +71,7 @@ class FakeIo final : public SessionIo {
  public:
   TimePoint now() override { return time; }
   ClientTls client_tls() override { return tls; }
-  void start_client_tls(std::string_view received) override {
+  void start_client_tls(std::string_view received, TlsStart /*how*/) override {
     ++client_handshakes;
     hello = received;
   }
@@ -80,6 +80,8 @@ class FakeIo final : public SessionIo {
     encryption = how;
   }
   bool channel_binding_holds() override { return same_certificate; }
+  void on_cancel_key(const std::string& /*key*/) override {}
+  void deliver_cancel(std::string key) override { cancels.push_back(std::move(key)); }
   void forward_cancel(std::string key) override { cancels.push_back(std::move(key)); }
   void request_position() override { ++positions_asked; }
   std::function<void()> wake_callback() override {

@@ -373,6 +373,7 @@ void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std
     Step& step = steps_[i];
     const wire::Frame frame{step.tag, step.frame};
     if (step.tag == 'S') {
+      if (env_.pooled()) append_settings_request();
       forward_sync(step.frame);
     } else if (step.tag == 'P' && step.understood) {
       open_unit();

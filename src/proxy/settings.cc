@@ -44,13 +44,14 @@ constexpr std::array kKeySettings = {
     "gin_fuzzy_search_limit",
     "timezone_abbreviations",
 };
-constexpr std::size_t kRoleColumns = 3;
+constexpr std::size_t kRoleColumns = 3;  // and the database, behind the two roles
+constexpr std::size_t kDatabase = kSpecialColumns + kRoleColumns - 1;
 
-// Not part of the key: they change no answer. Behind all other columns, the default isolation level
-// last.
+// Not part of the key: they change no answer. Behind all other columns: when the server was started
+// (origin/events.h), the timeouts, the default isolation level.
 constexpr std::array kTimeouts = {"idle_session_timeout", "idle_in_transaction_session_timeout",
                                   "transaction_timeout"};
-constexpr std::size_t kSpareColumns = kTimeouts.size() + 1;
+constexpr std::size_t kSpareColumns = kTimeouts.size() + 2;
 
 std::string build_query() {
   std::string sql =
@@ -70,6 +71,7 @@ std::string build_query() {
     sql += name;
     sql += "', true)";
   }
+  sql += ", pg_catalog.\"extract\"('epoch', pg_catalog.pg_postmaster_start_time())";
   for (const char* name : kTimeouts) {
     sql += ", pg_catalog.date_part('epoch', pg_catalog.current_setting('";
     sql += name;
@@ -114,13 +116,22 @@ std::size_t settings_column_count() {
 
 std::vector<std::string> key_setting_names() { return {kKeySettings.begin(), kKeySettings.end()}; }
 
+std::uint64_t parse_started(std::string_view seconds) {
+  std::uint64_t digits = 0;
+  for (const char c : seconds) {
+    if (c >= '0' && c <= '9') digits = digits * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return digits;
+}
+
 TransactionSettings transaction_settings(const std::vector<std::optional<std::string_view>>& row) {
   if (row.size() != settings_column_count()) return {};
   const std::size_t first = row.size() - kSpareColumns;
   TransactionSettings settings;
-  settings.idle_in_session = parse_timeout(row[first]);
-  settings.idle_in_transaction = parse_timeout(row[first + 1]);
-  settings.whole_transaction = parse_timeout(row[first + 2]);
+  settings.server_started = parse_started(row[first].value_or(std::string_view{}));
+  settings.idle_in_session = parse_timeout(row[first + 1]);
+  settings.idle_in_transaction = parse_timeout(row[first + 2]);
+  settings.whole_transaction = parse_timeout(row[first + 3]);
   settings.read_committed = row.back() && is_read_committed(*row.back());
   return settings;
 }
@@ -148,6 +159,7 @@ SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_vi
   settings->read_committed = is_read_committed(*row[kIsolation]);
   settings->mode_off = row[kMode] && *row[kMode] == "off";
   settings->client_encoding = *row[kEncoding];
+  settings->database = row[kDatabase].value_or(std::string_view{});
   settings->standard_conforming_strings = *row[kConformingStrings] == "on";
   settings->hears_log = *row[kMessages] == "log" || row[kMessages]->starts_with("debug");
   known_.emplace(std::move(serialized), settings);

@@ -26,6 +26,7 @@ struct SessionSettings {
   std::string serialized;                // all values, in the order of the query
   std::vector<std::string> search_path;  // resolved schema names, implicit ones included
   std::string client_encoding;
+  std::string database;
   bool standard_conforming_strings = true;
   bool read_committed = true;      // transaction_isolation
   bool temporary_objects = false;  // the session owns temporary tables or types
@@ -47,13 +48,16 @@ struct TransactionSettings {
   Duration idle_in_session{};
   Duration idle_in_transaction{};
   Duration whole_transaction{};
-  bool read_committed = false;  // default_transaction_isolation
+  bool read_committed = false;       // default_transaction_isolation
+  std::uint64_t server_started = 0;  // tells one server from another
 
   bool limited() const {
     constexpr Duration kNone = Duration::zero();
     return idle_in_session > kNone || idle_in_transaction > kNone || whole_transaction > kNone;
   }
 };
+// The digits of a number of seconds; 0: none.
+std::uint64_t parse_started(std::string_view seconds);
 TransactionSettings transaction_settings(const std::vector<std::optional<std::string_view>>& row);
 
 class SettingsTable {

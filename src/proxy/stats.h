@@ -66,6 +66,8 @@ struct alignas(64) RouteStats {
   std::atomic<std::uint64_t> blocks_deferred{0};  // begun without the origin
   std::atomic<std::uint64_t> blocks_local{0};     // of these, ended without it too
   std::atomic<std::int64_t> clients{0};
+  std::atomic<std::int64_t> tls_clients{0};  // of these, in TLS; and those whose origin is
+  std::atomic<std::int64_t> tls_origin{0};
 
   static void bump(std::atomic<std::uint64_t>& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

@@ -54,15 +54,18 @@ void refuse(net::Socket& socket, std::string_view message, std::string_view hint
 
 }  // namespace
 
-Worker::Worker(const ServerContext& context, SettingsTable& settings,
+Worker::Worker(const ServerContext& context, WorkersShared& shared,
                boost::asio::io_context& connections)
-    : server_(context), connections_(connections) {
+    : server_(context), shared_(shared), connections_(connections) {
   environment_.config = context.config;
   environment_.cache = context.cache;
   environment_.shapes = context.shapes;
-  environment_.settings = &settings;
+  environment_.settings = &shared.settings;
+  environment_.plain_for_scram = &shared.plain_for_scram;
   environment_.stats = &stats_;
   environment_.database = context.database;
+  environment_.pooled_database = context.pooled_database;
+  environment_.server_started = context.server_started;
   socket_options_ = options_of(*context.config);
   environment_.origin_ssl_mode = context.origin_ssl_mode;
   environment_.settings_epoch = context.settings_epoch;
@@ -140,7 +143,7 @@ Status Server::start() {
   // batch more events for each wake-up.
   if (count <= 0) count = static_cast<int>(std::max(1u, std::thread::hardware_concurrency() / 2));
   for (int i = 0; i < count; ++i) {
-    workers_.push_back(std::make_unique<Worker>(context_, settings_, connections_));
+    workers_.push_back(std::make_unique<Worker>(context_, shared_, connections_));
   }
   if (Status status = listen(); !status) return status;
   for (const auto& worker : workers_) worker->start();

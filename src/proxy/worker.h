@@ -20,6 +20,7 @@
 #include "net/listener.h"
 #include "net/socket_options.h"
 #include "net/tls_context.h"
+#include "proxy/cancel_keys.h"
 #include "proxy/client_counts.h"
 #include "proxy/environment.h"
 
@@ -36,27 +37,38 @@ struct ServerContext {
   const net::CurrentTls* client_tls = nullptr;  // holds one if the configuration says so
   const net::CurrentTls* origin_tls = nullptr;  // holds one if its mode allows TLS
   origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;
-  std::string origin_tls_host;  // whose certificate is expected
+  std::string origin_tls_host;     // whose certificate is expected
+  bool origin_tls_direct = false;  // without asking for TLS first
   net::ServerAddress origin;
   std::string database;
+  std::string pooled_database;  // see SessionEnvironment, as for the next
+  const std::atomic<std::uint64_t>* server_started = nullptr;
   // Any thread; answers on any thread.
   std::function<void(std::function<void(pg::Lsn)>)> request_position;
   const std::atomic<std::uint64_t>* definitions_pending = nullptr;
   std::function<void(bool redefines)> on_ddl_seen;
 };
 
+// What the workers have in common. Any thread.
+struct WorkersShared {
+  SettingsTable settings;
+  CancelKeys cancel_keys;
+  std::atomic<bool> plain_for_scram{false};  // see SessionEnvironment
+};
+
 class Worker {
  public:
   // `connections` is where connections are made; it runs on another thread and ends after this.
-  Worker(const ServerContext& context, SettingsTable& settings,
-         boost::asio::io_context& connections);
+  Worker(const ServerContext& context, WorkersShared& shared, boost::asio::io_context& connections);
 
   net::EventLoop& loop() { return loop_; }
   SessionEnvironment& environment() { return environment_; }
   const RouteStats& stats() const { return stats_; }
+  CancelKeys& cancel_keys() { return shared_.cancel_keys; }
   const net::CurrentTls& client_tls() const { return *server_.client_tls; }
   const net::CurrentTls& origin_tls() const { return *server_.origin_tls; }
   const std::string& origin_tls_host() const { return server_.origin_tls_host; }
+  bool origin_tls_direct() const { return server_.origin_tls_direct; }
   void request_position(std::function<void(pg::Lsn)> done) {
     server_.request_position(std::move(done));
   }
@@ -81,6 +93,7 @@ class Worker {
 
  private:
   const ServerContext& server_;
+  WorkersShared& shared_;
   RouteStats stats_;
   SessionEnvironment environment_;
   net::SocketOptions socket_options_;
@@ -110,7 +123,7 @@ class Server {
   void accept(net::Socket socket);
 
   ServerContext context_;
-  SettingsTable settings_;
+  WorkersShared shared_;
   boost::asio::io_context connections_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> connections_work_;
   std::vector<std::unique_ptr<Worker>> workers_;

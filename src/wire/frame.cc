@@ -69,6 +69,7 @@ void append_error_response(std::string& out, const ErrorFields& fields) {
   field('V', fields.severity);
   field('C', fields.sqlstate);
   field('M', fields.message);
+  field('D', fields.detail);
   field('H', fields.hint);
   out.push_back('\0');
   finish_frame(out, start);
@@ -90,15 +91,22 @@ void append_parse(std::string& out, std::string_view name, std::string_view sql,
   finish_frame(out, start);
 }
 
-void append_plain_bind(std::string& out) {
+void append_plain_bind(std::string& out) { append_bind(out, {}); }
+
+void append_plain_execute(std::string& out) { append_execute(out, {}); }
+
+void append_bind(std::string& out, std::string_view name) {
   const std::size_t start = begin_frame(out, 'B');
-  out.append(2 + 2 + 2 + 2, '\0');  // two names, no formats, no parameters, no result formats
+  append_cstring(out, name);
+  append_cstring(out, name);
+  out.append(2 + 2 + 2, '\0');  // no formats, no parameters, no result formats
   finish_frame(out, start);
 }
 
-void append_plain_execute(std::string& out) {
+void append_execute(std::string& out, std::string_view portal) {
   const std::size_t start = begin_frame(out, 'E');
-  out.append(1 + 4, '\0');  // name, no row limit
+  append_cstring(out, portal);
+  out.append(4, '\0');  // no row limit
   finish_frame(out, start);
 }
 

@@ -52,6 +52,7 @@ struct ErrorFields {
   std::string_view sqlstate;
   std::string_view message;
   std::string_view hint = {};
+  std::string_view detail = {};
 };
 void append_error_response(std::string& out, const ErrorFields& fields);
 
@@ -61,6 +62,9 @@ void append_parse(std::string& out, std::string_view name, std::string_view sql,
 // The unnamed portal of the unnamed statement, without parameters; and all that it gives.
 void append_plain_bind(std::string& out);
 void append_plain_execute(std::string& out);
+// The same for a portal and a statement of the same name.
+void append_bind(std::string& out, std::string_view name);
+void append_execute(std::string& out, std::string_view portal);
 void append_close(std::string& out, char kind, std::string_view name);  // 'S' or 'P'
 void append_terminate(std::string& out);
 void append_cancel_request(std::string& out, std::string_view key);

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "base/bytes.h"
 #include "wire/backend.h"
 #include "wire/frontend.h"
 #include "wire/startup.h"
@@ -77,6 +78,27 @@ TEST(Startup, EveryKindOfFirstPacket) {
   EXPECT_EQ(cancel.cancel_key, "\0\0\0\1\0\0\0\2"s);
 }
 
+TEST(Startup, CancelRequestsOfEveryLength) {
+  for (const std::size_t secret : {0, 1, 4, 32, 256, 257}) {
+    std::string packet;
+    append_cancel_request(packet, "\0\0\0\1"s + std::string(secret, 's'));
+    const StartupPacket parsed = parse_startup(packet);
+    const bool valid = secret >= 1 && secret <= 256;
+    EXPECT_EQ(parsed.kind, valid ? StartupKind::kCancelRequest : StartupKind::kMalformed) << secret;
+  }
+}
+
+TEST(Startup, LengthsAtTheLimit) {
+  for (const std::uint32_t length : {10004U, 10005U}) {
+    std::string packet;
+    append_be32(packet, length);
+    packet += "\0\3\0\0user\0"s;
+    packet += std::string(length - packet.size() - 2, 'a') + "\0\0"s;
+    EXPECT_EQ(parse_startup(packet).kind,
+              length == 10004 ? StartupKind::kStartup : StartupKind::kMalformed);
+  }
+}
+
 TEST(Startup, ParametersAndTheirAbsence) {
   const std::string body = "\0\3\0\0user\0ann\0application_name\0x\0\0"s;
   std::string packet = "\0\0\0"s + static_cast<char>(body.size() + 4) + body;
@@ -88,7 +110,7 @@ TEST(Startup, ParametersAndTheirAbsence) {
   EXPECT_FALSE(parsed.replication());
   packet.pop_back();
   packet[3] = static_cast<char>(packet.size());
-  EXPECT_EQ(parse_startup(packet).kind, StartupKind::kMalformed);
+  EXPECT_EQ(parse_startup(packet).kind, StartupKind::kUnsupported);
 }
 
 TEST(Startup, ReplicationIsRecognised) {

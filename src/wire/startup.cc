@@ -17,13 +17,13 @@ StartupKind parse_parameters(std::string_view body, StartupPacket& packet) {
   ByteReader reader(body);
   for (;;) {
     const std::string_view name = reader.cstring();
-    if (!reader.ok()) return StartupKind::kMalformed;
+    if (!reader.ok()) return StartupKind::kUnsupported;
     if (name.empty()) break;
     const std::string_view value = reader.cstring();
-    if (!reader.ok()) return StartupKind::kMalformed;
+    if (!reader.ok()) return StartupKind::kUnsupported;
     packet.parameters.emplace_back(name, value);
   }
-  return reader.at_end() ? StartupKind::kStartup : StartupKind::kMalformed;
+  return reader.at_end() ? StartupKind::kStartup : StartupKind::kUnsupported;
 }
 
 }  // namespace
@@ -77,7 +77,8 @@ StartupPacket parse_startup(std::string_view bytes) {
   } else if (packet.protocol == kGssCode) {
     packet.kind = StartupKind::kGssEncRequest;
   } else if (packet.protocol == kCancelCode) {
-    packet.kind = body.size() >= 8 ? StartupKind::kCancelRequest : StartupKind::kMalformed;
+    const bool has_key = body.size() > 4 && body.size() <= 4 + kCancelSecretBytesMax;
+    packet.kind = has_key ? StartupKind::kCancelRequest : StartupKind::kMalformed;
     packet.cancel_key = body;
   } else if (packet.protocol >> 16 != 3) {
     packet.kind = StartupKind::kUnsupported;

@@ -10,18 +10,20 @@
 
 namespace pgcache::wire {
 
-// The limit PostgreSQL sets on a startup packet (MAX_STARTUP_PACKET_LENGTH).
-inline constexpr std::uint32_t kStartupBytesMax = 10000;
+// The limits PostgreSQL sets on a startup packet (MAX_STARTUP_PACKET_LENGTH, beside the length
+// itself) and on the secret of a cancel request (256 bytes from protocol 3.2 on, 4 before).
+inline constexpr std::uint32_t kStartupBytesMax = 10004;
+inline constexpr std::size_t kCancelSecretBytesMax = 256;
 
 enum class StartupKind : std::uint8_t {
   kIncomplete,
-  kMalformed,  // length out of bounds, or a body that cannot be read
+  kMalformed,  // a length out of bounds: PostgreSQL closes without a word
   kTls,        // a TLS ClientHello without SSLRequest
   kSslRequest,
   kGssEncRequest,
   kCancelRequest,  // cancel_key holds pid and secret, as on the wire
   kStartup,        // protocol 3.x
-  kUnsupported,    // a protocol whose major version is not 3
+  kUnsupported,    // another major version, or parameters that cannot be read: an error
 };
 
 struct StartupPacket {

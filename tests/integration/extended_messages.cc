@@ -116,10 +116,11 @@ TEST_F(ExtendedMessages, StatementNames) {
   const std::string dropped = close('S', "s") + close('S', "never") + close('P', "never") + sync();
   expect_same_answers(
       stack(), {{prepare}, {other}, {use}, {unknown}, {dropped}, {use}, {prepare}, {use}},
-      {"bypass:unknown_statement*3 miss|bypass:after_write bypass:unknown_statement*3",
-       // A miss, too, when the first round's read came too soon after its unknown statements.
-       "bypass:unknown_statement*3 hit|bypass:unknown_statement*3 miss|"
-       "bypass:after_write bypass:unknown_statement*3"});
+      // The last read may come too soon after unknown statements, which may have written.
+      {"bypass:unknown_statement*2 hit miss|bypass:unknown_statement*2 miss*2|"
+       "bypass:after_write bypass:unknown_statement*2 miss",
+       "bypass:unknown_statement*2 hit*2|bypass:unknown_statement*2 hit miss|"
+       "bypass:after_write bypass:unknown_statement*2 hit"});
 }
 
 TEST_F(ExtendedMessages, SqlLevelStatementsShareTheNames) {

@@ -82,12 +82,12 @@ TEST_F(Limits, IdleInTransactionTimeout) {
   EXPECT_EQ(client.wait_for_end(5000), RawClient::End::kClosed);
 }
 
-TEST_F(Limits, StartupInTheSameWriteAsTheEncryptionRequest) {
+TEST_F(Limits, QueryInTheSameWriteAsTheStartup) {
   RawClient client("127.0.0.1", stack().proxy().port());
-  client.send(message::be32(8) + message::be32(80877103) +
-              message::startup({{"user", "postgres"}, {"database", "postgres"}}) +
-              query("SELECT 1"));
+  client.send(message::be32(8) + message::be32(80877103));
   EXPECT_EQ(client.read_bytes(1), "N");
+  client.send(message::startup({{"user", "postgres"}, {"database", "postgres"}}) +
+              query("SELECT 1"));
   EXPECT_EQ(client.read_until('Z').back().tag, 'Z');
   EXPECT_EQ(first_columns(client.read_until('Z')), "1");
 }

@@ -4,6 +4,7 @@
 
 #include "support/certificates.h"
 #include "support/command.h"
+#include "support/servers.h"
 #include "transcript.h"
 
 namespace pgcache::testing {
@@ -248,6 +249,70 @@ TEST_F(OriginTls, ScramBetweenTheSides) {
     EXPECT_NE(got.find(one.expected), std::string::npos)
         << one.origin_mode << " " << one.certificate << " " << one.user << " " << one.client << ": "
         << got;
+  }
+}
+
+TEST_F(OriginTls, SessionsInTlsAreCounted) {
+  const auto sessions = [](const char* side) {
+    return stack().proxy().metric("pgcache_tls_sessions", {{"side", side}});
+  };
+  ASSERT_TRUE(wait_until([&] { return sessions("origin") == 0; }, 5000));
+  EXPECT_EQ(sessions("client"), 0);
+  {
+    Connection plain = stack().client();
+    EXPECT_EQ(sessions("client"), 0);
+    EXPECT_EQ(sessions("origin"), 1);
+    Connection secured(stack().dsn("sslmode=require"));
+    EXPECT_EQ(sessions("client"), 1);
+    EXPECT_EQ(sessions("origin"), 2);
+  }
+  EXPECT_TRUE(wait_until([&] { return sessions("client") == 0 && sessions("origin") == 0; }, 5000));
+}
+
+TEST_F(OriginTls, ThatPlainWasChosenForScramIsSaidOnce) {
+  const auto proxy = proxy_with("sslmode=prefer", "pgcache");
+  const auto said = [&] {
+    const std::string log = proxy->log_tail(100000);
+    std::size_t count = 0;
+    for (auto at = log.find("reach the origin in plain"); at != log.npos;
+         at = log.find("reach the origin in plain", at + 1)) {
+      ++count;
+    }
+    return count;
+  };
+  EXPECT_EQ(arrives(*proxy, "scram", "sslmode=disable"), "tls");
+  EXPECT_EQ(arrives(*proxy, "postgres", "sslmode=require"), "tls");
+  EXPECT_EQ(said(), 0U);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(arrives(*proxy, "scram", "sslmode=require"), "plain");
+  EXPECT_TRUE(wait_until([&] { return said() == 1; }, 2000)) << said();
+}
+
+// TLS with the first byte: PostgreSQL 17 takes it, and 15, which would take it after a request,
+// does not.
+TEST_F(OriginTls, DirectNegotiation) {
+  for (const char* uri : {"sslmode=require&sslnegotiation=direct",
+                          "sslnegotiation=direct&sslmode=verify-full&sslrootcert="}) {
+    const std::string parameters =
+        std::string(uri) + (std::string(uri).ends_with("=") ? certificates().authority() : "");
+    const auto refused = proxy_with(parameters);
+    EXPECT_NE(arrives(*refused, "postgres").find("could not connect to the origin"),
+              std::string::npos);
+    for (const int version : {17, 18}) {
+      const ServerBinaries server = server_binaries(version);
+      if (server.folder.empty()) GTEST_SKIP() << server.why_not;
+      StackOptions all = options();
+      all.server_bin = server.folder;
+      all.hba.clear();
+      all.schema = "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'one');";
+      all.origin_parameters = parameters;
+      Stack own(all);
+      Connection session = own.client();
+      EXPECT_EQ(rows_text(own.load(session, kRead)), "one");
+      EXPECT_EQ(session.query(kIsSecured).value(), "t");
+      ASSERT_EQ(PQsendQuery(session.raw(), "SELECT pg_sleep(20)"), 1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      cancel_query(session);
+    }
   }
 }
 

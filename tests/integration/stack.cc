@@ -28,6 +28,7 @@ void add(std::string& text, const std::string& name, std::uint64_t count) {
 
 Stack::Stack(const StackOptions& options) {
   ClusterOptions cluster;
+  cluster.bin = options.server_bin;
   cluster.conf = {"shared_preload_libraries = 'pg_stat_statements'"};
   cluster.conf.insert(cluster.conf.end(), options.conf.begin(), options.conf.end());
   cluster.hba = options.hba;
@@ -45,6 +46,15 @@ Stack::Stack(const StackOptions& options) {
     proxy.origin += options.origin_parameters;
   }
   proxy.arguments = with_defaults(options.arguments);
+  if (options.pooler) {
+    PgbouncerOptions pooler = *options.pooler;
+    if (pooler.server_port == 0) pooler.server_port = origin_->port();
+    pooler_ = std::make_unique<Pgbouncer>(pooler);
+    proxy.origin = pooler_->dsn("postgres", options.origin_user);
+    proxy.arguments.insert(
+        proxy.arguments.end(),
+        {"--replication-origin", origin_->dsn(options.replication_database, options.origin_user)});
+  }
   proxy.environment = options.environment;
   proxy.wait_ready = options.wait_ready;
   proxy_ = std::make_unique<PgcacheProcess>(proxy);

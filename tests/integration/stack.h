@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/cluster.h"
+#include "support/pgbouncer.h"
 #include "support/pgcache_process.h"
 #include "support/pq.h"
 #include "support/raw_client.h"
@@ -20,6 +21,7 @@
 namespace pgcache::testing {
 
 struct StackOptions {
+  std::string server_bin;                // of another server than the system's
   std::vector<std::string> conf;         // lines of the origin's postgresql.conf
   std::vector<std::string> hba;          // lines in front of its pg_hba.conf
   std::string schema;                    // SQL run at the origin before pgcache starts
@@ -28,6 +30,9 @@ struct StackOptions {
   std::string origin_user = "postgres";  // whom pgcache's own links connect as
   std::string origin_parameters;         // of pgcache's origin URL; empty: sslmode=disable
   bool wait_ready = true;
+  // A pooler between pgcache and the server; server_port 0 becomes this server's.
+  std::optional<PgbouncerOptions> pooler;
+  std::string replication_database = "postgres";  // of pgcache's own connections, with a pooler
 };
 
 class Stack {
@@ -36,6 +41,7 @@ class Stack {
 
   Cluster& origin() { return *origin_; }
   PgcacheProcess& proxy() { return *proxy_; }
+  Pgbouncer& pooler() { return *pooler_; }
 
   // A connection straight to the origin, kept open.
   Connection& direct() { return *direct_; }
@@ -74,6 +80,7 @@ class Stack {
  private:
   std::unique_ptr<Cluster> origin_;
   std::unique_ptr<Connection> direct_;
+  std::unique_ptr<Pgbouncer> pooler_;
   std::unique_ptr<PgcacheProcess> proxy_;
 };
 

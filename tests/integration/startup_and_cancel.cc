@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Before the first query and beside it: startup packets, authentication, cancel requests.
+#include <thread>
+
 #include "transcript.h"
 
 namespace pgcache::testing {
@@ -226,6 +228,40 @@ TEST_F(StartupAndCancel, CancelWithAWrongKeyDoesNothing) {
     EXPECT_NE(cancel.wait_for_end(5000), RawClient::End::kOpen);
   }
   EXPECT_EQ(find_frame(session.read_until('Z'), 'E'), nullptr);
+}
+
+// A query that waits for the same query of another client is not at the origin, where a cancel
+// request would find it.
+TEST_F(StartupAndCancel, CancelEndsAQueryThatWaitsForAnotherClients) {
+  StackOptions options;
+  options.schema =
+      "CREATE TABLE s (id int PRIMARY KEY, v text); INSERT INTO s SELECT i, i::text "
+      "FROM generate_series(1, 250) i";
+  options.arguments = {"--load-wait-timeout", "60s"};
+  Stack own(options);
+  const std::string slow = "SELECT count(*) FROM s a, s b, s c WHERE a.v || b.v || c.v <> 'x'";
+  Connection first = own.client();
+  Connection second = own.client();
+  const auto running = [&] {
+    return own.direct()
+        .must(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE "
+            "'SELECT count(*) FROM s a%'")
+        .value();
+  };
+  own.expect_route("fallback:load_wait miss", [&] {
+    ASSERT_EQ(PQsendQuery(first.raw(), slow.c_str()), 1);
+    ASSERT_TRUE(wait_until([&] { return running() == "1"; }, 5000));
+    ASSERT_EQ(PQsendQuery(second.raw(), slow.c_str()), 1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    EXPECT_EQ(running(), "1");
+    cancel_query(second);
+    PGresult* kept = PQgetResult(first.raw());
+    EXPECT_EQ(PQresultStatus(kept), PGRES_TUPLES_OK);
+    PQclear(kept);
+    EXPECT_EQ(PQgetResult(first.raw()), nullptr);
+  });
+  EXPECT_EQ(value_of(own.query(second, slow, "hit")), "15625000");
 }
 
 TEST_F(StartupAndCancel, CancelOfAnIdleSessionDoesNotHurtItsHits) {

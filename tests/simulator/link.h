@@ -45,9 +45,11 @@ class Link final : public proxy::SessionIo {
   // --- proxy::SessionIo
   TimePoint now() override;
   proxy::ClientTls client_tls() override { return proxy::ClientTls::kNotOffered; }
-  void start_client_tls(std::string_view /*received*/) override {}
+  void start_client_tls(std::string_view /*received*/, proxy::TlsStart /*how*/) override {}
   void connect_origin(origin::Encryption how) override;
   bool channel_binding_holds() override { return false; }
+  void on_cancel_key(const std::string& /*key*/) override {}
+  void deliver_cancel(std::string /*key*/) override {}
   void forward_cancel(std::string key) override;
   void request_position() override;
   std::function<void()> wake_callback() override;

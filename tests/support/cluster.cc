@@ -100,8 +100,8 @@ void own_by_server_user(const std::string& path) {
 }
 
 // The data folder that every cluster is a copy of. Made by the first who needs it, under a lock.
-std::string template_folder() {
-  const std::string tag = Cluster::bin_folder().substr(1);
+std::string template_folder(const std::string& bin) {
+  const std::string tag = bin.substr(1);
   std::string name = "pgcache-template-" + std::to_string(geteuid()) + "-" + kTemplateVersion + "-";
   for (const char c : tag) name += c == '/' ? '_' : c;
   const std::string folder = (fs::temp_directory_path() / name).string();
@@ -115,8 +115,8 @@ std::string template_folder() {
     fs::remove(log);
     fs::create_directory(unfinished);
     own_by_server_user(unfinished);
-    run({Cluster::bin_folder() + "/initdb", "-D", unfinished, "-U", "postgres", "-A", "trust", "-E",
-         "UTF8", "--locale=C.UTF-8", "--no-sync"},
+    run({bin + "/initdb", "-D", unfinished, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+         "--locale=C.UTF-8", "--no-sync"},
         log);
     fs::rename(unfinished, folder);
   }
@@ -165,8 +165,9 @@ std::string Cluster::bin_folder() {
   return found;
 }
 
-Cluster::Cluster(const ClusterOptions& options) {
-  const std::string original = template_folder();
+Cluster::Cluster(const ClusterOptions& options)
+    : bin_(options.bin.empty() ? bin_folder() : options.bin) {
+  const std::string original = template_folder(bin_);
   std::string folder = (fs::temp_directory_path() / "pgcache-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) fail("mkdtemp failed");
   folder_ = folder;
@@ -229,7 +230,7 @@ void Cluster::start() {
 bool Cluster::launch() {
   std::error_code ignored;
   fs::remove(folder_ + "/data/postmaster.pid", ignored);
-  pid_ = spawn({bin_folder() + "/postgres", "-D", folder_ + "/data"}, folder_ + "/log");
+  pid_ = spawn({bin_ + "/postgres", "-D", folder_ + "/data"}, folder_ + "/log");
   const auto deadline = steady_clock::now() + std::chrono::seconds(60);
   while (steady_clock::now() < deadline) {
     int status = 0;

@@ -17,6 +17,7 @@
 namespace pgcache::testing {
 
 struct ClusterOptions {
+  std::string bin;                // folder of another server's programs; empty: as above
   std::vector<std::string> conf;  // further lines of postgresql.conf; they win over the defaults
   std::vector<std::string>
       hba;  // lines of pg_hba.conf put before the default (trust for everybody)
@@ -61,6 +62,7 @@ class Cluster {
   bool wait_for_exit(int timeout_ms);
   void start_watchdog();
 
+  std::string bin_;
   std::string folder_;
   int port_ = 0;
   pid_t pid_ = -1;

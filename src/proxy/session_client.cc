@@ -69,6 +69,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
     case 'B':
       if (!open_unit_) catch_up_snapshot();
       open_unit().effects.merge(unknown_effects());
+      portals_before(unknown_effects(), {}, false);
       // Names are not read.
       if (header.tag == 'P') {
         forget_statements();
@@ -84,6 +85,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
       break;
     case 'F':
       open_unit().effects.merge(unknown_effects());
+      portals_before(unknown_effects(), {}, false);
       forward_raw(bytes);
       if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
       break;
@@ -120,7 +122,6 @@ bool Session::dispatch(wire::Frame frame) {
     case 'E':
     case 'C':
       if (streaming_unit_) {
-        if (frame.tag == 'E') count(bypass(streaming_reason_), nullptr);
         forward_extended(frame);
         consume_client(total);
       } else {
@@ -159,6 +160,7 @@ bool Session::dispatch(wire::Frame frame) {
     case 'F':
       open_unit().effects.merge(unknown_effects());
       count(bypass(sql::BypassReason::kFunctionCall), nullptr);
+      portals_before(unknown_effects(), {}, false);
       forward_raw(frame.bytes);
       if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
       break;
@@ -206,7 +208,6 @@ void Session::forward_held_unit() {
   wire::FrameHeader header;
   while (wire::peek_frame(bytes, header) == wire::FrameState::kHeader &&
          header.total_bytes() <= bytes.size()) {
-    if (header.tag == 'E') count(bypass(sql::BypassReason::kFlush), nullptr);
     forward_extended({header.tag, bytes.substr(0, header.total_bytes())});
     bytes.remove_prefix(header.total_bytes());
   }
@@ -236,11 +237,18 @@ void Session::forward_extended(wire::Frame frame) {
     case 'D':
     case 'C':
       if (const auto target = wire::parse_target(frame.body())) {
+        if (target->kind == 'P' && answer_portal(frame.tag, target->name)) return;
         before_target(frame.tag, *target);
       }
       break;
     case 'E':
-      if (const auto execute = wire::parse_execute(frame.body())) catch_up_portal(execute->portal);
+      if (const auto execute = wire::parse_execute(frame.body())) {
+        if (answer_portal('E', execute->portal, execute->row_limit)) return;
+        count(bypass(streaming_reason_), nullptr);
+        catch_up_portal(execute->portal);
+      } else {
+        count(bypass(streaming_reason_), nullptr);
+      }
       break;
     default:
       break;
@@ -258,6 +266,9 @@ void Session::forward_extended(wire::Frame frame) {
 void Session::before_target(char tag, const wire::Target& target) {
   if (target.kind == 'P') {
     catch_up_portal(target.name);
+    if (tag != 'C') return;
+    std::erase_if(parked_, [&](const Inflight& load) { return load.portal == target.name; });
+    std::erase(origin_portals_, target.name.substr(0, 63));
   } else if (tag == 'D') {
     catch_up_statement(target.name);
   } else {
@@ -312,6 +323,7 @@ Route Session::forwarded_route(const Verdict& verdict) {
     case Verdict::Kind::kFallback:
       return Route::kFallback;
     case Verdict::Kind::kHit:
+    case Verdict::Kind::kPortal:
     case Verdict::Kind::kBlock:
     case Verdict::Kind::kBypass:
     case Verdict::Kind::kHeld:
@@ -326,7 +338,10 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   const StatementPtr statement = statements_.find(bind.statement);
   // During a COPY nothing can be made good.
   if (!statement || statement->text->copies) ensure_at_origin({});
-  unit.effects.merge(statement ? statement_effects(*statement) : unknown_effects());
+  Effects effects = statement ? statement_effects(*statement) : unknown_effects();
+  portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
+  portals_before_bind(bind.portal);
+  unit.effects.merge(std::move(effects));
   if (bind.portal.empty()) {
     behind_.unnamed_portal = false;
     unnamed_portal_open_ = true;
@@ -346,6 +361,7 @@ void Session::forward_sync(std::string_view frame) {
 void Session::forward_query(std::string_view frame, Effects effects, Verdict verdict,
                             cache::ShapePtr shape) {
   Unit& unit = open_unit();
+  portals_before(effects, frame, true);
   unit.effects.merge(std::move(effects));
   Inflight inflight;
   inflight.id = next_id_++;

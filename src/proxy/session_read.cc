@@ -60,6 +60,7 @@ void Session::count(const Verdict& verdict, const cache::Shape* shape) {
   };
   switch (verdict.kind) {
     case Verdict::Kind::kHit:
+    case Verdict::Kind::kPortal:
       RouteStats::bump(stats.hits);
       bump_shape(&cache::ShapeStats::hits);
       return;
@@ -282,11 +283,12 @@ std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate
 
 // The whole key, in a form that no two different requests share: fixed-width fields and counted
 // bytes.
-void Session::build_key(const ReadCandidate& candidate) {
+void Session::build_key(const ReadCandidate& candidate, std::int32_t row_limit) {
   key_.clear();
   append_be64(key_, candidate.shape->id.value);
   append_be32(key_, faults::broken("ignore_settings") ? 0 : settings_->id);
-  key_.push_back(candidate.simple ? 'Q' : 'E');
+  key_.push_back(candidate.simple ? 'Q' : row_limit > 0 ? 'L' : 'E');
+  if (row_limit > 0) append_be32(key_, static_cast<std::uint32_t>(row_limit));
   append_bytes(key_, candidate.result_formats_be);
   for (const sql::Literal& literal : candidate.statement_shape->literals) {
     append_bytes(key_, literal.text);
@@ -317,7 +319,6 @@ Session::Verdict Session::decide(ReadCandidate& candidate) {
   }
   if (after_write_ != AfterWrite::kNone) return bypass(BypassReason::kAfterWrite);
   if (timed_out_) return fallback(*timed_out_);
-  build_key(candidate);
   try {
     return look_up(candidate);
   } catch (const std::exception& error) {
@@ -328,12 +329,22 @@ Session::Verdict Session::decide(ReadCandidate& candidate) {
 
 Session::Verdict Session::look_up(ReadCandidate& candidate) {
   cache::LookupRequest request;
+  build_key(candidate, 0);
   request.key = key_;
   request.shape = candidate.shape;
   request.needs = candidate.needs;
   request.hit_only = true;
   Verdict verdict;
   cache::LookupOutcome outcome = env_.cache->lookup(request, io_.now());
+  // All rows answer whatever the limit is; the first ones are loaded where no more can be asked
+  // for.
+  if (candidate.row_limit > 0 && !candidate.whole &&
+      std::holds_alternative<cache::NoEntry>(outcome)) {
+    verdict.limited = true;
+    build_key(candidate, candidate.row_limit);
+    request.key = key_;
+    outcome = env_.cache->lookup(request, io_.now());
+  }
   std::vector<sql::Operand> operands;
   if (std::holds_alternative<cache::NoEntry>(outcome)) {
     std::vector<sql::Parameter> parameters;
@@ -368,6 +379,7 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
 }
 
 Session::Verdict Session::begin_wait(cache::Waiting waiting) {
+  parked_.clear();  // the timer is for this now
   wait_ = std::move(waiting.wait);
   waiting_for_ = waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
   hold_ = Hold::kWait;
@@ -419,7 +431,7 @@ bool Session::handle_query(wire::Frame frame) {
     to_client_.append_shared(verdict.result, verdict.result->rows);
     wire::append_ready_for_query(to_client_.tail(), status_);
     observe(Route::kHit, frame_started_);
-    note_hit(true);
+    note_simple_hit();
   } else {
     begin_at_origin();
     Effects effects = sql ? effects_of(lead, *sql, proven(shape)) : unread_effects();

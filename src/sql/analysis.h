@@ -42,6 +42,7 @@ enum class StatementKind : std::uint8_t {
   kBeginOther,          // with another isolation level
   kCommit,              // COMMIT, END (not AND CHAIN, not PREPARED)
   kRollback,            // ROLLBACK, ABORT of the whole block (not AND CHAIN)
+  kSavepoint,           // SAVEPOINT, RELEASE, ROLLBACK TO
   kDeallocate,          // DEALLOCATE name (statement_name)
   kDeallocateAll,       // DEALLOCATE ALL, DISCARD ALL, DISCARD PLANS ...
   kDml,                 // INSERT UPDATE DELETE MERGE COPY-FROM ...

@@ -363,8 +363,8 @@ TEST(Analysis, Kinds) {
   EXPECT_EQ(kind("ROLLBACK"), StatementKind::kRollback);
   EXPECT_EQ(kind("ABORT"), StatementKind::kRollback);
   EXPECT_EQ(kind("ROLLBACK AND CHAIN"), StatementKind::kOther);
-  EXPECT_EQ(kind("ROLLBACK TO SAVEPOINT x"), StatementKind::kOther);
-  EXPECT_EQ(kind("SAVEPOINT x"), StatementKind::kOther);
+  EXPECT_EQ(kind("ROLLBACK TO SAVEPOINT x"), StatementKind::kSavepoint);
+  EXPECT_EQ(kind("SAVEPOINT x"), StatementKind::kSavepoint);
   EXPECT_EQ(kind("DEALLOCATE ALL"), StatementKind::kDeallocateAll);
   EXPECT_EQ(kind("DISCARD ALL"), StatementKind::kDeallocateAll);
   EXPECT_EQ(kind("DISCARD TEMP"), StatementKind::kSet);

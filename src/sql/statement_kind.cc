@@ -36,6 +36,10 @@ StatementKind transaction_kind(const PgQuery__TransactionStmt& stmt) {
       return stmt.chain ? StatementKind::kOther : StatementKind::kCommit;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK:
       return stmt.chain ? StatementKind::kOther : StatementKind::kRollback;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO:
+      return StatementKind::kSavepoint;
     default:
       return StatementKind::kOther;
   }

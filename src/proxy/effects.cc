@@ -124,6 +124,10 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
     case StatementKind::kSavepoint:
       effects.harmless = false;  // settings may go back to what they were
       return effects;
+    case StatementKind::kPrepare:
+      return effects;
+    case StatementKind::kExecute:  // of what, the session may know
+      return unknown_effects();
     case StatementKind::kDeallocate:
       effects.deallocates.push_back(shape.analysis.statement_name);
       return effects;

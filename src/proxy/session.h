@@ -111,7 +111,10 @@ class Session {
     bool limited = false;    // loaded under the key of its row limit
     bool suspended = false;  // the limit has ended an Execute, and the portal may go on
     std::string portal;      // where that can be
-    TimePoint started;       // then: of its first exchange
+    // What it prepares, being a PREPARE.
+    std::string prepared_name;
+    StatementPtr prepared;
+    TimePoint started;  // then: of its first exchange
   };
   struct Unit {
     std::uint64_t id = 0;
@@ -127,6 +130,7 @@ class Session {
     const std::vector<wire::BindParameter>* parameters = nullptr;
     std::string_view result_formats_be;
     bool simple = false;
+    bool by_execute = false;  // an EXECUTE, in SQL, of the statement
     cache::ResultNeeds needs;
     bool may_wait = false;
     std::int32_t row_limit = 0;  // of the Execute
@@ -164,6 +168,12 @@ class Session {
     cache::CachedResultPtr result;
     std::unique_ptr<cache::Load> load;
     bool limited = false;  // the load is for the row limit only
+  };
+  // What an EXECUTE stands for. The parameters point into `texts`.
+  struct Executed {
+    StatementPtr statement;
+    std::vector<std::string> texts;
+    std::vector<wire::BindParameter> parameters;
   };
   // A reply that is at hand, and waits for its turn behind what the origin answers.
   struct LocalReply {
@@ -248,8 +258,8 @@ class Session {
   const cache::Shape* proven(const cache::ShapePtr& shape) const;
   Effects statement_effects(Statement& statement) const;
   static Route forwarded_route(const Verdict& verdict);
-  void forward_query(std::string_view frame, Effects effects, Verdict verdict,
-                     cache::ShapePtr shape);
+  Inflight& forward_query(std::string_view frame, Effects effects, Verdict verdict,
+                          cache::ShapePtr shape);
   void terminate();
 
   // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
@@ -300,6 +310,9 @@ class Session {
 
   // --- session_read.cc: deciding, the simple protocol
   bool handle_query(wire::Frame frame);
+  Verdict decide_query(std::string_view sql, Lead lead, const sql::StatementShape& scanned,
+                       cache::ShapePtr& shape);
+  void serve_query(const Verdict& verdict);
   // Whether the session's state lets a read be served at all; nothing when it does.
   std::optional<Verdict> gate();
   std::optional<Verdict> gate_settings();
@@ -326,6 +339,17 @@ class Session {
   static Verdict bypass(sql::BypassReason reason);
   static Verdict fallback(FallbackReason reason);
   static Verdict held();
+  static Verdict miss();
+
+  // --- session_prepared.cc: PREPARE and EXECUTE in SQL
+  StatementPtr executed_statement(const cache::Shape* shape) const;
+  bool may_be_read(Statement& statement) const;
+  bool may_be_served(Statement& statement) const;
+  bool read_arguments(const cache::Shape& call, const sql::StatementShape& scanned);
+  bool is_current(Statement& statement);
+  Verdict decide_executed(ReadCandidate& candidate, const cache::Shape& call,
+                          const sql::StatementShape& scanned);
+  void note_prepare(Inflight& inflight, std::string_view sql, const cache::Shape* shape);
 
   // --- session_unit.cc: extended exchanges
   bool handle_unit(std::string_view bytes);  // with its Sync; false: held
@@ -456,6 +480,7 @@ class Session {
 
   StatementTable statements_;
   StatementPtr last_made_;
+  Executed executed_;  // what was decided upon last
   std::vector<Step> steps_;
   std::size_t step_count_ = 0;
   // Of the unit that is being handled: its Executes and what was decided for each.

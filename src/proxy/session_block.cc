@@ -38,6 +38,8 @@ Session::BlockCommand Session::block_command(const cache::Shape& shape) {
       return BlockCommand::kEnd;
     case StatementKind::kRead:
     case StatementKind::kSavepoint:
+    case StatementKind::kPrepare:
+    case StatementKind::kExecute:
     case StatementKind::kBeginOther:
     case StatementKind::kDeallocate:
     case StatementKind::kDeallocateAll:

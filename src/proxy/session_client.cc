@@ -312,6 +312,8 @@ const cache::Shape* Session::proven(const cache::ShapePtr& shape) const {
 Effects Session::statement_effects(Statement& statement) const {
   const Lead lead = statement.text->lead;
   const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(statement);
+  const StatementPtr executed = executed_statement(shape.get());
+  if (executed && executed.get() != &statement) return statement_effects(*executed);
   return effects_of(lead, statement.text->sql, proven(shape));
 }
 
@@ -358,8 +360,9 @@ void Session::forward_sync(std::string_view frame) {
   if (tracker_.confused()) relay_only_ = true;
 }
 
-void Session::forward_query(std::string_view frame, Effects effects, Verdict verdict,
-                            cache::ShapePtr shape) {
+// The one that was noted, for what else is known of it.
+Session::Inflight& Session::forward_query(std::string_view frame, Effects effects, Verdict verdict,
+                                          cache::ShapePtr shape) {
   Unit& unit = open_unit();
   portals_before(effects, frame, true);
   unit.effects.merge(std::move(effects));
@@ -370,7 +373,9 @@ void Session::forward_query(std::string_view frame, Effects effects, Verdict ver
   inflight.load = std::move(verdict.load);
   unit.inflight.push_back(std::move(inflight));
   forward_raw(frame);
-  if (tracker_.sent({wire::Request::kQuery, false, unit.id})) finish_unit();
+  if (!tracker_.sent({wire::Request::kQuery, false, unit.id})) return unit.inflight.back();
+  finish_unit();
+  return units_.back().inflight.back();
 }
 
 void Session::terminate() {

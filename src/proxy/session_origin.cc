@@ -357,6 +357,9 @@ void Session::complete_unit(Unit unit) {
     if (inflight.statement && inflight.answered) {
       inflight.statement->accepted_generation = inflight.generation;
     }
+    if (inflight.prepared && inflight.answered) {
+      statements_.put(inflight.prepared_name, std::move(inflight.prepared));
+    }
     if (!inflight.load || status_ == 'E') continue;
     if (!inflight.complete) {
       if (inflight.suspended && status_ == 'T' && unit.effects.harmless) {

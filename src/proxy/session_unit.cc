@@ -226,7 +226,7 @@ bool Session::handle_unit(std::string_view bytes) {
     const Step& step = steps_[i];
     if (step.tag != 'E') continue;
     executes.push_back(i);
-    candidate_read |= step.statement && !step.resumes && step.statement->text->lead == Lead::kRead;
+    candidate_read |= step.statement && !step.resumes && may_be_read(*step.statement);
   }
   if (executes.empty() && ask_settings_for_parse(bytes)) return false;
   std::vector<Verdict>& verdicts = verdicts_;
@@ -288,9 +288,7 @@ std::optional<Session::Verdict> Session::gate_unit(const std::vector<std::size_t
                                                    std::optional<BypassReason> shape_reason) {
   if (last_settings_) {
     const bool hopeless = std::all_of(executes.begin(), executes.end(), [this](std::size_t at) {
-      const cache::ShapePtr shape =
-          steps_[at].statement ? shape_of(*steps_[at].statement) : nullptr;
-      return !shape || shape->analysis.not_cacheable() != nullptr;
+      return !steps_[at].statement || !may_be_served(*steps_[at].statement);
     });
     if (hopeless) return std::nullopt;
   }
@@ -365,23 +363,23 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   if (!step.statement) return bypass(BypassReason::kUnknownStatement);
   const Step& bind = steps_[step.bind_step];
   ReadCandidate candidate;
-  candidate.sql = step.statement->text->sql;
-  candidate.shape = shape_of(*step.statement);
-  const sql::CacheableQuery* query =
-      candidate.shape ? candidate.shape->analysis.cacheable() : nullptr;
-  if (query != nullptr && (step.statement->accepted_generation != env_.shapes->generation() ||
-                           !means_what_it_meant(*step.statement, *query))) {
-    Verdict verdict;
-    verdict.kind = Verdict::Kind::kMiss;
-    return verdict;
-  }
-  candidate.statement_shape = &step.statement->text->shape;
-  candidate.parameters = &bind.bind.parameters;
   candidate.result_formats_be = bind.bind.result_formats_be;
   candidate.needs = {bind.needs_row_description, bind.parsed_here};
   candidate.may_wait = alone;
   candidate.row_limit = step.execute.row_limit;
   candidate.whole = bind.executed_again || (!bind.bind.portal.empty() && in_block_at(at));
+  candidate.shape = shape_of(*step.statement);
+  const StatementText& text = *step.statement->text;
+  if (executed_statement(candidate.shape.get())) {
+    // What the name stands for is looked up when the EXECUTE is parsed, too.
+    if (!bind.parsed_here || !bind.bind.parameters.empty()) return bypass(BypassReason::kNotRead);
+    const cache::ShapePtr call = candidate.shape;
+    return decide_executed(candidate, *call, text.shape);
+  }
+  if (!is_current(*step.statement)) return miss();
+  candidate.sql = text.sql;
+  candidate.statement_shape = &text.shape;
+  candidate.parameters = &bind.bind.parameters;
   return decide(candidate);
 }
 
@@ -508,6 +506,11 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
     inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
     inflight.limited = verdict.limited;
     inflight.portal = portal;
+    if (step.statement) {
+      const StatementPtr executed = executed_statement(step.statement->analysed.get());
+      if (executed) inflight.statement = executed;
+      note_prepare(inflight, step.statement->text->sql, step.statement->analysed.get());
+    }
     id = inflight.id;
     open_unit().inflight.push_back(std::move(inflight));
   }

@@ -40,6 +40,14 @@ struct CachedResult {
   std::uint64_t row_count = 0;
   std::chrono::nanoseconds load_time{0};  // what the origin took
   bool parsed = false;  // the text was parsed in the same exchange, with no notice
+  // The answer to an Execute with a row limit, which ended it: `rows` ends with PortalSuspended.
+  bool suspended = false;
+
+  // Where the last DataRow ends.
+  std::size_t rows_end() const {
+    const std::size_t tag = suspended ? 0 : 8 + std::to_string(row_count).size();
+    return rows.size() - 5 - tag;
+  }
 };
 // What a result must have to answer a request.
 struct ResultNeeds {
@@ -159,6 +167,8 @@ class Cache {
   // --- workers
   LookupOutcome lookup(const LookupRequest& request, TimePoint now);
   PublishOutcome publish(std::unique_ptr<Load> load, CachedResult result);
+  // Those who wait for the load wait no longer; it may still be published.
+  void stop_waiting_for(Load& load);
   // The answer outgrew result_bytes_max while it was captured: ends the load, counted as kTooLarge.
   void abandon_too_large(std::unique_ptr<Load> load);
   pg::Lsn applied_lsn() const;  // lock-free

@@ -98,6 +98,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   LookupOutcome begin_flight(const LookupRequest& request, const HashedKey& key, bool may_wait);
   void add_tracking_waiter(WaiterPtr waiter, ShapePtr shape);  // front_mutex held
   void end_load(LoadState& load);
+  void end_flight(LoadState& load);
 
   // --- publish (cache_publish.cc); all but the first with apply_mutex held
   // A result about to be published.
@@ -217,6 +218,7 @@ struct LoadState final : Load {
 
   std::shared_ptr<CacheImpl> impl;
   bool in_flight = false;
+  bool flying = false;  // others may wait for it
   std::string key;
   std::uint64_t hash = 0;
   ShapePtr shape;

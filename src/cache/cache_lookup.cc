@@ -69,7 +69,7 @@ LookupOutcome CacheImpl::begin_flight(const LookupRequest& request, const Hashed
   auto load = std::make_unique<LoadState>(shared_from_this());
   load->key = key.bytes;
   load->hash = key.hash;
-  load->in_flight = true;
+  load->in_flight = load->flying = true;
   // Another load may have been published between our look into the store and our turn.
   if (CachedResultPtr result = store.find(key, request.needs)) {
     return Hit{std::move(result)};
@@ -92,6 +92,11 @@ void CacheImpl::end_load(LoadState& load) {
     const std::lock_guard front(front_mutex);
     snapshots.release(load.lease);
   }
+  if (load.flying) end_flight(load);
+}
+
+void CacheImpl::end_flight(LoadState& load) {
+  load.flying = false;
   fire_all(loads.finish({load.key, load.hash}));
 }
 

@@ -51,6 +51,11 @@ PublishOutcome Cache::publish(std::unique_ptr<Load> load, CachedResult result) {
   return outcome;
 }
 
+void Cache::stop_waiting_for(Load& load) {
+  auto& state = static_cast<LoadState&>(load);
+  if (state.flying) impl_->end_flight(state);
+}
+
 void Cache::abandon_too_large(std::unique_ptr<Load> load) {
   impl_->publish_outcomes[static_cast<std::size_t>(PublishOutcome::kTooLarge)].fetch_add(
       1, std::memory_order_relaxed);
@@ -86,7 +91,8 @@ CacheImpl::Candidate CacheImpl::candidate_of(LoadState& load, CachedResult resul
   entry.operands = bind_arrays(query, std::move(load.operands));
   entry.result = std::make_shared<const CachedResult>(std::move(result));
   candidate.standings = standings_of(query, entry.operands);
-  for (std::size_t i = 0; i < query.dependencies.size(); ++i) {
+  // What a result shows of its rows tells nothing of those beyond a row limit.
+  for (std::size_t i = 0; i < query.dependencies.size() && !entry.result->suspended; ++i) {
     if (!candidate.standings[i].matters) continue;
     candidate.standings[i].shown =
         read_shown_keys(query.dependencies[i], *entry.result, load.result_formats_be);

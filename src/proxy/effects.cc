@@ -80,15 +80,16 @@ bool may_hold_more_statements(std::string_view sql) {
   return semicolon != std::string_view::npos && !skip_blank(sql.substr(semicolon + 1)).empty();
 }
 
+bool contains(std::string_view sql, std::string_view lower) {
+  return std::search(sql.begin(), sql.end(), lower.begin(), lower.end(), [](char a, char b) {
+           return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b;
+         }) != sql.end();
+}
+
 // Whether the text may drop or redefine a prepared statement: only commands with one of these words
 // do.
 bool may_touch_statements(std::string_view sql) {
-  const auto contains = [sql](std::string_view lower) {
-    return std::search(sql.begin(), sql.end(), lower.begin(), lower.end(), [](char a, char b) {
-             return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b;
-           }) != sql.end();
-  };
-  return contains("prepare") || contains("deallocate") || contains("discard");
+  return contains(sql, "prepare") || contains(sql, "deallocate") || contains(sql, "discard");
 }
 
 bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
@@ -148,7 +149,15 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
       return effects;
     case StatementKind::kCommit:
     case StatementKind::kRollback:
+      effects.ends_block = true;
       return effects;
+    case StatementKind::kSavepoint:
+      effects.harmless = false;  // settings may go back to what they were
+      return effects;
+    case StatementKind::kPrepare:
+      return effects;
+    case StatementKind::kExecute:  // of what, the session may know
+      return unknown_effects();
     case StatementKind::kDeallocate:
       effects.deallocates.push_back(shape.analysis.statement_name);
       return effects;
@@ -190,10 +199,15 @@ Lead leading_keyword(std::string_view sql) {
   return Lead::kUtility;
 }
 
+bool may_name_portals(std::string_view sql) {
+  return contains(sql, "current") || contains(sql, "cursor");
+}
+
 bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }
 
 void Effects::merge(Effects other) {
   begins |= other.begins;
+  ends_block |= other.ends_block;
   harmless &= other.harmless;
   wrote |= other.wrote;
   may_have_written |= other.may_have_written;

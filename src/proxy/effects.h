@@ -20,9 +20,12 @@ enum class Lead : std::uint8_t {
 };
 Lead leading_keyword(std::string_view sql);
 bool is_copy(std::string_view sql);  // begins with COPY
+// Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors.
+bool may_name_portals(std::string_view sql);
 
 struct Effects {
   bool begins = false;                // a plain BEGIN
+  bool ends_block = false;            // COMMIT or ROLLBACK
   bool harmless = true;               // neither settings nor the block nor data were touched
   bool wrote = false;                 // surely or likely changed data
   bool may_have_written = false;      // may have (a volatile function)

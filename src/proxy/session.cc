@@ -105,7 +105,10 @@ void Session::on_timer() {
     fail({"FATAL", "57P05", "canceling authentication due to timeout", {}});
     return;
   }
-  if (hold_ != Hold::kWait) return;
+  if (hold_ != Hold::kWait) {
+    parked_.clear();
+    return;
+  }
   wait_.reset();
   timed_out_ = waiting_for_;
   hold_ = Hold::kNone;
@@ -168,6 +171,7 @@ void Session::close() {
   wait_.reset();
   units_.clear();
   open_unit_.reset();
+  forget_portals();
   io_.clear_timer();
 }
 

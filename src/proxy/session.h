@@ -31,6 +31,7 @@
 #include "cache/cache.h"
 #include "proxy/effects.h"
 #include "proxy/environment.h"
+#include "proxy/portals.h"
 #include "proxy/settings.h"
 #include "proxy/statements.h"
 #include "wire/buffers.h"
@@ -110,6 +111,13 @@ class Session {
     std::string row_description;
     std::string rows;
     std::uint64_t row_count = 0;
+    bool limited = false;    // loaded under the key of its row limit
+    bool suspended = false;  // the limit has ended an Execute, and the portal may go on
+    std::string portal;      // where that can be
+    // What it prepares, being a PREPARE.
+    std::string prepared_name;
+    StatementPtr prepared;
+    TimePoint started;  // then: of its first exchange
   };
   struct Unit {
     std::uint64_t id = 0;
@@ -128,8 +136,11 @@ class Session {
     const std::vector<wire::BindParameter>* parameters = nullptr;
     std::string_view result_formats_be;
     bool simple = false;
+    bool by_execute = false;  // an EXECUTE, in SQL, of the statement
     cache::ResultNeeds needs;
     bool may_wait = false;
+    std::int32_t row_limit = 0;  // of the Execute
+    bool whole = false;          // what the limit leaves out may be asked for later
   };
   // Where the origin is behind what the client has been told, since answers from memory did not
   // reach it. Hidden requests make it good just before the client could notice.
@@ -147,12 +158,42 @@ class Session {
   };
   // What came of it.
   struct Verdict {
-    enum class Kind : std::uint8_t { kHit, kBlock, kLoad, kMiss, kBypass, kFallback, kHeld };
+    enum class Kind : std::uint8_t {
+      kHit,
+      kPortal,  // more of a portal that is in memory
+      kBlock,
+      kLoad,
+      kMiss,
+      kBypass,
+      kFallback,
+      kHeld
+    };
     Kind kind = Kind::kBypass;
     sql::BypassReason bypass = sql::BypassReason::kUnsupported;
     FallbackReason fallback = FallbackReason::kCacheError;
     cache::CachedResultPtr result;
     std::unique_ptr<cache::Load> load;
+    bool limited = false;  // the load is for the row limit only
+  };
+  // What an EXECUTE stands for. The parameters point into `texts`.
+  struct Executed {
+    StatementPtr statement;
+    std::vector<std::string> texts;
+    std::vector<wire::BindParameter> parameters;
+  };
+  // A reply that is at hand, and waits for its turn behind what the origin answers.
+  struct LocalReply {
+    std::uint64_t id = 0;
+    cache::CachedResultPtr result;
+    std::string_view rows;               // in it
+    std::string frames;                  // behind the rows
+    std::optional<MemoryPortal> before;  // the portal, should the request be discarded
+  };
+  // Rows that the origin is to give once more.
+  struct PortalCheck {
+    cache::CachedResultPtr result;
+    std::size_t at = 0;  // beyond `end`: they are not the same
+    std::size_t end = 0;
   };
   // One message of an extended unit.
   struct Step {
@@ -163,12 +204,15 @@ class Session {
     wire::Target target;
     wire::Execute execute;
     bool understood = false;
-    StatementPtr statement;                      // of Parse and Bind, when known
-    std::size_t bind_step = 0;                   // of Execute and Describe: the Bind of its portal
-    bool understood_portal = false;              // of Describe: that Bind is in the unit
-    std::uint64_t inflight_id = 0;               // of Bind: the Inflight of its portal's Execute
-    bool parsed_here = false;                    // of Bind: its statement's Parse is in the unit
-    bool needs_row_description = false;          // of Bind: its portal is described in the unit
+    StatementPtr statement;              // of Parse and Bind, when known
+    std::size_t bind_step = 0;           // of Execute and Describe: the Bind of its portal
+    bool understood_portal = false;      // of Describe: that Bind is in the unit
+    std::uint64_t inflight_id = 0;       // of Bind: the Inflight of its portal's Execute
+    bool parsed_here = false;            // of Bind: its statement's Parse is in the unit
+    bool needs_row_description = false;  // of Bind: its portal is described in the unit
+    bool executed_again = false;         // of Bind
+    std::optional<std::size_t> resumes;  // of Execute: an earlier one in the unit
+    bool in_memory = false;  // of Execute, Describe, Close: the portal of an earlier unit
     BlockCommand command = BlockCommand::kNone;  // of Execute
 
     // As new, but for the memory that it keeps.
@@ -230,8 +274,8 @@ class Session {
   const cache::Shape* proven(const cache::ShapePtr& shape) const;
   Effects statement_effects(Statement& statement) const;
   static Route forwarded_route(const Verdict& verdict);
-  void forward_query(std::string_view frame, Effects effects, Verdict verdict,
-                     cache::ShapePtr shape);
+  Inflight& forward_query(std::string_view frame, Effects effects, Verdict verdict,
+                          cache::ShapePtr shape);
   void terminate();
 
   // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
@@ -242,7 +286,28 @@ class Session {
   void catch_up_snapshot();
   bool unit_needs_snapshot() const;
   bool unit_keeps_unnamed_portal() const;
-  void note_hit(bool simple);
+  void note_simple_hit();
+
+  // --- session_portal.cc: portals whose rows are in memory, and their answers in turn
+  static constexpr std::size_t kOriginPortalsMax = 100;
+  void answer_here(LocalReply reply);
+  void send_local(const LocalReply& reply);
+  void release_local_replies();
+  void drop_local_reply(std::uint64_t id);
+  static LocalReply run_portal(MemoryPortal& portal, std::int32_t row_limit);
+  bool in_memory(char tag, std::string_view name, std::int32_t row_limit);
+  bool answer_portal(char tag, std::string_view name, std::int32_t row_limit = 0);
+  void move_portal(std::string_view name);
+  void portals_before(const Effects& effects, std::string_view sql, bool simple);
+  void portals_before_bind(std::string_view portal);
+  void note_origin_portal(std::string_view name);
+  bool portal_may_exist(std::string_view name);
+  void forget_portals();
+  bool on_portal_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
+  void check_portal_rows(const wire::PendingRequest& request, std::string_view bytes);
+  void drop_portal_check(const wire::PendingRequest& request);
+  void park(Inflight inflight, TimePoint now);
+  std::optional<std::uint64_t> unpark(std::string_view portal);
 
   // --- session_pooled.cc: an origin that may change the connection with each transaction
   static constexpr std::uint64_t kSettingsCookie = 2;  // of hidden requests
@@ -279,6 +344,9 @@ class Session {
 
   // --- session_read.cc: deciding, the simple protocol
   bool handle_query(wire::Frame frame);
+  Verdict decide_query(std::string_view sql, Lead lead, const sql::StatementShape& scanned,
+                       cache::ShapePtr& shape);
+  void serve_query(const Verdict& verdict);
   // Whether the session's state lets a read be served at all; nothing when it does.
   std::optional<Verdict> gate();
   std::optional<Verdict> gate_settings();
@@ -286,7 +354,7 @@ class Session {
   Verdict decide(ReadCandidate& candidate);
   std::optional<sql::BypassReason> check_values(const ReadCandidate& candidate,
                                                 const sql::CacheableQuery& query) const;
-  void build_key(const ReadCandidate& candidate);
+  void build_key(const ReadCandidate& candidate, std::int32_t row_limit);
   Verdict look_up(ReadCandidate& candidate);
   Verdict begin_wait(cache::Waiting waiting);
   void send_settings_query();
@@ -305,6 +373,17 @@ class Session {
   static Verdict bypass(sql::BypassReason reason);
   static Verdict fallback(FallbackReason reason);
   static Verdict held();
+  static Verdict miss();
+
+  // --- session_prepared.cc: PREPARE and EXECUTE in SQL
+  StatementPtr executed_statement(const cache::Shape* shape) const;
+  bool may_be_read(Statement& statement) const;
+  bool may_be_served(Statement& statement) const;
+  bool read_arguments(const cache::Shape& call, const sql::StatementShape& scanned);
+  bool is_current(Statement& statement);
+  Verdict decide_executed(ReadCandidate& candidate, const cache::Shape& call,
+                          const sql::StatementShape& scanned);
+  void note_prepare(Inflight& inflight, std::string_view sql, const cache::Shape* shape);
 
   // --- session_unit.cc: extended exchanges
   bool handle_unit(std::string_view bytes);  // with its Sync; false: held
@@ -313,10 +392,17 @@ class Session {
   std::optional<sql::BypassReason> link_unit();  // Binds to statements, Executes to Binds
   std::optional<sql::BypassReason> link_step(std::size_t at);
   bool every_step_is_executed() const;
-  bool mixes_blocks_and_portals() const;
+  std::optional<sql::BypassReason> link_execute(std::size_t at);
+  const Step* latest_step(std::size_t before, char tag, std::string_view portal) const;
+  Step* bind_of(std::size_t before, std::string_view portal);
+  bool only_memory() const;
+  bool in_block_at(std::size_t step) const;
+  void serve_bind(const Step& step, std::size_t at, const std::vector<Verdict>& verdicts);
+  void forward_execute(Step& step, Verdict verdict, sql::BypassReason reason);
   std::optional<Verdict> gate_unit(const std::vector<std::size_t>& executes,
                                    std::optional<sql::BypassReason> shape_reason);
   Verdict decide_execute(std::size_t at, bool alone);
+  Verdict again(std::size_t before) const;
   bool execute_is_harmless(std::size_t at) const;
   bool means_what_it_meant(Statement& statement, const sql::CacheableQuery& query) const;
   void serve_unit(const std::vector<Verdict>& verdicts);
@@ -340,6 +426,8 @@ class Session {
   Inflight* inflight_of(const wire::PendingRequest& request);
   void capture(Inflight& inflight, std::string_view frames, std::uint64_t rows);
   void complete_capture(Inflight& inflight, std::string_view frame);
+  void suspend_capture(Inflight& inflight, std::string_view frame);
+  void take_description(Inflight& inflight);
   void spoil_captures();
   void begin_large_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
 
@@ -421,9 +509,17 @@ class Session {
   bool write_since_request_ = false;
   pg::Lsn write_position_;
 
+  PortalTable portals_;                      // in the present block
+  std::vector<std::string> origin_portals_;  // names of those that may be at the origin
+  std::deque<LocalReply> local_replies_;
+  std::deque<PortalCheck> portal_checks_;
+  std::vector<Inflight> parked_;  // loads of portals that are at the origin
+  bool skip_hidden_ = false;      // origin_skip_ belongs to a hidden row
+
   StatementTable statements_;
   std::vector<StatementPtr> held_statements_;  // at the origin in this transaction, if it is pooled
   StatementPtr last_made_;
+  Executed executed_;  // what was decided upon last
   std::vector<Step> steps_;
   std::size_t step_count_ = 0;
   // Of the unit that is being handled: its Executes and what was decided for each.

@@ -73,11 +73,10 @@ bool Session::unit_keeps_unnamed_portal() const {
   return true;
 }
 
-void Session::note_hit(bool simple) {
-  if (simple) {
-    statements_.erase({});
-    behind_.unnamed_statement = true;
-  }
+void Session::note_simple_hit() {
+  forget_unnamed();
+  portals_.erase({});
+  behind_.unnamed_statement = true;
   if (status_ == 'T') behind_.unnamed_portal = behind_.snapshot = true;
 }
 

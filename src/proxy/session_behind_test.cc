@@ -104,6 +104,10 @@ TEST(SessionBehind, AHitInABlockReplacesTheUnnamedPortal) {
     ASSERT_EQ(world.stats.hits.load(), 1u);
     peer.to_client();
     peer.client(execute(3) + sync());
+    if (!simple) {  // it has given all its rows
+      EXPECT_EQ(peer.to_client(), complete("SELECT 0") + ready('T'));
+      continue;
+    }
     EXPECT_EQ(peer.to_origin(), kClosePortal + execute(3) + sync());
     peer.origin(kClosed + error("34000") + ready('E'));
     EXPECT_EQ(peer.to_client(), error("34000") + ready('E'));

@@ -37,6 +37,9 @@ Session::BlockCommand Session::block_command(const cache::Shape& shape) {
     case StatementKind::kRollback:
       return BlockCommand::kEnd;
     case StatementKind::kRead:
+    case StatementKind::kSavepoint:
+    case StatementKind::kPrepare:
+    case StatementKind::kExecute:
     case StatementKind::kBeginOther:
     case StatementKind::kDeallocate:
     case StatementKind::kDeallocateAll:
@@ -79,6 +82,7 @@ void Session::end_here(const cache::Shape& shape) {
   block_ = Block::kNone;
   block_read_committed_ = false;
   behind_.unnamed_portal = behind_.snapshot = false;
+  forget_portals();
   const bool commit = shape.analysis.kind == StatementKind::kCommit;
   wire::append_command_complete(to_client_.tail(), commit ? "COMMIT" : "ROLLBACK");
   RouteStats::bump(env_.stats->blocks_local);
@@ -108,6 +112,7 @@ bool Session::answer_block_command(std::string_view sql, const sql::StatementSha
   }
   append_ready();
   statements_.erase({});
+  portals_.erase({});
   behind_.unnamed_statement = true;
   return true;
 }

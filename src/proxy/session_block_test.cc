@@ -305,7 +305,6 @@ TEST(SessionBlock, AnExchangeThatNeedsTheOriginGoesThereAsItIs) {
         command("BEGIN") + unnamed + bind("", {"9"}) + execute() + sync(),
         command("BEGIN") + command("BEGIN") + sync(), command("COMMIT") + sync(),
         command("BEGIN") + command("COMMIT AND CHAIN") + sync(), kRead + command("BEGIN") + sync(),
-        command("BEGIN") + unnamed + bind("", {"7"}, "p") + frame('E', "p\0\0\0\0\0"s) + sync(),
         parse("b", "BEGIN") + bind("b", {}) + execute() + sync(),
         parse("", "BEGIN") + bind("", {}, "p") + frame('E', "p\0\0\0\0\0"s) + sync(),
         parse("", "BEGIN") + bind("", {"1"}) + execute() + sync(),

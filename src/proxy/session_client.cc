@@ -77,6 +77,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
     case 'B':
       if (!open_unit_) catch_up_snapshot();
       open_unit().effects.merge(header.tag == 'P' ? unread_effects() : unknown_effects());
+      portals_before(unknown_effects(), {}, false);
       // Names are not read.
       if (header.tag == 'P') {
         forget_statements();
@@ -92,6 +93,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
       break;
     case 'F':
       open_unit().effects.merge(unknown_effects());
+      portals_before(unknown_effects(), {}, false);
       forward_raw(bytes);
       if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
       break;
@@ -128,7 +130,6 @@ bool Session::dispatch(wire::Frame frame) {
     case 'E':
     case 'C':
       if (streaming_unit_) {
-        if (frame.tag == 'E') count(bypass(streaming_reason_), nullptr);
         forward_extended(frame);
         consume_client(total);
       } else {
@@ -167,6 +168,7 @@ bool Session::dispatch(wire::Frame frame) {
     case 'F':
       open_unit().effects.merge(unknown_effects());
       count(bypass(sql::BypassReason::kFunctionCall), nullptr);
+      portals_before(unknown_effects(), {}, false);
       forward_raw(frame.bytes);
       if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
       break;
@@ -214,7 +216,6 @@ void Session::forward_held_unit() {
   wire::FrameHeader header;
   while (wire::peek_frame(bytes, header) == wire::FrameState::kHeader &&
          header.total_bytes() <= bytes.size()) {
-    if (header.tag == 'E') count(bypass(sql::BypassReason::kFlush), nullptr);
     forward_extended({header.tag, bytes.substr(0, header.total_bytes())});
     bytes.remove_prefix(header.total_bytes());
   }
@@ -244,11 +245,18 @@ void Session::forward_extended(wire::Frame frame) {
     case 'D':
     case 'C':
       if (const auto target = wire::parse_target(frame.body())) {
+        if (target->kind == 'P' && answer_portal(frame.tag, target->name)) return;
         before_target(frame.tag, *target);
       }
       break;
     case 'E':
-      if (const auto execute = wire::parse_execute(frame.body())) catch_up_portal(execute->portal);
+      if (const auto execute = wire::parse_execute(frame.body())) {
+        if (answer_portal('E', execute->portal, execute->row_limit)) return;
+        count(bypass(streaming_reason_), nullptr);
+        catch_up_portal(execute->portal);
+      } else {
+        count(bypass(streaming_reason_), nullptr);
+      }
       break;
     default:
       break;
@@ -266,6 +274,9 @@ void Session::forward_extended(wire::Frame frame) {
 void Session::before_target(char tag, const wire::Target& target) {
   if (target.kind == 'P') {
     catch_up_portal(target.name);
+    if (tag != 'C') return;
+    std::erase_if(parked_, [&](const Inflight& load) { return load.portal == target.name; });
+    std::erase(origin_portals_, target.name.substr(0, 63));
   } else if (tag == 'D') {
     catch_up_statement(target.name);
   } else {
@@ -312,6 +323,8 @@ const cache::Shape* Session::proven(const cache::ShapePtr& shape) const {
 Effects Session::statement_effects(Statement& statement) const {
   const Lead lead = statement.text->lead;
   const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(statement);
+  const StatementPtr executed = executed_statement(shape.get());
+  if (executed && executed.get() != &statement) return statement_effects(*executed);
   return effects_of(lead, statement.text->sql, proven(shape));
 }
 
@@ -323,6 +336,7 @@ Route Session::forwarded_route(const Verdict& verdict) {
     case Verdict::Kind::kFallback:
       return Route::kFallback;
     case Verdict::Kind::kHit:
+    case Verdict::Kind::kPortal:
     case Verdict::Kind::kBlock:
     case Verdict::Kind::kBypass:
     case Verdict::Kind::kHeld:
@@ -337,7 +351,10 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   const StatementPtr statement = statements_.find(bind.statement);
   // During a COPY nothing can be made good.
   if (!statement || statement->text->copies) ensure_at_origin({});
-  unit.effects.merge(statement ? statement_effects(*statement) : unknown_effects());
+  Effects effects = statement ? statement_effects(*statement) : unknown_effects();
+  portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
+  portals_before_bind(bind.portal);
+  unit.effects.merge(std::move(effects));
   if (bind.portal.empty()) {
     behind_.unnamed_portal = false;
     unnamed_portal_open_ = true;
@@ -354,9 +371,11 @@ void Session::forward_sync(std::string_view frame) {
   if (tracker_.confused()) relay_only_ = true;
 }
 
-void Session::forward_query(std::string_view frame, Effects effects, Verdict verdict,
-                            cache::ShapePtr shape) {
+// The one that was noted, for what else is known of it.
+Session::Inflight& Session::forward_query(std::string_view frame, Effects effects, Verdict verdict,
+                                          cache::ShapePtr shape) {
   Unit& unit = open_unit();
+  portals_before(effects, frame, true);
   unit.effects.merge(std::move(effects));
   Inflight inflight;
   inflight.id = next_id_++;
@@ -370,7 +389,9 @@ void Session::forward_query(std::string_view frame, Effects effects, Verdict ver
   } else {
     forward_raw(frame);
   }
-  if (tracker_.sent({wire::Request::kQuery, false, unit.id})) finish_unit();
+  if (!tracker_.sent({wire::Request::kQuery, false, unit.id})) return unit.inflight.back();
+  finish_unit();
+  return units_.back().inflight.back();
 }
 
 void Session::terminate() {

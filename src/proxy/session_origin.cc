@@ -45,7 +45,11 @@ bool Session::take_origin_frame() {
   if (origin_skip_ > 0) {
     const std::size_t part = std::min<std::uint64_t>(origin_skip_, bytes.size());
     if (part == 0) return false;
-    to_client_.append(bytes.substr(0, part));
+    if (skip_hidden_) {
+      check_portal_rows(*skipped_row_, bytes.substr(0, part));
+    } else {
+      to_client_.append(bytes.substr(0, part));
+    }
     if (Inflight* inflight = skipped_row_ ? capturing(*skipped_row_) : nullptr) {
       capture(*inflight, bytes.substr(0, part), 0);
     }
@@ -75,6 +79,7 @@ bool Session::take_origin_frame() {
   on_origin_frame(header.tag, frame, whole);
   if (phase_ == Phase::kClosing || phase_ == Phase::kConnecting) return false;
   if (whole) skipped_row_.reset();
+  if (whole) skip_hidden_ = false;
   origin_input_.consume(present);
   origin_skip_ = total - present;
   return true;
@@ -92,7 +97,10 @@ void Session::relay_rows(std::string_view bytes) {
   }
   const std::string_view frames = bytes.substr(0, end);
   const wire::Attribution attribution = tracker_.on_frame('D', dropped_);
-  if (attribution.hidden || answers_added_query(attribution)) {
+  const bool settings = attribution.request.cookie == kSettingsCookie;
+  if (attribution.hidden && attribution.request.request == wire::Request::kExecute && !settings) {
+    check_portal_rows(attribution.request, frames);
+  } else if (attribution.hidden || answers_added_query(attribution)) {
     wire::peek_frame(frames, header);
     const auto row = wire::parse_data_row(frames.substr(0, header.total_bytes()).substr(5));
     settings_row_.clear();
@@ -118,6 +126,7 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   dropped_.clear();
   const wire::Attribution attribution = tracker_.on_frame(tag, dropped_);
   if (attribution.hidden) {
+    if (!whole) begin_large_frame(tag, frame, attribution);
     on_hidden_frame(tag, frame, attribution);
   } else if (!is_of_added_query(tag, attribution)) {
     if (!whole) begin_large_frame(tag, frame, attribution);
@@ -126,6 +135,7 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
     on_reply(tag, frame, attribution);
   }
   if (!dropped_.empty()) on_dropped();
+  if (phase_ != Phase::kClosing) release_local_replies();
 }
 
 // The rest of the frame will be relayed as it comes. A row is captured all the same; anything else
@@ -133,6 +143,11 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
 void Session::begin_large_frame(char tag, std::string_view frame,
                                 const wire::Attribution& attribution) {
   skipped_row_.reset();
+  skip_hidden_ = attribution.hidden;
+  if (skip_hidden_) {
+    skipped_row_ = attribution.request;
+    return;
+  }
   Inflight* inflight =
       tag == 'D' && attribution.has_request ? capturing(attribution.request) : nullptr;
   if (inflight == nullptr) {
@@ -165,6 +180,7 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
     if (tag == 'E') to_client_.append(frame);
     return;
   }
+  if (on_portal_frame(tag, frame, attribution)) return;
   if (attribution.request.request == wire::Request::kParse) {
     // The client believed its statement prepared: it learns of the failure now, as PostgreSQL would
     // tell it when a plan can no longer be made.
@@ -222,6 +238,9 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       spoil_captures();
       return;
     case 's':
+      if (Inflight* answered = inflight_of(attribution.request)) answered->answered = true;
+      if (inflight != nullptr) suspend_capture(*inflight, frame);
+      return;
     case 'G':
     case 'H':
       spoil_captures();
@@ -242,16 +261,35 @@ void Session::complete_capture(Inflight& inflight, std::string_view frame) {
     inflight.load.reset();
     return;
   }
-  for (auto& [id, description] : descriptions_) {
-    if (id == inflight.id) inflight.row_description = std::move(description);
-  }
+  take_description(inflight);
+  // The tag of the whole, also where the rows came in parts.
+  wire::append_command_complete(inflight.rows, "SELECT " + std::to_string(inflight.row_count));
+  inflight.complete = true;
+  inflight.suspended = false;
+}
+
+// A row limit ended the answer: under the key with this limit that is all of it.
+void Session::suspend_capture(Inflight& inflight, std::string_view frame) {
+  take_description(inflight);
+  inflight.suspended = true;
+  if (!inflight.limited) return;
   inflight.rows.append(frame);
   inflight.complete = true;
+}
+
+void Session::take_description(Inflight& inflight) {
+  for (auto& [id, description] : descriptions_) {
+    if (id == inflight.id && !description.empty()) {
+      inflight.row_description = std::move(description);
+    }
+  }
 }
 
 // Requests that an error discarded: a statement that was to be prepared does not exist.
 void Session::on_dropped() {
   for (const wire::PendingRequest& request : dropped_) {
+    drop_portal_check(request);
+    if (request.request == wire::Request::kLocal) drop_local_reply(request.cookie);
     if (request.request != wire::Request::kParse) continue;
     if (request.hidden) {
       // Prepared again when it is next used; if the text is to blame, that fails again, as it
@@ -310,6 +348,7 @@ void Session::spoil_captures() {
   };
   if (!units_.empty()) spoil(units_.front());
   if (open_unit_) spoil(*open_unit_);
+  parked_.clear();
 }
 
 void Session::on_ready(char status, std::uint64_t unit_id) {
@@ -333,7 +372,16 @@ void Session::complete_unit(Unit unit) {
     if (inflight.statement && inflight.answered) {
       inflight.statement->accepted_generation = inflight.generation;
     }
-    if (!inflight.load || !inflight.complete || status_ == 'E') continue;
+    if (inflight.prepared && inflight.answered) {
+      statements_.put(inflight.prepared_name, std::move(inflight.prepared));
+    }
+    if (!inflight.load || status_ == 'E') continue;
+    if (!inflight.complete) {
+      if (inflight.suspended && status_ == 'T' && unit.effects.harmless) {
+        park(std::move(inflight), unit.started);
+      }
+      continue;
+    }
     cache::CachedResult result;
     result.row_description = std::move(inflight.row_description);
     result.rows = std::move(inflight.rows);
@@ -341,6 +389,7 @@ void Session::complete_unit(Unit unit) {
     result.row_count = inflight.row_count;
     result.load_time = now - unit.started;
     result.parsed = inflight.parsed;
+    result.suspended = inflight.suspended;
     faults::load_delay();
     (void)env_.cache->publish(std::move(inflight.load), std::move(result));
   }
@@ -358,6 +407,8 @@ void Session::after_unit(const Effects& effects) {
   }
   for (const std::string& name : effects.deallocates) statements_.erase(name);
   cursors_possible_ |= effects.opens_cursors;
+  if (!effects.harmless) parked_.clear();
+  if (status_ == 'I') forget_portals();
   if (status_ != 'T' || effects.begins) block_read_committed_ = false;
   if (status_ != 'T') {
     behind_.unnamed_portal = behind_.snapshot = false;

@@ -47,6 +47,12 @@ Session::Verdict Session::fallback(FallbackReason reason) {
   return verdict;
 }
 
+Session::Verdict Session::miss() {
+  Verdict verdict;
+  verdict.kind = Verdict::Kind::kMiss;
+  return verdict;
+}
+
 Session::Verdict Session::held() {
   Verdict verdict;
   verdict.kind = Verdict::Kind::kHeld;
@@ -60,6 +66,7 @@ void Session::count(const Verdict& verdict, const cache::Shape* shape) {
   };
   switch (verdict.kind) {
     case Verdict::Kind::kHit:
+    case Verdict::Kind::kPortal:
       RouteStats::bump(stats.hits);
       bump_shape(&cache::ShapeStats::hits);
       return;
@@ -288,11 +295,13 @@ std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate
 
 // The whole key, in a form that no two different requests share: fixed-width fields and counted
 // bytes.
-void Session::build_key(const ReadCandidate& candidate) {
+void Session::build_key(const ReadCandidate& candidate, std::int32_t row_limit) {
   key_.clear();
   append_be64(key_, candidate.shape->id.value);
   append_be32(key_, faults::broken("ignore_settings") ? 0 : settings_->id);
-  key_.push_back(candidate.simple ? 'Q' : 'E');
+  if (candidate.by_execute) key_.push_back('X');
+  key_.push_back(candidate.simple ? 'Q' : row_limit > 0 ? 'L' : 'E');
+  if (row_limit > 0) append_be32(key_, static_cast<std::uint32_t>(row_limit));
   append_bytes(key_, candidate.result_formats_be);
   for (const sql::Literal& literal : candidate.statement_shape->literals) {
     append_bytes(key_, literal.text);
@@ -323,7 +332,6 @@ Session::Verdict Session::decide(ReadCandidate& candidate) {
   }
   if (after_write_ != AfterWrite::kNone) return bypass(BypassReason::kAfterWrite);
   if (timed_out_) return fallback(*timed_out_);
-  build_key(candidate);
   try {
     return look_up(candidate);
   } catch (const std::exception& error) {
@@ -334,12 +342,22 @@ Session::Verdict Session::decide(ReadCandidate& candidate) {
 
 Session::Verdict Session::look_up(ReadCandidate& candidate) {
   cache::LookupRequest request;
+  build_key(candidate, 0);
   request.key = key_;
   request.shape = candidate.shape;
   request.needs = candidate.needs;
   request.hit_only = true;
   Verdict verdict;
   cache::LookupOutcome outcome = env_.cache->lookup(request, io_.now());
+  // All rows answer whatever the limit is; the first ones are loaded where no more can be asked
+  // for.
+  if (candidate.row_limit > 0 && !candidate.whole &&
+      std::holds_alternative<cache::NoEntry>(outcome)) {
+    verdict.limited = true;
+    build_key(candidate, candidate.row_limit);
+    request.key = key_;
+    outcome = env_.cache->lookup(request, io_.now());
+  }
   std::vector<sql::Operand> operands;
   if (std::holds_alternative<cache::NoEntry>(outcome)) {
     std::vector<sql::Parameter> parameters;
@@ -376,6 +394,7 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
 Session::Verdict Session::begin_wait(cache::Waiting waiting) {
   waiting_for_ = waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
   if (cancel_wanted_) return fallback(waiting_for_);
+  parked_.clear();  // the timer is for this now
   wait_ = std::move(waiting.wait);
   hold_ = Hold::kWait;
   io_.set_timer(io_.now() + (waiting.for_tracking ? env_.config->tracking_wait_timeout
@@ -385,57 +404,85 @@ Session::Verdict Session::begin_wait(cache::Waiting waiting) {
 
 // --- simple protocol
 
+// `shape` becomes the one that was decided upon. A verdict that it is held: the frame stays.
+Session::Verdict Session::decide_query(std::string_view sql, Lead lead,
+                                       const sql::StatementShape& scanned, cache::ShapePtr& shape) {
+  const bool read = lead == Lead::kRead;
+  const bool executes = !read && shape && shape->analysis.kind == sql::StatementKind::kExecute;
+  // What a PREPARE means, the settings of this moment decide.
+  const bool prepares = !read && shape && shape->analysis.kind == sql::StatementKind::kPrepare;
+  if (prepares && !settings_) {
+    const std::optional<Verdict> stop = gate();
+    if (stop && stop->kind == Verdict::Kind::kHeld) return held();
+  }
+  if (!read && !executes) return bypass(BypassReason::kNotRead);
+  // A read that was not cacheable under the settings last known is not worth asking for new ones.
+  const StatementPtr executed = executes ? executed_statement(shape.get()) : nullptr;
+  const bool hopeless = executes ? tracker_.idle() && !(executed && may_be_served(*executed))
+                                 : shape && shape->analysis.not_cacheable();
+  std::optional<Verdict> stop;
+  if (!hopeless) stop = gate();
+  if (stop) return std::move(*stop);
+  ReadCandidate candidate;
+  candidate.sql = sql;
+  candidate.statement_shape = &scanned;
+  candidate.shape = shape;
+  candidate.simple = true;
+  candidate.needs.row_description = true;
+  candidate.may_wait = true;
+  if (!executes) return decide(candidate);
+  Verdict verdict = decide_executed(candidate, *shape, scanned);
+  if (candidate.by_execute) shape = candidate.shape;
+  return verdict;
+}
+
+void Session::serve_query(const Verdict& verdict) {
+  to_client_.append(verdict.result->row_description);
+  to_client_.append_shared(verdict.result, verdict.result->rows);
+  wire::append_ready_for_query(to_client_.tail(), status_);
+  observe(Route::kHit, frame_started_);
+  note_simple_hit();
+}
+
 bool Session::handle_query(wire::Frame frame) {
   if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
   const std::optional<std::string_view> sql = wire::parse_query(frame.body());
   const Lead lead = sql ? leading_keyword(*sql) : Lead::kUtility;
-  cache::ShapePtr shape;
+  cache::ShapePtr shape;  // of the text
+  cache::ShapePtr decided;
   Verdict verdict = bypass(BypassReason::kNotRead);
   if (sql && sql->size() > env_.config->max_query_size) {
     verdict = bypass(BypassReason::kQueryTooLong);
   } else if (sql && lead != Lead::kDml) {
-    const bool read = lead == Lead::kRead;
-    std::optional<Verdict> stop;
-    sql::StatementShape scanned = sql::scan_shape(*sql, needs_conforming());
-    if (last_settings_ || !read) shape = find_shape(*sql, scanned, {});
-    // A read that was not cacheable under the settings last known is not worth asking for new ones.
-    if (read && !(shape && shape->analysis.not_cacheable())) stop = gate();
-    if (stop && stop->kind == Verdict::Kind::kHeld) return false;
-    if (!read && shape && answer_block_command(*sql, scanned, *shape)) {
+    const sql::StatementShape scanned = sql::scan_shape(*sql, needs_conforming());
+    if (last_settings_ || lead != Lead::kRead) shape = find_shape(*sql, scanned, {});
+    if (lead == Lead::kUtility && shape && answer_block_command(*sql, scanned, *shape)) {
       consume_client(frame.bytes.size());
       return true;
     }
-    if (stop) {
-      verdict = std::move(*stop);
-    } else {
-      ReadCandidate candidate;
-      candidate.sql = *sql;
-      candidate.statement_shape = &scanned;
-      candidate.shape = shape;
-      candidate.simple = true;
-      candidate.needs.row_description = true;
-      candidate.may_wait = true;
-      verdict = decide(candidate);
-      if (verdict.kind == Verdict::Kind::kHeld) return false;
-    }
+    decided = shape;
+    verdict = decide_query(*sql, lead, scanned, decided);
+    if (verdict.kind == Verdict::Kind::kHeld) return false;
   }
-  count(verdict, shape.get());
-  const std::size_t total = frame.bytes.size();
+  count(verdict, decided.get());
   if (verdict.kind == Verdict::Kind::kHit) {
-    to_client_.append(verdict.result->row_description);
-    to_client_.append_shared(verdict.result, verdict.result->rows);
-    wire::append_ready_for_query(to_client_.tail(), status_);
-    observe(Route::kHit, frame_started_);
-    note_hit(true);
-  } else {
-    begin_at_origin();
-    Effects effects = sql ? effects_of(lead, *sql, proven(shape)) : unread_effects();
-    if (lead != Lead::kUtility) behind_.snapshot = false;
-    if (!effects.harmless && !open_unit_) catch_up_snapshot();
-    if (sql) forget_unnamed();  // a malformed one is refused before it destroys anything
-    forward_query(frame.bytes, std::move(effects), std::move(verdict), std::move(shape));
+    serve_query(verdict);
+    consume_client(frame.bytes.size());
+    return true;
   }
-  consume_client(total);
+  begin_at_origin();
+  const StatementPtr executed = executed_statement(shape.get());
+  Effects effects = !sql       ? unread_effects()
+                    : executed ? statement_effects(*executed)
+                               : effects_of(lead, *sql, proven(shape));
+  if (lead != Lead::kUtility) behind_.snapshot = false;
+  if (!effects.harmless && !open_unit_) catch_up_snapshot();
+  if (sql) forget_unnamed();  // a malformed one is refused before it destroys anything
+  Inflight& inflight = forward_query(frame.bytes, std::move(effects), std::move(verdict), decided);
+  inflight.statement = executed;
+  inflight.generation = env_.shapes->generation();
+  if (sql) note_prepare(inflight, *sql, shape.get());
+  consume_client(frame.bytes.size());
   return true;
 }
 

@@ -150,20 +150,6 @@ TEST(Session, AStatementThatOnlyMemoryKnowsIsPreparedWhenItIsNeeded) {
   EXPECT_EQ(peer.to_client(), kBound + complete("SELECT 0") + ready());
 }
 
-TEST(Session, ARowLimitBypassesAndIsNotPublished) {
-  World world;
-  Peer peer(world);
-  const std::string request =
-      parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"7"}) + execute(1) + sync();
-  for (int i = 0; i < 2; ++i) {
-    peer.client(request);
-    EXPECT_EQ(peer.to_origin(), request);
-    peer.origin(kParsed + kBound + row({"7"}) + frame('s', "") + ready());
-    EXPECT_EQ(peer.to_client(), kParsed + kBound + row({"7"}) + frame('s', "") + ready());
-  }
-  EXPECT_EQ(world.bypasses(sql::BypassReason::kRowLimit), 2u);
-}
-
 TEST(Session, RepliesKeepTheOrderOfAPipeline) {
   World world;
   Peer peer(world);

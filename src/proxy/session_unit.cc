@@ -54,21 +54,8 @@ std::optional<BypassReason> Session::link_unit() {
     const std::optional<BypassReason> found = link_step(at);
     if (found && !reason) reason = found;
   }
-  if (!reason && (!every_step_is_executed() || mixes_blocks_and_portals())) {
-    reason = BypassReason::kProtocolShape;
-  }
+  if (!reason && !every_step_is_executed()) reason = BypassReason::kProtocolShape;
   return reason;
-}
-
-// What becomes of a named portal depends on the blocks around it.
-bool Session::mixes_blocks_and_portals() const {
-  bool blocks = false;
-  bool portals = false;
-  for (std::size_t i = 0; i < step_count_; ++i) {
-    blocks |= steps_[i].command != BlockCommand::kNone;
-    portals |= steps_[i].tag == 'B' && !steps_[i].bind.portal.empty();
-  }
-  return blocks && portals;
 }
 
 // A Parse or Bind whose statement is not executed, or a Describe behind the Execute, has to be
@@ -76,11 +63,11 @@ bool Session::mixes_blocks_and_portals() const {
 bool Session::every_step_is_executed() const {
   for (std::size_t i = 0; i < step_count_; ++i) {
     const Step& step = steps_[i];
-    if (step.tag != 'P' && step.tag != 'B' && step.tag != 'D') continue;
+    if ((step.tag != 'P' && step.tag != 'B' && step.tag != 'D') || step.in_memory) continue;
     bool executed = false;
     for (std::size_t j = i + 1; j < step_count_ && !executed; ++j) {
       const Step& later = steps_[j];
-      if (later.tag != 'E') continue;
+      if (later.tag != 'E' || later.in_memory) continue;
       executed = step.tag == 'P' ? later.statement == step.statement
                  : step.tag == 'B'
                      ? later.bind_step == i
@@ -91,75 +78,112 @@ bool Session::every_step_is_executed() const {
   return true;
 }
 
+// The last message of this kind in front of a step that names the portal.
+const Session::Step* Session::latest_step(std::size_t before, char tag,
+                                          std::string_view portal) const {
+  for (std::size_t i = before; i-- > 0;) {
+    const Step& step = steps_[i];
+    if (step.tag != tag || !step.understood) continue;
+    const bool names = tag == 'B'   ? step.bind.portal == portal
+                       : tag == 'E' ? step.execute.portal == portal
+                                    : step.target.kind == 'P' && step.target.name == portal;
+    if (names) return &step;
+  }
+  return nullptr;
+}
+
+// The portal's Bind in this exchange, unless it has been closed since.
+Session::Step* Session::bind_of(std::size_t before, std::string_view portal) {
+  const Step* const bind = latest_step(before, 'B', portal);
+  const Step* const close = latest_step(before, 'C', portal);
+  if (bind == nullptr || (close != nullptr && close > bind)) return nullptr;
+  return &steps_[static_cast<std::size_t>(bind - steps_.data())];
+}
+
 std::optional<BypassReason> Session::link_step(std::size_t at) {
   Step& step = steps_[at];
   if (!step.understood) return BypassReason::kProtocolShape;
-  const auto latest = [this, at](char tag, auto matches) -> Step* {
-    for (std::size_t i = at; i-- > 0;) {
-      if (steps_[i].tag == tag && steps_[i].understood && matches(steps_[i])) return &steps_[i];
-    }
-    return nullptr;
-  };
-  // The portal's Bind in this exchange, unless it has been closed since.
-  const auto bind_of = [this, at](std::string_view portal) -> Step* {
-    for (std::size_t i = at; i-- > 0;) {
-      Step& s = steps_[i];
-      if (s.tag == 'B' && s.understood && s.bind.portal == portal) return &s;
-      if (s.tag == 'C' && s.target.kind == 'P' && s.target.name == portal) return nullptr;
-    }
-    return nullptr;
-  };
   switch (step.tag) {
     case 'P':
       step.statement = make_statement(step.parse.sql, step.parse.parameter_types_be);
       if (!step.parse.statement.empty()) return BypassReason::kProtocolShape;
       return std::nullopt;
     case 'B': {
-      const std::string_view name = step.bind.statement;
-      const Step* parse = latest('P', [name](const Step& s) { return s.parse.statement == name; });
-      step.statement = parse != nullptr ? parse->statement : statements_.find(name);
+      const Step* parse = nullptr;
+      for (std::size_t i = 0; i < at; ++i) {
+        const Step& s = steps_[i];
+        if (s.tag == 'P' && s.understood && s.parse.statement == step.bind.statement) parse = &s;
+      }
+      step.statement = parse != nullptr ? parse->statement : statements_.find(step.bind.statement);
       if (!step.statement) return BypassReason::kUnknownStatement;
       step.parsed_here = parse != nullptr;
+      const std::string_view portal = step.bind.portal;
       const bool taken =
-          status_ != 'I' || cursors_possible_ || bind_of(step.bind.portal) != nullptr;
-      if (!step.bind.portal.empty() && taken) return BypassReason::kProtocolShape;
-      return std::nullopt;
+          portals_.full() ||
+          (!portal.empty() && (bind_of(at, portal) != nullptr || portal_may_exist(portal)));
+      return taken ? std::optional(BypassReason::kProtocolShape) : std::nullopt;
     }
     case 'D':
-      if (step.target.kind == 'P') {
-        if (Step* bind = bind_of(step.target.name)) {
-          bind->needs_row_description = true;
-          step.bind_step = static_cast<std::size_t>(bind - steps_.data());
-          step.understood_portal = true;
-          return std::nullopt;
-        }
-      }
-      return BypassReason::kProtocolShape;
-    case 'E': {
-      Step* bind = bind_of(step.execute.portal);
-      if (bind == nullptr) return BypassReason::kProtocolShape;
-      step.bind_step = static_cast<std::size_t>(bind - steps_.data());
-      step.statement = bind->statement;
-      const std::string_view portal = step.execute.portal;
-      const Step* before =
-          latest('E', [portal](const Step& s) { return s.execute.portal == portal; });
-      if (before != nullptr && before > bind) {
-        step.statement = nullptr;  // the portal is exhausted: its answer is not the query's
-        return BypassReason::kProtocolShape;
-      }
-      if (step.statement) step.command = command_of(*step.statement, bind->bind);
-      return step.execute.row_limit > 0 && step.command == BlockCommand::kNone
-                 ? std::optional(BypassReason::kRowLimit)
-                 : std::nullopt;
-    }
     case 'C': {
-      const bool own = step.target.name.empty() || bind_of(step.target.name) != nullptr;
-      return step.target.kind == 'P' && own ? std::nullopt
-                                            : std::optional(BypassReason::kProtocolShape);
+      if (step.target.kind != 'P') return BypassReason::kProtocolShape;
+      Step* const bind = bind_of(at, step.target.name);
+      const bool closed = latest_step(at, 'C', step.target.name) != nullptr;
+      step.in_memory = bind == nullptr && !closed && in_memory(step.tag, step.target.name, 0);
+      if (step.in_memory) return std::nullopt;
+      if (step.tag == 'C') {
+        const bool own = step.target.name.empty() || bind != nullptr;
+        return own ? std::nullopt : std::optional(BypassReason::kProtocolShape);
+      }
+      if (bind == nullptr) return BypassReason::kProtocolShape;
+      bind->needs_row_description = true;
+      step.bind_step = static_cast<std::size_t>(bind - steps_.data());
+      step.understood_portal = true;
+      return std::nullopt;
     }
+    case 'E':
+      return link_execute(at);
     default:
       return std::nullopt;
   }
+}
+
+std::optional<BypassReason> Session::link_execute(std::size_t at) {
+  Step& step = steps_[at];
+  const std::string_view portal = step.execute.portal;
+  Step* const bind = bind_of(at, portal);
+  if (bind == nullptr) {
+    const bool closed = latest_step(at, 'C', portal) != nullptr;
+    step.in_memory = !closed && in_memory('E', portal, step.execute.row_limit);
+    return step.in_memory ? std::nullopt : std::optional(BypassReason::kRowLimit);
+  }
+  step.bind_step = static_cast<std::size_t>(bind - steps_.data());
+  step.statement = bind->statement;
+  const Step* const before = latest_step(at, 'E', portal);
+  if (before != nullptr && before > bind) {
+    bind->executed_again = true;
+    step.resumes = static_cast<std::size_t>(before - steps_.data());
+    return before->command == BlockCommand::kNone ? std::nullopt
+                                                  : std::optional(BypassReason::kProtocolShape);
+  }
+  if (step.statement) step.command = command_of(*step.statement, bind->bind);
+  return std::nullopt;
+}
+
+// Nothing is asked for but what portals in memory give.
+bool Session::only_memory() const {
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    if (steps_[i].tag != 'S' && !steps_[i].in_memory) return false;
+  }
+  return step_count_ > 1;
+}
+
+// Whether what an Execute leaves of its portal may be asked for in a later exchange.
+bool Session::in_block_at(std::size_t step) const {
+  if (status_ == 'T') return true;
+  for (std::size_t i = 0; i < step; ++i) {
+    if (steps_[i].command == BlockCommand::kBegin) return true;
+  }
+  return false;
 }
 
 // A statement keeps the meaning that its names have when it is prepared. If the settings are not
@@ -188,6 +212,13 @@ bool Session::handle_unit(std::string_view bytes) {
   if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
   parse_unit(bytes);
   const std::optional<BypassReason> shape_reason = link_unit();
+  // Portals in memory are as the exchange finds them only when all before it is over.
+  const bool goes_on = std::any_of(steps_.begin(), steps_.begin() + step_count_,
+                                   [](const Step& step) { return step.in_memory; });
+  if (goes_on && !tracker_.idle() && !open_unit_ && !tracker_.discarding()) {
+    hold_ = Hold::kOrigin;
+    return false;
+  }
   std::vector<std::size_t>& executes = executes_;
   executes.clear();
   bool candidate_read = false;
@@ -195,7 +226,7 @@ bool Session::handle_unit(std::string_view bytes) {
     const Step& step = steps_[i];
     if (step.tag != 'E') continue;
     executes.push_back(i);
-    candidate_read |= step.statement && step.statement->text->lead == Lead::kRead;
+    candidate_read |= step.statement && !step.resumes && may_be_read(*step.statement);
   }
   if (executes.empty() && ask_settings_for_parse(bytes)) return false;
   std::vector<Verdict>& verdicts = verdicts_;
@@ -207,11 +238,19 @@ bool Session::handle_unit(std::string_view bytes) {
   const bool blocks_here = !shape_reason && may_answer_blocks();
   bool disturbed = false;
   for (const std::size_t at : executes) {
-    if (blocks_here && steps_[at].command != BlockCommand::kNone) {
+    const Step& step = steps_[at];
+    if (blocks_here && step.command != BlockCommand::kNone) {
       verdicts.emplace_back().kind = Verdict::Kind::kBlock;
+    } else if (step.in_memory) {
+      verdicts.emplace_back().kind = Verdict::Kind::kPortal;
+      continue;
+    } else if (step.resumes) {
+      verdicts.push_back(again(*step.resumes));
+      continue;
     } else if (only_unknown) {
-      verdicts.push_back(
-          bypass(steps_[at].statement ? BypassReason::kNotRead : BypassReason::kUnknownStatement));
+      verdicts.push_back(bypass(step.statement
+                                    ? BypassReason::kNotRead
+                                    : shape_reason.value_or(BypassReason::kUnknownStatement)));
     } else if (stop) {
       verdicts.push_back(stop->kind == Verdict::Kind::kFallback ? fallback(stop->fallback)
                                                                 : bypass(stop->bypass));
@@ -227,9 +266,11 @@ bool Session::handle_unit(std::string_view bytes) {
     // What gate() found out holds for the next Execute only if this one leaves it alone.
     disturbed = disturbed || !execute_is_harmless(at);
   }
-  const bool all_hit = !verdicts.empty() && !shape_reason &&
+  const bool in_turn = !goes_on || (tracker_.idle() && !open_unit_);
+  const bool all_hit = (!verdicts.empty() || only_memory()) && !shape_reason && in_turn &&
                        std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) {
-                         return v.kind == Verdict::Kind::kHit || v.kind == Verdict::Kind::kBlock;
+                         return v.kind == Verdict::Kind::kHit || v.kind == Verdict::Kind::kBlock ||
+                                v.kind == Verdict::Kind::kPortal;
                        });
   if (all_hit) {
     serve_unit(verdicts);
@@ -247,9 +288,7 @@ std::optional<Session::Verdict> Session::gate_unit(const std::vector<std::size_t
                                                    std::optional<BypassReason> shape_reason) {
   if (last_settings_) {
     const bool hopeless = std::all_of(executes.begin(), executes.end(), [this](std::size_t at) {
-      const cache::ShapePtr shape =
-          steps_[at].statement ? shape_of(*steps_[at].statement) : nullptr;
-      return !shape || shape->analysis.not_cacheable() != nullptr;
+      return !steps_[at].statement || !may_be_served(*steps_[at].statement);
     });
     if (hopeless) return std::nullopt;
   }
@@ -257,6 +296,32 @@ std::optional<Session::Verdict> Session::gate_unit(const std::vector<std::size_t
   if (shape_reason && *shape_reason != BypassReason::kProtocolShape) return bypass(*shape_reason);
   if (!settings_ && unit_keeps_unnamed_portal()) return bypass(BypassReason::kProtocolShape);
   return gate();
+}
+
+// An Execute that goes on with the portal of an earlier one in the unit.
+Session::Verdict Session::again(std::size_t before) const {
+  const std::size_t at = static_cast<std::size_t>(
+      std::find(executes_.begin(), executes_.end(), before) - executes_.begin());
+  const Verdict& first = verdicts_[at];
+  Verdict verdict;
+  switch (first.kind) {
+    case Verdict::Kind::kHit:
+    case Verdict::Kind::kPortal:
+      verdict.kind = Verdict::Kind::kPortal;
+      return verdict;
+    case Verdict::Kind::kLoad:
+    case Verdict::Kind::kMiss:
+      verdict.kind = Verdict::Kind::kMiss;
+      return verdict;
+    case Verdict::Kind::kFallback:
+      return fallback(first.fallback);
+    case Verdict::Kind::kBypass:
+      return bypass(first.bypass);
+    case Verdict::Kind::kBlock:
+    case Verdict::Kind::kHeld:
+      break;
+  }
+  return bypass(BypassReason::kProtocolShape);
 }
 
 bool Session::execute_is_harmless(std::size_t at) const {
@@ -298,22 +363,46 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   if (!step.statement) return bypass(BypassReason::kUnknownStatement);
   const Step& bind = steps_[step.bind_step];
   ReadCandidate candidate;
-  candidate.sql = step.statement->text->sql;
-  candidate.shape = shape_of(*step.statement);
-  const sql::CacheableQuery* query =
-      candidate.shape ? candidate.shape->analysis.cacheable() : nullptr;
-  if (query != nullptr && (step.statement->accepted_generation != env_.shapes->generation() ||
-                           !means_what_it_meant(*step.statement, *query))) {
-    Verdict verdict;
-    verdict.kind = Verdict::Kind::kMiss;
-    return verdict;
-  }
-  candidate.statement_shape = &step.statement->text->shape;
-  candidate.parameters = &bind.bind.parameters;
   candidate.result_formats_be = bind.bind.result_formats_be;
   candidate.needs = {bind.needs_row_description, bind.parsed_here};
   candidate.may_wait = alone;
+  candidate.row_limit = step.execute.row_limit;
+  candidate.whole = bind.executed_again || (!bind.bind.portal.empty() && in_block_at(at));
+  candidate.shape = shape_of(*step.statement);
+  const StatementText& text = *step.statement->text;
+  if (executed_statement(candidate.shape.get())) {
+    // What the name stands for is looked up when the EXECUTE is parsed, too.
+    if (!bind.parsed_here || !bind.bind.parameters.empty()) return bypass(BypassReason::kNotRead);
+    const cache::ShapePtr call = candidate.shape;
+    return decide_executed(candidate, *call, text.shape);
+  }
+  if (!is_current(*step.statement)) return miss();
+  candidate.sql = text.sql;
+  candidate.statement_shape = &text.shape;
+  candidate.parameters = &bind.bind.parameters;
   return decide(candidate);
+}
+
+// A Bind that is answered here makes a portal, to be run by the Executes behind it.
+void Session::serve_bind(const Step& step, std::size_t at, const std::vector<Verdict>& verdicts) {
+  wire::append_bind_complete(to_client_.tail());
+  const std::string_view name = step.bind.portal;
+  if (name.empty() && status_ == 'T') behind_.unnamed_portal = true;
+  std::size_t next = 0;
+  while (executes_[next] < at || steps_[executes_[next]].bind_step != at ||
+         steps_[executes_[next]].in_memory) {
+    ++next;
+  }
+  if (verdicts[next].kind == Verdict::Kind::kBlock) {
+    portals_.erase(name);
+    return;
+  }
+  MemoryPortal portal;
+  portal.name = name;
+  portal.statement = step.statement;
+  portal.result = verdicts[next].result;
+  if (status_ == 'T') portal.bind = step.bind.rest;
+  portals_.put(std::move(portal));
 }
 
 void Session::serve_unit(const std::vector<Verdict>& verdicts) {
@@ -326,20 +415,13 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         statements_.put({}, step.statement);
         break;
       case 'B':
-        wire::append_bind_complete(to_client_.tail());
+        serve_bind(step, i, verdicts);
         break;
       case 'D':
-        for (std::size_t j = i, n = next; j < step_count_; ++j) {
-          if (steps_[j].tag != 'E') continue;
-          if (steps_[j].execute.portal == step.target.name) {
-            if (verdicts[n].kind == Verdict::Kind::kBlock) {
-              wire::append_no_data(to_client_.tail());
-            } else {
-              to_client_.append(verdicts[n].result->row_description);
-            }
-            break;
-          }
-          ++n;
+        if (const MemoryPortal* portal = portals_.find(step.target.name)) {
+          to_client_.append(portal->result->row_description);
+        } else {
+          wire::append_no_data(to_client_.tail());  // of a block's command
         }
         break;
       case 'E': {
@@ -348,16 +430,20 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
           serve_block_command(step);
           break;
         }
-        to_client_.append_shared(verdict.result, verdict.result->rows);
-        count(verdict, step.statement->analysed.get());
+        MemoryPortal& portal = *portals_.find(step.execute.portal);
+        send_local(run_portal(portal, step.execute.row_limit));
+        count(verdict, portal.statement->analysed.get());
         observe(Route::kHit, frame_started_);
-        note_hit(false);
+        if (status_ == 'T') behind_.snapshot = true;
         break;
       }
       case 'C':
         wire::append_close_complete(to_client_.tail());
+        portals_.erase(step.target.name);
+        if (step.target.name.empty() && status_ == 'T') behind_.unnamed_portal = true;
         break;
       default:
+        if (status_ != 'T') portals_.clear();
         append_ready();
         break;
     }
@@ -387,29 +473,51 @@ void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std
     } else if (step.tag != 'E' || executes.empty()) {
       forward_extended(frame);
     } else {
-      Verdict& verdict = verdicts[next++];
-      if (verdict.kind == Verdict::Kind::kHit) {
-        // It was there, but something else in the exchange has to go to the origin.
-        verdict = bypass(shape_reason.value_or(BypassReason::kPipeline));
-      } else if (verdict.kind == Verdict::Kind::kBlock) {
-        verdict = bypass(BypassReason::kNotRead);
-      }
-      count(verdict, step.statement ? step.statement->analysed.get() : nullptr);
-      Inflight inflight;
-      inflight.id = step.statement ? steps_[step.bind_step].inflight_id : next_id_++;
-      inflight.route = forwarded_route(verdict);
-      inflight.shape = step.statement ? step.statement->analysed : nullptr;
-      inflight.load = std::move(verdict.load);
-      inflight.statement = step.statement;
-      inflight.generation = env_.shapes->generation();
-      inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
-      const std::uint64_t id = inflight.id;
-      open_unit().inflight.push_back(std::move(inflight));
-      if (step.understood) catch_up_portal(step.execute.portal);
-      forward_raw(step.frame);
-      tracker_.sent({wire::Request::kExecute, false, id});
+      forward_execute(step, std::move(verdicts[next++]),
+                      shape_reason.value_or(BypassReason::kPipeline));
     }
   }
+}
+
+// `reason`: why the exchange goes to the origin.
+void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) {
+  open_unit();
+  const std::string_view portal = step.execute.portal;
+  if (step.understood && answer_portal('E', portal, step.execute.row_limit)) return;
+  std::optional<std::uint64_t> id;
+  if (step.understood && !step.statement) id = unpark(portal);
+  if (id) {
+    verdict.kind = Verdict::Kind::kMiss;
+  } else if (verdict.kind == Verdict::Kind::kHit || verdict.kind == Verdict::Kind::kPortal) {
+    // It was there, but something else in the exchange has to go to the origin.
+    verdict = bypass(reason);
+  } else if (verdict.kind == Verdict::Kind::kBlock) {
+    verdict = bypass(BypassReason::kNotRead);
+  }
+  count(verdict, step.statement ? step.statement->analysed.get() : nullptr);
+  if (!id && step.resumes) id = steps_[step.bind_step].inflight_id;
+  if (!id) {
+    Inflight inflight;
+    inflight.id = step.statement ? steps_[step.bind_step].inflight_id : next_id_++;
+    inflight.route = forwarded_route(verdict);
+    inflight.shape = step.statement ? step.statement->analysed : nullptr;
+    inflight.load = std::move(verdict.load);
+    inflight.statement = step.statement;
+    inflight.generation = env_.shapes->generation();
+    inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
+    inflight.limited = verdict.limited;
+    inflight.portal = portal;
+    if (step.statement) {
+      const StatementPtr executed = executed_statement(step.statement->analysed.get());
+      if (executed) inflight.statement = executed;
+      note_prepare(inflight, step.statement->text->sql, step.statement->analysed.get());
+    }
+    id = inflight.id;
+    open_unit().inflight.push_back(std::move(inflight));
+  }
+  if (step.understood) catch_up_portal(portal);
+  forward_raw(step.frame);
+  tracker_.sent({wire::Request::kExecute, false, *id});
 }
 
 }  // namespace pgcache::proxy

@@ -6,6 +6,7 @@
 #include "sql/parse_tree.h"
 #include "sql/pass_trace.h"
 #include "sql/passes.h"
+#include "sql/prepared.h"
 #include "sql/resolver.h"
 #include "sql/statement_kind.h"
 
@@ -94,6 +95,9 @@ Analysis analyze(std::string_view text, const StatementShape& shape,
   } else {
     analysis = analyze_read(text, *statement->select_stmt, shape, context);
     analysis.kind = effect.kind;
+  }
+  if (statement->node_case == PG_QUERY__NODE__NODE_EXECUTE_STMT) {
+    analysis.call = read_execute(*statement->execute_stmt, text, shape);
   }
   analysis.statement_name = std::move(effect.name);
   return analysis;

@@ -42,8 +42,11 @@ enum class StatementKind : std::uint8_t {
   kBeginOther,          // with another isolation level
   kCommit,              // COMMIT, END (not AND CHAIN, not PREPARED)
   kRollback,            // ROLLBACK, ABORT of the whole block (not AND CHAIN)
+  kSavepoint,           // SAVEPOINT, RELEASE, ROLLBACK TO
+  kPrepare,             // PREPARE (statement_name)
+  kExecute,             // EXECUTE (statement_name)
   kDeallocate,          // DEALLOCATE name (statement_name)
-  kDeallocateAll,       // DEALLOCATE ALL, DISCARD ALL, DISCARD PLANS ...
+  kDeallocateAll,       // DEALLOCATE ALL, DISCARD ALL
   kDml,                 // INSERT UPDATE DELETE MERGE COPY-FROM ...
   kSet,    // SET, RESET, and whatever else changes settings; also several statements of which
            // each changes nothing but its session
@@ -51,9 +54,21 @@ enum class StatementKind : std::uint8_t {
   kOther,  // everything else
 };
 
+// What EXECUTE gives for a parameter.
+struct ExecuteArgument {
+  enum class What : std::uint8_t { kOther, kLiteral, kNull, kTrue, kFalse };
+  What what = What::kOther;   // kOther: an expression
+  bool negated = false;       // a minus sign in front of the literal
+  std::uint16_t literal = 0;  // into StatementShape::literals
+};
+struct ExecuteCall {
+  std::vector<ExecuteArgument> arguments;
+};
+
 struct Analysis {
   StatementKind kind = StatementKind::kOther;
   std::string statement_name;  // where the kind says so
+  ExecuteCall call = {};       // kExecute
   std::variant<CacheableQuery, NotCacheable> outcome = NotCacheable{};
 
   const CacheableQuery* cacheable() const { return std::get_if<CacheableQuery>(&outcome); }

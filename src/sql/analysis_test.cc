@@ -363,8 +363,8 @@ TEST(Analysis, Kinds) {
   EXPECT_EQ(kind("ROLLBACK"), StatementKind::kRollback);
   EXPECT_EQ(kind("ABORT"), StatementKind::kRollback);
   EXPECT_EQ(kind("ROLLBACK AND CHAIN"), StatementKind::kOther);
-  EXPECT_EQ(kind("ROLLBACK TO SAVEPOINT x"), StatementKind::kOther);
-  EXPECT_EQ(kind("SAVEPOINT x"), StatementKind::kOther);
+  EXPECT_EQ(kind("ROLLBACK TO SAVEPOINT x"), StatementKind::kSavepoint);
+  EXPECT_EQ(kind("SAVEPOINT x"), StatementKind::kSavepoint);
   EXPECT_EQ(kind("DEALLOCATE ALL"), StatementKind::kDeallocateAll);
   EXPECT_EQ(kind("DISCARD ALL"), StatementKind::kDeallocateAll);
   EXPECT_EQ(kind("DISCARD TEMP"), StatementKind::kSet);
@@ -383,7 +383,7 @@ TEST(Analysis, Kinds) {
   EXPECT_EQ(kind("LOCK users"), StatementKind::kOther);
   EXPECT_EQ(kind("DECLARE c CURSOR FOR SELECT 1"), StatementKind::kOther);
   EXPECT_EQ(kind("FETCH 1 FROM c"), StatementKind::kOther);
-  EXPECT_EQ(kind("EXECUTE p"), StatementKind::kOther);
+  EXPECT_EQ(kind("EXECUTE p"), StatementKind::kExecute);
   EXPECT_EQ(kind("EXPLAIN SELECT 1"), StatementKind::kOther);
   EXPECT_EQ(kind("CALL p()"), StatementKind::kOther);
   EXPECT_EQ(kind("DO $$ begin end $$"), StatementKind::kOther);

@@ -297,6 +297,10 @@ struct QualifiedName {
   std::string_view name;
 };
 QualifiedName split_name(const std::vector<const PgQuery__Node*>& names);
+
+// The type of that name; null when it is not known, or not plain.
+const pg::Type* find_type(const PgQuery__TypeName& type_name, const pg::Catalog& catalog,
+                          const std::vector<pg::Oid>& search_path);
 // The name that PostgreSQL gives an output column.
 std::string output_name(const PgQuery__Node* node);
 

@@ -277,24 +277,27 @@ bool Resolver::touch_type(Oid type) {
   return false;
 }
 
-Oid Resolver::resolve_type(const PgQuery__TypeName& type_name) {
+const pg::Type* find_type(const PgQuery__TypeName& type_name, const pg::Catalog& catalog,
+                          const std::vector<Oid>& search_path) {
   const QualifiedName name = split_name(list_of(type_name.n_names, type_name.names));
-  if (name.name.empty() || type_name.setof || type_name.pct_type) {
-    fail(BypassReason::kUnknownType, name.name);
-    return Oid::kInvalid;
-  }
+  if (name.name.empty() || type_name.setof || type_name.pct_type) return nullptr;
   const pg::Type* type = nullptr;
   if (!name.schema.empty()) {
-    type = catalog_.find_type(catalog_.find_schema(name.schema), name.name);
+    type = catalog.find_type(catalog.find_schema(name.schema), name.name);
   } else {
-    for (const Oid schema : source_.search_path) {
-      type = catalog_.find_type(schema, name.name);
+    for (const Oid schema : search_path) {
+      type = catalog.find_type(schema, name.name);
       if (type != nullptr) break;
     }
   }
-  if (type != nullptr && type_name.n_array_bounds > 0) type = catalog_.find_type(type->array);
+  if (type != nullptr && type_name.n_array_bounds > 0) type = catalog.find_type(type->array);
+  return type;
+}
+
+Oid Resolver::resolve_type(const PgQuery__TypeName& type_name) {
+  const pg::Type* const type = find_type(type_name, catalog_, source_.search_path);
   if (type == nullptr) {
-    fail(BypassReason::kUnknownType, name.name);
+    fail(BypassReason::kUnknownType, split_name(list_of(type_name.n_names, type_name.names)).name);
     return Oid::kInvalid;
   }
   touch_type(type->oid);

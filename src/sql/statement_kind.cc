@@ -36,6 +36,10 @@ StatementKind transaction_kind(const PgQuery__TransactionStmt& stmt) {
       return stmt.chain ? StatementKind::kOther : StatementKind::kCommit;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK:
       return stmt.chain ? StatementKind::kOther : StatementKind::kRollback;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO:
+      return StatementKind::kSavepoint;
     default:
       return StatementKind::kOther;
   }
@@ -63,11 +67,14 @@ StatementEffect effect_of(const PgQuery__Node& statement) {
     case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
       if (statement.deallocate_stmt->name[0] == '\0') return {StatementKind::kDeallocateAll, {}};
       return {StatementKind::kDeallocate, statement.deallocate_stmt->name};
+    case PG_QUERY__NODE__NODE_PREPARE_STMT:
+      return {StatementKind::kPrepare, statement.prepare_stmt->name};
+    case PG_QUERY__NODE__NODE_EXECUTE_STMT:
+      return {StatementKind::kExecute, statement.execute_stmt->name};
     case PG_QUERY__NODE__NODE_DISCARD_STMT: {
       const PgQuery__DiscardMode mode = statement.discard_stmt->target;
-      const bool plans = mode == PG_QUERY__DISCARD_MODE__DISCARD_ALL ||
-                         mode == PG_QUERY__DISCARD_MODE__DISCARD_PLANS;
-      return {plans ? StatementKind::kDeallocateAll : StatementKind::kSet, {}};
+      const bool all = mode == PG_QUERY__DISCARD_MODE__DISCARD_ALL;
+      return {all ? StatementKind::kDeallocateAll : StatementKind::kSet, {}};
     }
     case PG_QUERY__NODE__NODE_INSERT_STMT:
     case PG_QUERY__NODE__NODE_UPDATE_STMT:
@@ -79,8 +86,6 @@ StatementEffect effect_of(const PgQuery__Node& statement) {
     case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT:
       return {StatementKind::kSet, {}};
     case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
-    case PG_QUERY__NODE__NODE_PREPARE_STMT:
-    case PG_QUERY__NODE__NODE_EXECUTE_STMT:
     case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
     case PG_QUERY__NODE__NODE_FETCH_STMT:
     case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:

@@ -51,6 +51,7 @@ void append_parse_complete(std::string& out) { append_empty(out, '1'); }
 void append_bind_complete(std::string& out) { append_empty(out, '2'); }
 void append_close_complete(std::string& out) { append_empty(out, '3'); }
 void append_no_data(std::string& out) { append_empty(out, 'n'); }
+void append_portal_suspended(std::string& out) { append_empty(out, 's'); }
 
 void append_command_complete(std::string& out, std::string_view tag) {
   const std::size_t start = begin_frame(out, 'C');
@@ -107,6 +108,22 @@ void append_execute(std::string& out, std::string_view portal) {
   const std::size_t start = begin_frame(out, 'E');
   append_cstring(out, portal);
   out.append(4, '\0');  // no row limit
+  finish_frame(out, start);
+}
+
+void append_bind(std::string& out, std::string_view portal, std::string_view statement,
+                 std::string_view rest) {
+  const std::size_t start = begin_frame(out, 'B');
+  append_cstring(out, portal);
+  append_cstring(out, statement);
+  out.append(rest);
+  finish_frame(out, start);
+}
+
+void append_execute(std::string& out, std::string_view portal, std::uint32_t row_limit) {
+  const std::size_t start = begin_frame(out, 'E');
+  append_cstring(out, portal);
+  append_be32(out, row_limit);
   finish_frame(out, start);
 }
 

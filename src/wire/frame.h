@@ -45,6 +45,7 @@ void append_parse_complete(std::string& out);
 void append_bind_complete(std::string& out);
 void append_close_complete(std::string& out);
 void append_no_data(std::string& out);
+void append_portal_suspended(std::string& out);
 void append_command_complete(std::string& out, std::string_view tag);
 
 struct ErrorFields {
@@ -65,6 +66,10 @@ void append_plain_execute(std::string& out);
 // The same for a portal and a statement of the same name.
 void append_bind(std::string& out, std::string_view name);
 void append_execute(std::string& out, std::string_view portal);
+// `rest` is what stands behind the names in a Bind.
+void append_bind(std::string& out, std::string_view portal, std::string_view statement,
+                 std::string_view rest);
+void append_execute(std::string& out, std::string_view portal, std::uint32_t row_limit);
 void append_close(std::string& out, char kind, std::string_view name);  // 'S' or 'P'
 void append_terminate(std::string& out);
 void append_cancel_request(std::string& out, std::string_view key);

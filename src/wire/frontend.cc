@@ -36,6 +36,7 @@ bool parse_bind(std::string_view body, Bind& bind) {
   ByteReader reader(body);
   bind.portal = reader.cstring();
   bind.statement = reader.cstring();
+  bind.rest = reader.ok() ? body.substr(body.size() - reader.remaining()) : std::string_view{};
   const std::uint16_t format_count = reader.u16();
   const std::string_view formats = reader.bytes(std::size_t{format_count} * 2);
   const std::uint16_t count = reader.u16();

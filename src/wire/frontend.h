@@ -34,6 +34,7 @@ struct Bind {
   std::string_view statement;
   std::vector<BindParameter> parameters;
   std::string_view result_formats_be;  // int16 each, as on the wire
+  std::string_view rest;               // all that stands behind the names
 };
 // Format codes other than 0 and 1, and a format list that is neither empty, one, nor one for each
 // parameter, yield nothing.

@@ -65,6 +65,13 @@ Attribution ReplyTracker::on_ready(Attribution attribution) {
   return attribution;
 }
 
+std::optional<std::uint64_t> ReplyTracker::take_local() {
+  if (pending_.empty() || pending_.front().request != Request::kLocal) return std::nullopt;
+  const std::uint64_t cookie = pending_.front().cookie;
+  pending_.pop_front();
+  return cookie;
+}
+
 void ReplyTracker::pop_copy_ends() {
   while (!pending_.empty() && pending_.front().request == Request::kCopyEnd) pending_.pop_front();
 }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 namespace pgcache::wire {
@@ -24,6 +25,7 @@ enum class Request : std::uint8_t {
   kQuery,
   kFunctionCall,
   kCopyEnd,  // CopyDone or CopyFail: answered by nothing, but it ends the ignoring of Sync
+  kLocal,    // not sent at all: its reply is at hand, and leaves when its turn has come
 };
 
 struct PendingRequest {
@@ -49,6 +51,10 @@ class ReplyTracker {
   // A frame came. NoticeResponse, NotificationResponse and ParameterStatus are asynchronous: do not
   // pass them. `dropped` receives the requests that an error discarded.
   Attribution on_frame(char tag, std::vector<PendingRequest>& dropped);
+
+  // The cookie of a kLocal request whose turn has come: all before it are answered. To be asked for
+  // after each frame, until there is none.
+  std::optional<std::uint64_t> take_local();
 
   // Nothing is outstanding: the origin waits for a request.
   bool idle() const { return pending_.empty() && !skipping_ && !copying_in_; }

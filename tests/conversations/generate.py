@@ -265,7 +265,7 @@ class Generator:
             out.append(self.bind(read, portal, statement))
             if self.chance(0.5):
                 out.append(["D", "P", portal])
-            limit = 0 if self.chance(0.92) else self.dice.choice([1, 2, 5, 100])
+            limit = 0 if self.chance(0.8) else self.dice.choice([1, 2, 5, 100])
             out.append(["E", portal, limit])
             if limit and self.chance(0.6):
                 out.append(["E", portal, self.dice.choice([0, 1, 3])])
@@ -442,6 +442,52 @@ class Generator:
             steps = [{"send": [m for part in sent for m in part] + [["S"]] * one_sync}]
         return steps * self.dice.randint(1, 3)
 
+    def fetching(self):
+        """A block in which portals are fetched from part by part, with other things in between."""
+        steps = [self.command("BEGIN")]
+        portals = []
+        for _ in range(self.dice.randint(1, 2)):
+            portal = self.dice.choice(["", "p0", "p1", "p2"])
+            read = self.read()
+            self.prepared.pop("", None)
+            unit = [["P", "", read[0], list(read[1])], self.bind(read, portal, "")]
+            if self.chance(0.4):
+                unit.append(["D", "P", portal])
+            unit.append(["E", portal, self.dice.choice([1, 1, 2, 5, 100, 0])])
+            portals.append(portal)
+            steps.append(unit)
+        for _ in range(self.dice.randint(1, 5)):
+            portal = self.dice.choice(portals)
+            what = self.dice.random()
+            if what < 0.7:
+                unit = [["E", portal, self.dice.choice([0, 1, 2, 3, 50])]]
+                if self.chance(0.15):
+                    unit.insert(self.dice.randrange(2), ["C", "S", "none"])
+                if self.chance(0.15):
+                    unit.append(["C", "P", portal])
+            elif what < 0.75:
+                unit = [["D", "P", portal]]
+            elif what < 0.85:
+                unit = self.read_unit()
+            else:
+                unit = self.utility(self.dice.choice(
+                    ["SAVEPOINT a", "UPDATE m SET q = q + 1", f"FETCH 1 FROM {portal or 'p0'}",
+                     "SELECT name FROM pg_cursors WHERE name <> '' ORDER BY 1", "CLOSE ALL",
+                     f"CLOSE {portal or 'p1'}", "SET LOCAL DateStyle = 'German'",
+                     "INSERT INTO m VALUES (60, 'sixty', 60)", "SELECT count(*) FROM m"]))
+            steps.append(unit)
+        steps.append(self.command(self.dice.choice(["COMMIT", "ROLLBACK"])))
+        sent = [unit if unit[-1][0] in "QSHcf" else unit + [["S"]] for unit in steps]
+        out = [{"send": unit, "pause": 0.004} for unit in sent]
+        if self.chance(0.25):
+            out = [{"send": [m for unit in sent for m in unit]}]
+        return out * self.dice.randint(1, 3)
+
+    @staticmethod
+    def utility(sql):
+        return [["C", "S", "w"], ["P", "w", sql, []], ["B", "wp", "w", [], [], []], ["E", "wp", 0],
+                ["C", "P", "wp"]]
+
     def conversation(self):
         startup = [["user", "postgres"], ["database", "postgres"]]
         for pair in (["DateStyle", "German"], ["options", "-c TimeZone=Asia/Tokyo"],
@@ -455,6 +501,8 @@ class Generator:
                 steps += self.repeated()
             elif kind < 0.55:
                 steps += self.block()
+            elif kind < 0.67:
+                steps += self.fetching()
             else:
                 steps.append(self.step())
         conversation = {"startup": startup, "steps": steps}

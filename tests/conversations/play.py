@@ -130,17 +130,16 @@ class Difference:
 
 
 def accepted(direct, proxied):
-    """The known differences. Inside a block a hit leaves no unnamed portal at the origin, so that a
-    second Execute gets an error where PostgreSQL says that there are no more rows. In a failed block
-    a statement that memory alone knows is refused when it is prepared, with the same error from
-    another place in PostgreSQL's source."""
+    """The known differences, in failed blocks. A statement or portal that memory alone knows is
+    refused when it is prepared, with the same error from another place in PostgreSQL's source. And
+    the unnamed portal from before a Bind that failed may be gone, for pgcache's own query."""
     tag, body = proxied[0] if proxied else ("", b"")
     if tag == "E" and direct and direct[0][0] == "E":
         theirs, ours = ({code: text for code, text in wire.fields(each).items() if code not in "LR"}
                         for each in (direct[0][1], body))
-        return theirs == ours and ours.get("C") == "25P02"
-    return (tag == "E" and wire.fields(body).get("M") == 'portal "" does not exist'
-            and bool(direct) and direct[0] == ("C", b"SELECT 0\0"))
+        gone = theirs.get("C") == "25P02" and ours.get("M") == 'portal "" does not exist'
+        return gone or (theirs == ours and ours.get("C") == "25P02")
+    return False
 
 
 def play(stack, conversation):

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// Executes with a row limit, and portals whose rows are in memory.
+#include <gtest/gtest.h>
+
+#include "proxy/session.h"
+#include "proxy/session_test_support.h"
+
+namespace pgcache::proxy::testing {
+namespace {
+
+const std::string kText = "SELECT id FROM users WHERE id > $1";
+const std::string kRows = row({"1"}) + row({"2"}) + row({"3"});
+const std::string kSuspended = frame('s', ""), kClosed = frame('3', "");
+
+std::string run(std::string_view portal, std::uint32_t limit) {
+  std::string body = std::string(portal) + '\0';
+  append_be32(body, limit);
+  return frame('E', body);
+}
+std::string close_portal(std::string_view name) {
+  return frame('C', 'P' + std::string(name) + '\0');
+}
+std::string fetch(std::uint32_t limit, std::string_view portal = "") {
+  return parse("", kText) + bind("", {"0"}, portal) + run(portal, limit);
+}
+
+// Settings are known, and the whole result is in memory.
+void warm(Peer& peer) {
+  peer.client(fetch(0) + sync());
+  peer.answer_settings();
+  ASSERT_EQ(peer.to_origin(), fetch(0) + sync());
+  peer.origin(kParsed + kBound + kRows + complete("SELECT 3") + ready());
+  peer.to_client();
+}
+
+// Only its first two rows are.
+void warm_limited(Peer& peer) {
+  peer.client(fetch(2) + sync());
+  peer.answer_settings();
+  ASSERT_EQ(peer.to_origin(), fetch(2) + sync());
+  peer.origin(kParsed + kBound + row({"1"}) + row({"2"}) + kSuspended + ready());
+  peer.to_client();
+}
+
+void begin(Peer& peer) {
+  peer.client(query("BEGIN"));
+  ASSERT_EQ(peer.to_client(), complete("BEGIN") + ready('T'));
+  ASSERT_EQ(peer.to_origin(), "");
+}
+
+TEST(SessionPortal, AnAnswerUnderARowLimitIsServedAgain) {
+  World world;
+  Peer peer(world);
+  warm_limited(peer);
+  peer.client(fetch(2) + sync());
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + row({"1"}) + row({"2"}) + kSuspended + ready());
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+  // It says nothing of another limit, or of none.
+  for (const std::uint32_t limit : {1u, 3u, 0u}) {
+    peer.client(fetch(limit) + sync());
+    EXPECT_EQ(peer.to_origin(), fetch(limit) + sync());
+    peer.origin(kParsed + kBound + complete("SELECT 0") + ready());
+    peer.to_client();
+  }
+}
+
+TEST(SessionPortal, TheWholeResultServesAnyLimit) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  const std::vector<std::pair<std::uint32_t, std::string>> answers = {
+      {1, row({"1"}) + kSuspended},
+      {2, row({"1"}) + row({"2"}) + kSuspended},
+      {3, kRows + kSuspended},
+      {4, kRows + complete("SELECT 3")},
+      {0x80000000u, kRows + complete("SELECT 3")}};
+  for (const auto& [limit, answer] : answers) {
+    peer.client(fetch(limit) + sync());
+    EXPECT_EQ(peer.to_client(), kParsed + kBound + answer + ready());
+  }
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(world.stats.hits.load(), 5u);
+}
+
+TEST(SessionPortal, SeveralExecutesOfOnePortal) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(fetch(1, "p") + run("p", 2) + run("p", 1) + run("p", 0) + close_portal("p") + sync());
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + row({"1"}) + kSuspended + row({"2"}) + row({"3"}) +
+                                  kSuspended + complete("SELECT 0") + complete("SELECT 0") +
+                                  kClosed + ready());
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(world.stats.hits.load(), 5u - 1u);
+}
+
+TEST(SessionPortal, APortalGoesOnInItsBlock) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(fetch(1, "p") + sync());
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + row({"1"}) + kSuspended + ready('T'));
+  peer.client(fetch(0) + sync());
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + kRows + complete("SELECT 3") + ready('T'));
+  peer.client(run("p", 1) + sync());
+  EXPECT_EQ(peer.to_client(), row({"2"}) + kSuspended + ready('T'));
+  peer.client(run("", 0) + sync());
+  EXPECT_EQ(peer.to_client(), complete("SELECT 0") + ready('T'));
+  peer.client(run("p", 0) + close_portal("p") + sync());
+  EXPECT_EQ(peer.to_client(), row({"3"}) + complete("SELECT 1") + kClosed + ready('T'));
+  peer.client(query("COMMIT"));
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(world.stats.blocks_local.load(), 1u);
+  peer.to_client();
+  // It died with the block.
+  peer.client(run("", 0) + sync());
+  EXPECT_EQ(peer.to_origin(), run("", 0) + sync());
+}
+
+TEST(SessionPortal, ItsAnswerTakesItsTurnAmongThoseOfTheOrigin) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(fetch(1, "p") + sync());
+  peer.to_client();
+  const std::string close = frame('C', "Ss\0"s);
+  peer.client(close + run("p", 1) + close + close_portal("p") + sync());
+  EXPECT_EQ(peer.to_client(), "");
+  EXPECT_TRUE(peer.to_origin().ends_with(close + close + sync()));
+  peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
+  peer.origin(kClosed);
+  EXPECT_EQ(peer.to_client(), kClosed + row({"2"}) + kSuspended);
+  peer.origin(kClosed);
+  EXPECT_EQ(peer.to_client(), kClosed + kClosed);
+  peer.origin(ready('T'));
+  EXPECT_EQ(peer.to_client(), ready('T'));
+}
+
+TEST(SessionPortal, AnErrorInFrontOfItDiscardsIt) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(fetch(1, "p") + sync());
+  peer.to_client();
+  peer.client(parse("x", "nonsense") + run("p", 1) + close_portal("p") + sync());
+  peer.to_origin();
+  peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
+  peer.to_client();
+  peer.origin(error("42601") + ready('E'));
+  EXPECT_EQ(peer.to_client(), error("42601") + ready('E'));
+}
+
+TEST(SessionPortal, RowsBeyondTheLimitComeFromTheOriginIfTheFirstAreTheSame) {
+  for (const bool same : {true, false}) {
+    World world;
+    Peer peer(world);
+    warm_limited(peer);
+    begin(peer);
+    peer.client(fetch(2) + sync());
+    peer.to_client();
+    peer.client(run("", 1) + sync());
+    const std::string sent = peer.to_origin();
+    EXPECT_TRUE(sent.ends_with(run("", 2) + run("", 1) + sync()));
+    EXPECT_NE(sent.find(kText), std::string::npos);
+    peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
+    peer.origin(kParsed + kBound + kClosed + row({"1"}) + row({same ? "2" : "9"}) + kSuspended);
+    if (!same) {
+      EXPECT_NE(peer.to_client().find("40001"), std::string::npos);
+      EXPECT_TRUE(peer.session.close_client_when_flushed());
+      continue;
+    }
+    peer.origin(row({"3"}) + kSuspended + ready('T'));
+    EXPECT_EQ(peer.to_client(), row({"3"}) + kSuspended + ready('T'));
+  }
+}
+
+TEST(SessionPortal, AWriteFindsThePortalOpenWhoseRowsAreNotAllHere) {
+  World world;
+  Peer peer(world);
+  warm_limited(peer);
+  begin(peer);
+  peer.client(fetch(2) + sync());
+  peer.to_client();
+  const std::string update =
+      parse("w", "UPDATE users SET name = 'x'") + bind("w", {}, "w") + run("w", 0) + sync();
+  peer.client(update);
+  EXPECT_NE(peer.to_origin().find(kText), std::string::npos);
+  // A simple query ends the unnamed portal.
+  World other;
+  Peer simple(other);
+  warm_limited(simple);
+  begin(simple);
+  simple.client(fetch(2) + sync());
+  simple.to_client();
+  simple.client(query("UPDATE users SET name = 'x'"));
+  EXPECT_EQ(simple.to_origin().find(kText), std::string::npos);
+}
+
+TEST(SessionPortal, ALoadGoesOnWhereRowsAreFetchedPartByPart) {
+  World world;
+  Peer peer(world);
+  peer.client(query("SELECT id FROM users WHERE id = 7"));
+  peer.answer_settings();
+  peer.to_origin();
+  peer.origin(row_description() + row({"7"}) + complete("SELECT 1") + ready());
+  peer.to_client();
+  begin(peer);
+  peer.client(fetch(2, "p") + sync());
+  EXPECT_TRUE(peer.to_origin().ends_with(fetch(2, "p") + sync()));
+  peer.origin(kParsed + kBound + complete("BEGIN") + kClosed + kParsed + kBound + row({"1"}) +
+              row({"2"}) + kSuspended + ready('T'));
+  peer.client(run("p", 2) + sync());
+  EXPECT_EQ(peer.to_origin(), run("p", 2) + sync());
+  peer.origin(row({"3"}) + complete("SELECT 1") + ready('T'));
+  EXPECT_EQ(world.stats.misses.load(), 3u);
+  peer.client(query("COMMIT"));
+  peer.origin(complete("COMMIT") + ready());
+  peer.to_client();
+  peer.client(fetch(0) + sync());
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + kRows + complete("SELECT 3") + ready());
+}
+
+TEST(SessionPortal, ANameInUseIsTheOriginsError) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(fetch(1, "p") + sync());
+  peer.to_client();
+  peer.client(fetch(1, "p") + sync());
+  const std::string sent = peer.to_origin();
+  EXPECT_LT(sent.find(kText), sent.rfind(kText));  // opened there, and then bound again
+  EXPECT_EQ(peer.to_client(), "");
+}
+
+}  // namespace
+}  // namespace pgcache::proxy::testing

@@ -40,6 +40,24 @@ TEST_F(DeferredBlocks, ABlockOfHitsLeavesNoTraceAtTheOrigin) {
   EXPECT_NE(stack().proxy().http("/status").body.find("\"blocks\""), std::string::npos);
 }
 
+// Pools send one to see whether the session lives.
+TEST_F(DeferredBlocks, AnEmptyQueryLeavesTheSessionAsItIs) {
+  const double before = local();
+  for (const char* empty : {"", "-- ping", ";"}) {
+    stack().query(session(), empty, "bypass:empty_query");
+    stack().query(session(), "BEGIN", "none");
+    EXPECT_EQ(read("hit"), "v1");
+    stack().query(session(), "COMMIT", "none");
+  }
+  EXPECT_EQ(local() - before, 3);
+  run("BEGIN");
+  stack().query(session(), "", "bypass:empty_query");
+  EXPECT_EQ(PQtransactionStatus(session().raw()), PQTRANS_INTRANS);
+  EXPECT_EQ(state(), "idle in transaction");
+  EXPECT_EQ(read("hit"), "v1");
+  run("COMMIT");
+}
+
 TEST_F(DeferredBlocks, EachReadSeesWhatIsCommittedBeforeIt) {
   run("BEGIN");
   EXPECT_EQ(read("hit"), "v1");

@@ -113,6 +113,7 @@ class Session {
     TimePoint started;
     Effects effects;
     std::vector<Inflight> inflight;
+    bool preparing = true;  // so far statements were prepared and described, and nothing bound
   };
   // A statement text to be decided upon, wherever it came from.
   struct ReadCandidate {

@@ -183,7 +183,8 @@ std::optional<Session::Verdict> Session::gate() {
   }
   if (const auto reason = env_.cache->unavailable(io_.now())) return bypass(*reason);
   // What the origin will only answer after a Sync, or never, must not be waited for.
-  if (open_unit_ || tracker_.discarding()) return bypass(BypassReason::kPipeline);
+  const bool executing = open_unit_ && !open_unit_->preparing;
+  if (executing || tracker_.discarding()) return bypass(BypassReason::kPipeline);
   if (tracker_.copying_in()) return bypass(BypassReason::kCopy);
   if (!tracker_.idle()) {
     hold_ = Hold::kOrigin;
@@ -211,6 +212,7 @@ std::optional<Session::Verdict> Session::gate_settings() {
   if (!settings_) {
     if (settings_failed_) return fallback(FallbackReason::kSettingsQuery);
     if (unread_statement_) return bypass(BypassReason::kQueryTooLong);
+    if (open_unit_) return bypass(BypassReason::kFlush);  // a query now would end it
     return ask_settings();
   }
   if (const auto reason = settings_refusal()) return bypass(*reason);
@@ -392,7 +394,11 @@ bool Session::handle_query(wire::Frame frame) {
     sql::StatementShape scanned = sql::scan_shape(*sql, needs_conforming());
     if (last_settings_ || !read) shape = find_shape(*sql, scanned, {});
     // A read that was not cacheable under the settings last known is not worth asking for new ones.
-    if (read && !(shape && shape->analysis.not_cacheable())) stop = gate();
+    if (read && open_unit_) {
+      stop = bypass(BypassReason::kPipeline);
+    } else if (read && !(shape && shape->analysis.not_cacheable())) {
+      stop = gate();
+    }
     if (stop && stop->kind == Verdict::Kind::kHeld) return false;
     if (!read && shape && answer_block_command(*sql, scanned, *shape)) {
       consume_client(frame.bytes.size());

@@ -312,7 +312,7 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   candidate.parameters = &bind.bind.parameters;
   candidate.result_formats_be = bind.bind.result_formats_be;
   candidate.needs = {bind.needs_row_description, bind.parsed_here};
-  candidate.may_wait = alone;
+  candidate.may_wait = alone && !open_unit_;  // the origin holds locks for what was prepared
   return decide(candidate);
 }
 
@@ -358,7 +358,12 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         wire::append_close_complete(to_client_.tail());
         break;
       default:
-        append_ready();
+        // What was prepared in front of a Flush has the origin wait for the Sync.
+        if (open_unit_) {
+          forward_sync(step.frame);
+        } else {
+          append_ready();
+        }
         break;
     }
   }

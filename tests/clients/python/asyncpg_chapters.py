@@ -35,7 +35,6 @@ def shown(value):
 
 
 async def types(url):
-    """The first execution of a statement is part of the exchange that prepares it, which goes to the origin."""
     session = await connect(url)
     seen = []
     for column in kinds.COLUMNS:
@@ -76,7 +75,6 @@ async def searches(url):
     await asyncio.sleep(0.3)
     for column, value in values.items():
         statement = await session.prepare(f"SELECT id FROM kinds WHERE {column} = $1")
-        await statement.fetch(value)
         seen += [column, await statement.fetch(value)]
     await session.close()
     return seen
@@ -115,7 +113,7 @@ async def simple(url):
 
 
 async def read_blocks(url):
-    """Statements that are prepared make the block known to the origin, once."""
+    """A statement that is prepared in a block makes it known to the origin."""
     session = await connect(url)
     seen = await session.fetch(BY_ID, 1)
     for i in range(1, 7):
@@ -283,11 +281,11 @@ def main():
     contract.chapter("types", types, hits=len(kinds.COLUMNS))
     contract.chapter("round-trip", round_trip)
     contract.chapter("searches", searches, hits=2 * len(kinds.SEARCHED) - 2)
-    contract.chapter("prepared", prepared, hits=18)
+    contract.chapter("prepared", prepared, hits=20)
     contract.chapter("single-rows", single_rows)
-    contract.chapter("unnamed", unnamed)
+    contract.chapter("unnamed", unnamed, hits=5)
     contract.chapter("simple", simple, hits=3)
-    contract.chapter("read-blocks", read_blocks, hits=6, local=6)
+    contract.chapter("read-blocks", read_blocks, hits=7, local=6)
     contract.chapter("transactions", transactions)
     contract.chapter("batches", batches)
     contract.chapter("cursors", cursors)

@@ -86,11 +86,11 @@ class Stack(contextlib.AbstractContextManager):
         options = [arg for name, value in settings.items() for arg in ("-c", f"{name}={value}")]
         server = self._spawn("postgres", as_postgres([self._bin / "postgres", "-D", data, *options]))
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        self._wait(server, lambda: self._psql(url, "-c", "SELECT 1"))
-        self._psql(url, "-f", str(HERE / "schema.sql"))
+        self._wait(server, lambda: self.psql(url, "-c", "SELECT 1"))
+        self.psql(url, "-f", str(HERE / "schema.sql"))
         return url
 
-    def _psql(self, url, *arguments):
+    def psql(self, url, *arguments):
         done = subprocess.run([self._bin / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", url, *arguments],
                               capture_output=True, text=True)
         if done.returncode != 0:

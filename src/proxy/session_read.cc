@@ -193,7 +193,8 @@ std::optional<Session::Verdict> Session::gate() {
     return bypass(BypassReason::kDefinitions);
   }
   // What the origin will only answer after a Sync, or never, must not be waited for.
-  if (open_unit_ || tracker_.discarding()) return bypass(BypassReason::kPipeline);
+  const bool executing = open_unit_ && !open_unit_->preparing;
+  if (executing || tracker_.discarding()) return bypass(BypassReason::kPipeline);
   if (tracker_.copying_in()) return bypass(BypassReason::kCopy);
   if (!tracker_.idle()) {
     hold_ = Hold::kOrigin;
@@ -221,6 +222,7 @@ std::optional<Session::Verdict> Session::gate_settings() {
   if (!settings_) {
     if (settings_failed_) return fallback(FallbackReason::kSettingsQuery);
     if (unread_statement_) return bypass(BypassReason::kQueryTooLong);
+    if (open_unit_) return bypass(BypassReason::kFlush);  // a query now would end it
     return ask_settings();
   }
   if (const auto reason = settings_refusal()) return bypass(*reason);
@@ -411,7 +413,7 @@ Session::Verdict Session::decide_query(std::string_view sql, Lead lead,
   const bool executes = !read && shape && shape->analysis.kind == sql::StatementKind::kExecute;
   // What a PREPARE means, the settings of this moment decide.
   const bool prepares = !read && shape && shape->analysis.kind == sql::StatementKind::kPrepare;
-  if (prepares && !settings_) {
+  if (prepares && !settings_ && !open_unit_) {
     const std::optional<Verdict> stop = gate();
     if (stop && stop->kind == Verdict::Kind::kHeld) return held();
   }
@@ -420,6 +422,7 @@ Session::Verdict Session::decide_query(std::string_view sql, Lead lead,
   const StatementPtr executed = executes ? executed_statement(shape.get()) : nullptr;
   const bool hopeless = executes ? tracker_.idle() && !(executed && may_be_served(*executed))
                                  : shape && shape->analysis.not_cacheable();
+  if (open_unit_) return bypass(BypassReason::kPipeline);  // a query ends what a Flush left open
   std::optional<Verdict> stop;
   if (!hopeless) stop = gate();
   if (stop) return std::move(*stop);

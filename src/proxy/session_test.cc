@@ -694,14 +694,55 @@ TEST(Session, AStatementPreparedWithAFlushIsServedAfterwards) {
   peer.client(run);
   EXPECT_EQ(peer.to_origin(), run);
   peer.origin(kBound + row({"7"}) + complete("SELECT 1") + ready());
-  EXPECT_EQ(world.bypasses(sql::BypassReason::kFlush), 1u);
-  peer.client(run);
-  EXPECT_EQ(peer.to_origin(), run);
-  peer.origin(kBound + row({"7"}) + complete("SELECT 1") + ready());
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kFlush), 0u);
   peer.to_client();
   peer.client(run);
   EXPECT_EQ(peer.to_client(), kBound + row({"7"}) + complete("SELECT 1") + ready());
   EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
+// Another session on which it is new: the origin gets the Sync alone, and says what is ready.
+TEST(Session, WhatFollowsAFlushIsAHit) {
+  World world;
+  Peer first(world);
+  const std::string prepare =
+      parse("", "SELECT id FROM users WHERE id = $1") + frame('D', "S\0"s) + flush();
+  const std::string described = kParsed + frame('t', "\0\1\0\0\0\x17"s) + row_description();
+  const std::string run = bind("", {"7"}) + execute() + sync();
+  const std::string answer = kBound + row({"7"}) + complete("SELECT 1");
+  Peer second(world);
+  for (Peer* peer : {&first, &second}) {
+    peer->client(prepare + run);  // all at once: the second part waits for the answers to the first
+    peer->answer_settings();
+    EXPECT_EQ(peer->to_origin(), prepare);
+    peer->origin(described);
+    if (peer == &first) {
+      EXPECT_EQ(peer->to_origin(), run);
+      peer->origin(answer);
+    } else {
+      EXPECT_EQ(peer->to_origin(), sync());
+    }
+    EXPECT_EQ(peer->to_client(), described + answer);
+    peer->origin(ready());
+    EXPECT_EQ(peer->to_client(), ready());
+  }
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+  EXPECT_EQ(world.stats.misses.load(), 1u);
+}
+
+// A simple query ends what the Flush left open; so it is the origin's.
+TEST(Session, AQueryBehindAFlushGoesToTheOrigin) {
+  World world;
+  Peer peer(world);
+  const std::string prepare =
+      parse("", "SELECT id FROM users WHERE id = $1") + frame('D', "S\0"s) + flush();
+  peer.client(prepare);
+  peer.answer_settings();
+  peer.origin(kParsed + frame('t', "\0\1\0\0\0\x17"s) + row_description());
+  peer.to_origin();
+  peer.client(query("SELECT id FROM users WHERE id = 7"));
+  EXPECT_EQ(peer.to_origin(), query("SELECT id FROM users WHERE id = 7"));
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kPipeline), 1u);
 }
 
 TEST(Session, DdlIsReported) {

@@ -365,7 +365,7 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   ReadCandidate candidate;
   candidate.result_formats_be = bind.bind.result_formats_be;
   candidate.needs = {bind.needs_row_description, bind.parsed_here};
-  candidate.may_wait = alone;
+  candidate.may_wait = alone && !open_unit_;  // the origin holds locks for what was prepared
   candidate.row_limit = step.execute.row_limit;
   candidate.whole = bind.executed_again || (!bind.bind.portal.empty() && in_block_at(at));
   candidate.shape = shape_of(*step.statement);
@@ -444,7 +444,12 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         break;
       default:
         if (status_ != 'T') portals_.clear();
-        append_ready();
+        // What was prepared in front of a Flush has the origin wait for the Sync.
+        if (open_unit_) {
+          forward_sync(step.frame);
+        } else {
+          append_ready();
+        }
         break;
     }
   }

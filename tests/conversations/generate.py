@@ -258,8 +258,8 @@ class Generator:
             out.append(self.parse(read, statement))
             if self.chance(0.2):
                 out.append(["D", "S", statement])
-            if self.chance(0.2):
-                out.append(["S"])
+            if self.chance(0.35):
+                out.append(self.dice.choice([["S"], ["H"]]))
         portal = "" if self.chance(0.8) else self.name("p")
         for _ in range(1 if self.chance(0.8) else self.dice.randint(2, 4)):
             out.append(self.bind(read, portal, statement))

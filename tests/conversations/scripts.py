@@ -27,6 +27,10 @@ def describe(portal=""):
     return ["D", "P", portal]
 
 
+def describe_statement(name=""):
+    return ["D", "S", name]
+
+
 def execute(portal="", limit=0):
     return ["E", portal, limit]
 
@@ -394,6 +398,33 @@ SCRIPTS = {
     "flush": warm_extended() + [
         [parse("", READ), bind(), execute(), H], [S], [parse("", READ), H],
         [bind(), describe(), H], [execute(), H], [S], [H], [query(READ)], one_shot(READ)],
+    "prepared in front of a flush": warm_extended() + [
+        [parse("", READ), describe_statement(), H], [bind(), execute(), S],
+        [parse("", READ), describe_statement(), H, bind(), describe(), execute(), S], [query(READ)],
+        [parse("f", BY_ID), describe_statement("f"), H], [bind("", "f", ["1"]), execute(), S],
+        [parse("f", BY_ID), describe_statement("f"), H], [bind("", "f", ["1"]), execute(), S],
+        [["C", "S", "f"], parse("f", BY_ID), H], [bind("", "f", ["1"]), execute("", 1), S],
+        [parse("", READ), H], [parse("", READ), H], [bind(), execute(), H], [bind(), execute(), S],
+        [parse("", READ), H], [bind("p", ""), execute("p"), close("p"), S], [execute("p"), S],
+        [parse("", READ), H], [bind(), execute(), bind(), execute(), S], [execute(), S]],
+    "prepared in front of a flush, errors": warm_extended() + [
+        [parse("", "SELECT nothing FROM s"), describe_statement(), H], [bind(), execute(), S],
+        [parse("", READ), describe_statement("absent"), H], [bind(), execute()], [S], one_shot(READ),
+        [parse("", READ), describe_statement(), H], [bind("", "absent"), execute(), S],
+        [parse("", BY_ID), H], [bind("", "", ["x"]), execute(), S], one_shot(READ),
+        [parse("", READ), H], [bind(), execute(), parse("", "SELECT 1/0"), bind(), execute(), S]],
+    "prepared in front of a flush, not executed": warm() + warm_extended() + [
+        [parse("", READ), H], [query(READ)], [bind(), execute(), S], [parse("", READ), H], [S],
+        [bind(), execute(), S], [parse("", READ), H], [["C", "S", ""], S], [bind(), execute(), S],
+        [parse("", READ), H], [query("SELECT 1/0")], [query(READ)], [parse("", READ), H],
+        [query("BEGIN"), query(READ)], [query("COMMIT")], [parse("", READ), H, H, S, query(READ)]],
+    "prepared in front of a flush, in a block": warm() + warm_extended() + [
+        [query("BEGIN")], [query(READ)], [parse("", READ), describe_statement(), H],
+        [bind(), execute(), S], [bind(), execute(), S], [query("SET TRANSACTION READ ONLY")],
+        [query("COMMIT")], [query("BEGIN")], [parse("", READ), H], [bind(), execute(), S],
+        [query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")], [query("ROLLBACK")],
+        [query("BEGIN")], [parse("", READ), H], [query("COMMIT")], [query("BEGIN")],
+        [query("SELECT 1/0")], [parse("", READ), H], [bind(), execute(), S], [query("ROLLBACK")]],
     "flush, then another read": warm_extended() + [
         [parse("", READ), bind(), execute(), H], [parse("", READ), bind(), execute(), H],
         [parse("", "SELECT 1/0"), bind(), execute(), H], [parse("", READ), bind(), H], [S],

@@ -253,6 +253,35 @@ TEST_F(ExtendedMessages, FlushBringsTheAnswerWithoutSync) {
   });
 }
 
+// Drivers that ask for a statement's types before they send its values.
+TEST_F(ExtendedMessages, WhatFollowsAPreparationWithAFlushIsServed) {
+  RawClient client = stack().raw();
+  const auto in_two_parts = [&](const std::string& name, const std::string& id) {
+    client.send(parse(name, by_id("name")) + describe('S', name) + flush());
+    EXPECT_NE(find_frame(client.read_until('T'), 't'), nullptr);
+    client.send(bind("", name, {id}) + execute("") + sync());
+    return first_columns(client.read_until('Z'));
+  };
+  for (const char* route : {"miss", "hit", "hit"}) {
+    stack().expect_route(route, [&] { EXPECT_EQ(in_two_parts("", "40"), "item 40"); });
+  }
+  stack().expect_route("hit", [&] { EXPECT_EQ(in_two_parts("named", "40"), "item 40"); });
+  stack().expect_route("hit", [&] {
+    client.send(bind("", "named", {"40"}) + execute("") + sync());
+    EXPECT_EQ(first_columns(client.read_until('Z')), "item 40");
+  });
+  client.send(query("BEGIN"));
+  client.read_until('Z');
+  stack().expect_route("hit", [&] { EXPECT_EQ(in_two_parts("", "40"), "item 40"); });
+  stack().expect_route("bypass:not_read", [&] {
+    client.send(query("UPDATE items SET name = 'mine' WHERE id = 40"));
+    client.read_until('Z');
+  });
+  stack().expect_route("bypass:in_transaction", [&] { EXPECT_EQ(in_two_parts("", "40"), "mine"); });
+  client.send(query("ROLLBACK"));
+  client.read_until('Z');
+}
+
 TEST_F(ExtendedMessages, FlushIsNoBoundaryOfTheTransaction) {
   const std::string insert =
       parse("", "INSERT INTO items VALUES (2000, 'x', 1)") + bind("", "") + execute("") + flush();

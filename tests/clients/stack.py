@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private PostgreSQL with the clients' schema and a pgcache in front of it, for one client program."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def free_port():
+    """Below the ephemeral ports; another process may still take it, and the start fails then."""
+    start = 15000 + (os.getpid() * 37 + time.time_ns() // 1000) % 12000
+    for port in range(start, 32000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port")
+
+
+def bin_folder():
+    folders = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+    if not folders:
+        raise OSError("no PostgreSQL server below /usr/lib/postgresql")
+    return folders[-1]
+
+
+def as_postgres(command):
+    """PostgreSQL refuses to run as root."""
+    return ["runuser", "-u", "postgres", "--", *command] if os.getuid() == 0 else command
+
+
+class Stack(contextlib.AbstractContextManager):
+    def __init__(self, binary):
+        self._binary = binary
+        self._bin = bin_folder()
+        self._processes = []
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pgcache-clients-"))
+        try:
+            self.origin = self._start_postgres()
+            self.pgcache, self.admin = self._start_pgcache()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_):
+        for process in reversed(self._processes):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self):
+        return (self.folder / "pgcache.log").read_text(errors="replace")[-4000:]
+
+    def _spawn(self, name, command):
+        with open(self.folder / f"{name}.log", "wb") as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       start_new_session=True)
+        self._processes.append(process)
+        return process
+
+    def _start_postgres(self):
+        data = self.folder / "data"
+        os.chmod(self.folder, 0o755)
+        data.mkdir(mode=0o700)
+        if os.getuid() == 0:
+            shutil.chown(data, "postgres", "postgres")
+        subprocess.run(as_postgres([self._bin / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                                    "--locale=C.UTF-8", "--no-sync"]), check=True, stdout=subprocess.DEVNULL)
+        port = free_port()
+        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": data,
+                    "wal_level": "logical", "max_connections": 200, "fsync": "off", "timezone": "UTC",
+                    "autovacuum": "off", "max_prepared_transactions": 10}
+        options = [arg for name, value in settings.items() for arg in ("-c", f"{name}={value}")]
+        server = self._spawn("postgres", as_postgres([self._bin / "postgres", "-D", data, *options]))
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        self._wait(server, lambda: self.psql(url, "-c", "SELECT 1"))
+        self.psql(url, "-f", str(HERE / "schema.sql"))
+        return url
+
+    def psql(self, url, *arguments):
+        done = subprocess.run([self._bin / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", url, *arguments],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise OSError(done.stderr)
+
+    def _start_pgcache(self):
+        port, admin = free_port(), free_port() + 1
+        process = self._spawn("pgcache", [self._binary, "run", "--origin", self.origin,
+                                          "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"])
+        admin_url = f"http://127.0.0.1:{admin}"
+        self._wait(process, lambda: urllib.request.urlopen(admin_url + "/readyz", timeout=2).close())
+        return f"postgresql://postgres@127.0.0.1:{port}/postgres", admin_url
+
+    def _wait(self, process, probe):
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return probe()
+            except OSError as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    logs = "\n".join(log.read_text(errors="replace")[-2000:] for log in self.folder.glob("*.log"))
+                    raise OSError(f"not started: {error}\n{logs}") from error
+                time.sleep(0.05)

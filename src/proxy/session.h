@@ -252,6 +252,7 @@ class Session {
   void leave_connection();
   void clear_name(std::string_view name);
   void hide_foreign_statement(std::string_view name);
+  bool answer_deallocate(const cache::Shape& shape);
   void append_settings_request();
   void forward_query_and_settings(std::string_view frame);
   Unit* adding_unit(const wire::Attribution& attribution);

@@ -338,7 +338,11 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   const StatementPtr statement = statements_.find(bind.statement);
   // During a COPY nothing can be made good.
   if (!statement || statement->text->copies) ensure_at_origin({});
-  unit.effects.merge(statement ? statement_effects(*statement) : unknown_effects());
+  Effects effects = statement ? statement_effects(*statement) : unknown_effects();
+  if (env_.pooled()) {
+    for (const std::string& name : effects.deallocates) ensure_at_origin(name);
+  }
+  unit.effects.merge(std::move(effects));
   if (bind.portal.empty()) {
     behind_.unnamed_portal = false;
     unnamed_portal_open_ = true;

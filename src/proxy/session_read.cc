@@ -398,7 +398,8 @@ bool Session::handle_query(wire::Frame frame) {
     // A read that was not cacheable under the settings last known is not worth asking for new ones.
     if (read && !(shape && shape->analysis.not_cacheable())) stop = gate();
     if (stop && stop->kind == Verdict::Kind::kHeld) return false;
-    if (!read && shape && answer_block_command(*sql, scanned, *shape)) {
+    if (!read && shape &&
+        (answer_block_command(*sql, scanned, *shape) || answer_deallocate(*shape))) {
       consume_client(frame.bytes.size());
       return true;
     }

@@ -129,6 +129,27 @@ TEST_F(Poolers, AnswersAreTheServersByteByByte) {
        "bypass:after_write bypass:unknown_relation bypass:unknown_statement*2 hit*3"});
 }
 
+TEST_F(Poolers, StatementsAreDeallocatedWhereverTheyAre) {
+  const std::string prepare = prepared("d", "SELECT v FROM t WHERE id = 90");
+  const std::string drop = "DEALLOCATE d";
+  expect_same_answers(stack(),
+                      {{prepare},
+                       {query(drop)},
+                       {prepare},
+                       {message::one_shot(drop)},
+                       {prepare},
+                       {query("BEGIN")},
+                       {executed("d")},
+                       {query(drop)},
+                       {query("COMMIT")},
+                       {executed("d")},
+                       {prepare}},
+                      {"bypass:not_read*3 bypass:unknown_statement miss|"
+                       "bypass:after_write bypass:not_read*3 bypass:unknown_statement",
+                       "bypass:not_read bypass:unknown_statement hit|"
+                       "bypass:after_write bypass:not_read*3 bypass:unknown_statement"});
+}
+
 TEST_F(Poolers, StatementsAreNotLostWithTheirConnection) {
   RawClient client = stack().raw();
   client.send(prepared("pid", "SELECT pg_backend_pid()"));

@@ -86,7 +86,9 @@ constexpr Advice kAdvice[] = {
     {Reason::kTemporaryObjects,
      "A session that has temporary tables is not served: read in another one."},
     {Reason::kClientEncoding, "Set client_encoding to UTF8."},
-    {Reason::kOtherDatabase, "Connect to the database that pgcache's origin URL names."},
+    {Reason::kOtherDatabase,
+     "Connect to the database that pgcache's origin URL names; a pooler has to lead to that of "
+     "replication_origin, on the same server."},
     {Reason::kUntracked, "Have the publication carry all changes of the table: see pgcache check."},
     {Reason::kNoReplicaIdentity,
      "Give the table a primary key, or ALTER TABLE ... REPLICA IDENTITY FULL."},

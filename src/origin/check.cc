@@ -46,6 +46,7 @@ class Checker {
     replication_connection();
     publication();
     tables();
+    pooler();
     if (error_) return *error_;
     return std::move(problems_);
   }
@@ -67,6 +68,7 @@ class Checker {
   void replication_connection();
   void publication();
   void tables();
+  void pooler();
 
   const config::Config& config_;
   const bool running_;
@@ -130,6 +132,30 @@ void Checker::replication_connection() {
       }
     }
     problems_.push_back(std::move(problem));
+  }
+}
+
+// Whether it leads to this server and database. Asked as a client of the pooler asks, which leaves
+// nothing behind on the connection.
+void Checker::pooler() {
+  if (config_.replication_origin.empty()) return;
+  const std::string conninfo = conninfo_for_libpq(config_.origin);
+  const std::array<const char*, 4> keys{"dbname", "application_name", "connect_timeout", nullptr};
+  const std::array<const char*, 4> values{conninfo.c_str(), kName, "10", nullptr};
+  const std::unique_ptr<PGconn, void (*)(PGconn*)> connection(
+      PQconnectdbParams(keys.data(), values.data(), 1), PQfinish);
+  const std::string where =
+      "SELECT pg_catalog.current_database() || ' ' || pg_catalog.pg_postmaster_start_time()::"
+      "pg_catalog.timestamptz(6) AT TIME ZONE 'UTC'";
+  const std::unique_ptr<PGresult, void (*)(PGresult*)> result(
+      PQexec(connection.get(), where.c_str()), PQclear);
+  if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
+    std::string why = without_secrets(PQerrorMessage(connection.get()));
+    while (!why.empty() && why.back() == '\n') why.pop_back();
+    add("the pooler in front of the server does not answer: " + why, "check the URL in origin");
+  } else if (PQgetvalue(result.get(), 0, 0) != value(where)) {
+    add("origin leads to another server or database than replication_origin: nothing is cached",
+        "configure the pooler, or name the same database of the same server in both URLs");
   }
 }
 

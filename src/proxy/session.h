@@ -228,6 +228,7 @@ class Session {
   struct PendingParse {
     std::uint64_t cookie = 0;
     std::string name;
+    StatementPtr statement;
     StatementPtr before;  // what had the name, and keeps it if this one fails
   };
 
@@ -317,6 +318,7 @@ class Session {
   void leave_connection();
   void clear_name(std::string_view name);
   void hide_foreign_statement(std::string_view name);
+  bool answer_deallocate(const cache::Shape& shape);
   void append_settings_request();
   void forward_query_and_settings(std::string_view frame);
   Unit* adding_unit(const wire::Attribution& attribution);
@@ -419,6 +421,8 @@ class Session {
   void on_hidden_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
   void on_reply(char tag, std::string_view frame, const wire::Attribution& attribution);
   void on_dropped();
+  void on_failed_parse(std::uint64_t cookie);
+  void forget_named(const std::string* name);
   void on_ready(char status, std::uint64_t unit_id);
   void complete_unit(Unit unit);
   void after_unit(const Effects& effects);

@@ -294,6 +294,7 @@ void Session::before_target(char tag, const wire::Target& target) {
 // The text of a Parse, or even its name, will not be read.
 void Session::forget_statements() {
   ensure_at_origin({});
+  forget_named(nullptr);
   statements_.clear();
   unread_statement_ = true;
 }
@@ -317,8 +318,8 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
   }
   if (parse.statement.empty()) behind_.unnamed_statement = unread_statement_ = false;
   const bool named = !parse.statement.empty();
-  pending_parses_.push_back(
-      {cookie, std::string(parse.statement), named ? statements_.find(parse.statement) : nullptr});
+  pending_parses_.push_back({cookie, std::string(parse.statement), statement,
+                             named ? statements_.find(parse.statement) : nullptr});
   statements_.put(parse.statement, std::move(statement));
 }
 
@@ -361,6 +362,9 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   Effects effects = statement ? statement_effects(*statement) : unknown_effects();
   portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
   portals_before_bind(bind.portal);
+  if (env_.pooled()) {
+    for (const std::string& name : effects.deallocates) ensure_at_origin(name);
+  }
   unit.effects.merge(std::move(effects));
   if (bind.portal.empty()) {
     behind_.unnamed_portal = false;

@@ -233,7 +233,7 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       // A name that is not known at the origin either: dropped there in a way not noticed here.
       if (!env_.pooled() && wire::error_field(frame.substr(wire::kHeaderBytes), 'C') ==
                                 pg::sqlstate::kInvalidStatementName) {
-        statements_.clear_named();
+        forget_named(nullptr);
       }
       spoil_captures();
       return;
@@ -297,17 +297,39 @@ void Session::on_dropped() {
       if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
       continue;
     }
-    const auto it = std::find_if(pending_parses_.begin(), pending_parses_.end(),
-                                 [&](const auto& p) { return p.cookie == request.cookie; });
-    if (it == pending_parses_.end()) continue;
-    if (it->before) {
-      statements_.put(it->name, it->before);
-    } else {
-      statements_.erase(it->name);
-    }
-    pending_parses_.erase(it);
+    on_failed_parse(request.cookie);
   }
   dropped_.clear();
+}
+
+// What had the name before has it still.
+void Session::on_failed_parse(std::uint64_t cookie) {
+  const auto failed = std::find_if(pending_parses_.begin(), pending_parses_.end(),
+                                   [&](const auto& p) { return p.cookie == cookie; });
+  if (failed == pending_parses_.end()) return;
+  for (auto later = failed + 1; later != pending_parses_.end(); ++later) {
+    if (later->before == failed->statement) later->before = failed->before;
+  }
+  if (statements_.find(failed->name) == failed->statement) {
+    if (failed->before) {
+      statements_.put(failed->name, failed->before);
+    } else {
+      statements_.erase(failed->name);
+    }
+  }
+  pending_parses_.erase(failed);
+}
+
+// The origin has dropped it, or all of them (null), before it comes to the Parses under way.
+void Session::forget_named(const std::string* name) {
+  for (PendingParse& pending : pending_parses_) {
+    if (name == nullptr || pending.name == *name) pending.before = nullptr;
+  }
+  if (name == nullptr) {
+    statements_.clear_named();
+  } else {
+    statements_.erase(*name);
+  }
 }
 
 // The query that the frame answers, if it was noted when it was forwarded.
@@ -403,9 +425,9 @@ void Session::after_unit(const Effects& effects) {
   if (!effects.harmless || (was_dirty && block_ == Block::kNone)) lose_settings();
   // On one connection of a pooler nothing is lost that would not be prepared again.
   if (effects.clears_statements || (effects.may_clear_statements && !env_.pooled())) {
-    statements_.clear_named();
+    forget_named(nullptr);
   }
-  for (const std::string& name : effects.deallocates) statements_.erase(name);
+  for (const std::string& name : effects.deallocates) forget_named(&name);
   cursors_possible_ |= effects.opens_cursors;
   if (!effects.harmless) parked_.clear();
   if (status_ == 'I') forget_portals();

@@ -58,6 +58,21 @@ void Session::hide_foreign_statement(std::string_view name) {
   if (!name.empty() && status_ == 'I' && !statements_.find(name)) send_hidden_close('S', name);
 }
 
+// SQL's DEALLOCATE, as some drivers use it for statements prepared by messages. The connection that
+// it would reach need not have the statement, and a simple query cannot bring it there.
+bool Session::answer_deallocate(const cache::Shape& shape) {
+  if (!env_.pooled() || shape.analysis.kind != sql::StatementKind::kDeallocate) return false;
+  const std::string& name = shape.analysis.statement_name;
+  const StatementPtr statement = statements_.find(name);
+  if (!statement || statement->at_origin || status_ == 'E' || !tracker_.idle()) return false;
+  forget_named(&name);
+  statements_.erase({});
+  behind_.unnamed_statement = true;
+  wire::append_command_complete(to_client_.tail(), "DEALLOCATE");
+  append_ready();
+  return true;
+}
+
 // Behind all that is executed in the open unit, in front of its Sync.
 void Session::append_settings_request() {
   const bool loads =

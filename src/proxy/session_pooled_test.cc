@@ -143,6 +143,36 @@ TEST(SessionPooled, ASecondParseOfANameFailsAsItShould) {
   EXPECT_EQ(peer.to_client(), error("42P05") + ready());
 }
 
+TEST(SessionPooled, StatementsAreDeallocatedWhereverTheyAre) {
+  PooledWorld world;
+  Peer peer(world);
+  const std::string text = parse("s", "DELETE FROM users");
+  const auto prepare = [&] {
+    peer.client(text + sync());
+    peer.to_origin();
+    peer.origin(kClosed + kParsed + ready());
+    peer.to_client();
+  };
+  prepare();
+  peer.client(query("DEALLOCATE s"));
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(peer.to_client(), complete("DEALLOCATE") + ready());
+  peer.client(query("DEALLOCATE s"));  // the server knows best how to say that it is not there
+  EXPECT_EQ(peer.to_origin(), query("DEALLOCATE s"));
+  peer.origin(error("26000") + ready());
+  peer.to_client();
+  prepare();
+  const std::string request = parse("", "DEALLOCATE s") + bind("", {}) + execute() + sync();
+  peer.client(request);
+  const std::string before = parse("", "DEALLOCATE s");
+  EXPECT_EQ(peer.to_origin(),
+            before + close_statement("s") + text + bind("", {}) + execute() + sync());
+  peer.origin(kParsed + kClosed + kParsed + kBound + complete("DEALLOCATE") + ready());
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + complete("DEALLOCATE") + ready());
+  peer.client(bind("s", {}) + execute() + sync());
+  EXPECT_EQ(peer.to_origin(), close_statement("s") + before + bind("s", {}) + execute() + sync());
+}
+
 TEST(SessionPooled, ForeignUnnamedStatementsAreNotUsed) {
   PooledWorld world;
   Peer peer(world);

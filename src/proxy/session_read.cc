@@ -459,7 +459,8 @@ bool Session::handle_query(wire::Frame frame) {
   } else if (sql && lead != Lead::kDml) {
     const sql::StatementShape scanned = sql::scan_shape(*sql, needs_conforming());
     if (last_settings_ || lead != Lead::kRead) shape = find_shape(*sql, scanned, {});
-    if (lead == Lead::kUtility && shape && answer_block_command(*sql, scanned, *shape)) {
+    if (lead == Lead::kUtility && shape &&
+        (answer_block_command(*sql, scanned, *shape) || answer_deallocate(*shape))) {
       consume_client(frame.bytes.size());
       return true;
     }

@@ -104,6 +104,37 @@ TEST(Session, ACancelDoesNotMeetTheQueryForTheSettings) {
   }
 }
 
+// Of several Parses of one name that are under way and fail, none is what the name means.
+TEST(Session, AFailedParseLeavesTheNameToTheStatementThatHasIt) {
+  World world;
+  Peer peer(world);
+  const std::string use = bind("s", {}) + describe_portal() + execute() + sync();
+  const auto parse_and_sync = [](std::string_view sql) { return parse("s", sql) + sync(); };
+  peer.client(parse_and_sync("SELECT id FROM users WHERE id = 7"));
+  peer.answer_settings();
+  peer.to_origin();
+  peer.origin(kParsed + ready());
+  peer.client(use);
+  peer.to_origin();
+  peer.origin(kBound + kAnswer7 + ready());
+  peer.to_client();
+  peer.client(parse_and_sync("SELECT id FROM users WHERE id = 8") +
+              parse_and_sync("SELECT id FROM users WHERE id = 9"));
+  peer.to_origin();
+  peer.origin(error("42P05") + ready() + error("42P05") + ready());
+  peer.to_client();
+  peer.client(use);
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(peer.to_client(), kBound + kAnswer7 + ready());
+  // Dropped while another Parse is under way, which fails for a reason of its own.
+  peer.client(query("DEALLOCATE s") + parse_and_sync("SELECT id FROM users WHERE id = 9"));
+  peer.to_origin();
+  peer.origin(complete("DEALLOCATE") + ready() + error("57014") + ready());
+  peer.to_client();
+  peer.client(use);
+  EXPECT_EQ(peer.to_origin(), use);
+}
+
 TEST(Session, CancelsOfIdleSessionsAreTheOriginsToIgnore) {
   World world;
   Peer peer(world);

@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "support/command.h"
 #include "transcript.h"
 
 namespace pgcache::testing {
@@ -127,6 +128,27 @@ TEST_F(Poolers, AnswersAreTheServersByteByByte) {
        {query("SELECT 1 / (id - 10), v FROM t WHERE id = 10")}},
       {"bypass:after_write bypass:unknown_relation bypass:unknown_statement*2 hit miss*2",
        "bypass:after_write bypass:unknown_relation bypass:unknown_statement*2 hit*3"});
+}
+
+TEST_F(Poolers, StatementsAreDeallocatedWhereverTheyAre) {
+  const std::string prepare = prepared("d", "SELECT v FROM t WHERE id = 90");
+  const std::string drop = "DEALLOCATE d";
+  expect_same_answers(stack(),
+                      {{prepare},
+                       {query(drop)},
+                       {prepare},
+                       {message::one_shot(drop)},
+                       {prepare},
+                       {query("BEGIN")},
+                       {executed("d")},
+                       {query(drop)},
+                       {query("COMMIT")},
+                       {executed("d")},
+                       {prepare}},
+                      {"bypass:not_read*3 bypass:unknown_statement miss|"
+                       "bypass:after_write bypass:not_read*3 bypass:unknown_statement",
+                       "bypass:not_read bypass:unknown_statement hit|"
+                       "bypass:after_write bypass:not_read*3 bypass:unknown_statement"});
 }
 
 TEST_F(Poolers, StatementsAreNotLostWithTheirConnection) {
@@ -313,6 +335,29 @@ TEST_F(Poolers, OtherDatabasesBehindTheNameAreNotCached) {
   Connection session = own.client();
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(value_of(own.query(session, "SELECT 40 + 2", "bypass:other_database")), "42");
+  }
+}
+
+TEST_F(Poolers, CheckLooksWhereThePoolerLeads) {
+  const auto check = [](const std::string& origin, const std::string& server) {
+    return run_command("env -u PGCACHE_BINARY -u TEST_PGBOUNCER '" +
+                       std::string(std::getenv("PGCACHE_BINARY")) + "' check --origin '" + origin +
+                       "' --replication-origin '" + server +
+                       "' --admin 127.0.0.1:" + std::to_string(stack().proxy().admin_port()))
+        .output;
+  };
+  const std::string pooler = stack().pooler().dsn();
+  const std::string good = check(pooler, stack().origin().dsn());
+  EXPECT_FALSE(contains(good, "missing")) << good;
+  const std::string other = check(pooler, stack().origin().dsn("template1"));
+  EXPECT_TRUE(contains(other, "origin leads to another server or database")) << other;
+  const std::string none =
+      check("postgresql://postgres@127.0.0.1:1/postgres", stack().origin().dsn());
+  EXPECT_TRUE(contains(none, "the pooler in front of the server does not answer")) << none;
+  // The check has left nothing behind.
+  Connection session(pooler);
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(session.query("SHOW search_path").value(), "\"$user\", public");
   }
 }
 

@@ -3,6 +3,7 @@
 // negotiated, which keys cancel, and what is said to packets that cannot be understood, compared
 // with what the server says itself.
 #include <algorithm>
+#include <map>
 
 #include "support/certificates.h"
 #include "support/servers.h"
@@ -38,7 +39,6 @@ std::string packet(const std::string& body) {
   return be32(static_cast<std::uint32_t>(body.size() + 4)) + body;
 }
 
-// Every stack with a server of one version lives as long as a test.
 StackOptions options_for(const std::string& bin) {
   StackOptions options;
   options.server_bin = bin;
@@ -72,10 +72,13 @@ class ProtocolVersions : public ::testing::TestWithParam<int> {
     if (server.folder.empty()) {
       GTEST_SKIP() << "no server of version " << GetParam() << ": " << server.why_not;
     }
-    stack_.emplace(options_for(server.folder));
+    std::unique_ptr<Stack>& stack = stacks_[GetParam()];
+    if (!stack) stack = std::make_unique<Stack>(options_for(server.folder));
+    stack_ = stack.get();
   }
+  static void TearDownTestSuite() { stacks_.clear(); }
   void TearDown() override {
-    if (HasFailure() && stack_) std::cerr << stack_->proxy().log_tail() << "\n";
+    if (HasFailure() && stack_ != nullptr) std::cerr << stack_->proxy().log_tail() << "\n";
   }
   static bool knows_32() { return GetParam() >= 18; }
   // Some servers are built with GSSAPI, which pgcache declines.
@@ -112,7 +115,8 @@ class ProtocolVersions : public ::testing::TestWithParam<int> {
     EXPECT_EQ(request_client.wait_for_end(5000), RawClient::End::kClosed);
   }
 
-  std::optional<Stack> stack_;
+  static inline std::map<int, std::unique_ptr<Stack>> stacks_;  // by version
+  Stack* stack_ = nullptr;
 };
 
 TEST_P(ProtocolVersions, GreetingsAreTheOrigins) {

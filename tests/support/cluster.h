@@ -17,11 +17,11 @@
 namespace pgcache::testing {
 
 struct ClusterOptions {
-  std::string bin;                // folder of another server's programs; empty: as above
   std::vector<std::string> conf;  // further lines of postgresql.conf; they win over the defaults
   std::vector<std::string>
       hba;  // lines of pg_hba.conf put before the default (trust for everybody)
   bool autovacuum = false;
+  std::string bin = {};  // folder of another server's programs; empty: as above
 };
 
 enum class StopMode { kFast, kImmediate };

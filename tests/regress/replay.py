@@ -24,10 +24,11 @@ READ = re.compile(rb"(?is)^(?:\s+|--[^\n]*\n|/\*.*?\*/|\()*(?:select|values|tabl
 # pgcache found the query cacheable and does not serve it yet.
 SOON = {"bypass:after_write", "bypass:tracking_pending", "fallback:tracking_wait"}
 # It may not know the catalog yet, or have judged nothing: /explain tells.
-PERHAPS = {"bypass:unknown_relation", "bypass:unknown_function", "bypass:unknown_type", "bypass:unknown_column",
-           "bypass:unknown_operator", "bypass:no_replica_identity", "bypass:untracked", "bypass:stale"}
+PERHAPS = {"bypass:definitions", "bypass:stale", "bypass:unknown_relation", "bypass:unknown_function",
+           "bypass:unknown_type", "bypass:unknown_column", "bypass:unknown_operator",
+           "bypass:no_replica_identity", "bypass:untracked"}
 PATIENCE = 1.5  # seconds until a hit
-CATALOG_PATIENCE = 0.4  # until pgcache has read the catalog, which it polls more often than that
+CATALOG_PATIENCE = 0.4  # until pgcache has read the catalog after DDL
 TEMPORARY = re.compile(rb"(?i)\btemp(?:orary)?\b|\bpg_temp\b")
 VACUUM = re.compile(rb"(?i)\s*vacuum\b")
 OFF = b"\n/* pgcache: off */"
@@ -212,13 +213,15 @@ class Replayer:
         while time.monotonic() < deadline:
             if self.explained_cacheable(sql):
                 return True
-            time.sleep(0.05)
+            time.sleep(0.01)
         self.counts["not replayed: " + route] += 1
         return False
 
     def explained_cacheable(self, sql):
         query = urllib.parse.urlencode({"q": sql, "format": "json"})
         try:
+            if self.pgcache.definitions_pending():
+                return False
             return json.loads(self.pgcache.get(f"/explain?{query}"))["cacheable"]
         except OSError:
             return False

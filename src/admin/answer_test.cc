@@ -86,8 +86,10 @@ TEST(Metrics, ShowTheTablesOfCoarseInvalidations) {
   sources.catalog = [catalog] { return catalog; };
   sources.precision = [] { return std::vector<RelationCounts>{{pg::Oid{20000}, 9, 4}}; };
   sources.identity_refusals = [] { return std::uint64_t{3}; };
+  sources.definitions_pending = [] { return std::uint64_t{2}; };
   EXPECT_THAT(answer("GET", "/metrics", sources).body,
               AllOf(HasSubstr("pgcache_coarse_invalidations_total{table=\"a.b\"} 4\n"),
+                    HasSubstr("pgcache_definitions_pending 2\n"),
                     HasSubstr("pgcache_replica_identity_refusals_total 3\n")));
 }
 

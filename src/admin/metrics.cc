@@ -178,6 +178,10 @@ class SourcesCollectable final : public prometheus::Collectable {
     families.push_back(counter("pgcache_replica_identity_refusals_total",
                                "Tables that could not be set to REPLICA IDENTITY FULL.",
                                sources_.identity_refusals ? sources_.identity_refusals() : 0));
+    families.push_back(gauge(
+        "pgcache_definitions_pending",
+        "DDL seen that the catalog does not show yet; nothing is served.",
+        sources_.definitions_pending ? static_cast<double>(sources_.definitions_pending()) : 0));
     families.push_back(gauge("pgcache_replication_lag_bytes",
                              "WAL of the origin, as last heard of, that is not applied yet.",
                              static_cast<double>(sources_.stream().lag_bytes)));

@@ -67,6 +67,7 @@ struct AdminSources {
   // These may be missing: then there is nothing to tell.
   std::function<std::shared_ptr<const pg::Catalog>()> catalog = {};
   std::function<std::vector<RelationCounts>()> precision = {};
+  std::function<std::uint64_t()> definitions_pending = {};
   std::function<std::uint64_t()> identity_refusals = {};  // tables that could not be set to FULL
   ExplainContext explain = {};                            // without its catalog
 };

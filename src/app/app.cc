@@ -333,6 +333,7 @@ admin::AdminSources App::admin_sources() {
     return counts;
   };
   sources.identity_refusals = [this] { return identity_refusals_.load(std::memory_order_relaxed); };
+  sources.definitions_pending = [this] { return definitions_pending_.load(); };
   sources.explain = explain_context(*config_);
   sources.origin = origin_name(endpoint_);
   return sources;

@@ -24,10 +24,11 @@ READ = re.compile(rb"(?is)^(?:\s+|--[^\n]*\n|/\*.*?\*/|\()*(?:select|values|tabl
 # pgcache found the query cacheable and does not serve it yet.
 SOON = {"bypass:after_write", "bypass:tracking_pending", "fallback:tracking_wait"}
 # It may not know the catalog yet, or have judged nothing: /explain tells.
-PERHAPS = {"bypass:unknown_relation", "bypass:unknown_function", "bypass:unknown_type", "bypass:unknown_column",
-           "bypass:unknown_operator", "bypass:no_replica_identity", "bypass:untracked", "bypass:stale"}
+PERHAPS = {"bypass:definitions", "bypass:stale", "bypass:unknown_relation", "bypass:unknown_function",
+           "bypass:unknown_type", "bypass:unknown_column", "bypass:unknown_operator",
+           "bypass:no_replica_identity", "bypass:untracked"}
 PATIENCE = 1.5  # seconds until a hit
-CATALOG_PATIENCE = 0.4  # until pgcache has read the catalog, which it polls more often than that
+CATALOG_PATIENCE = 0.4  # until pgcache has read the catalog after DDL
 TEMPORARY = re.compile(rb"(?i)\btemp(?:orary)?\b|\bpg_temp\b")
 VACUUM = re.compile(rb"(?i)\s*vacuum\b")
 OFF = b"\n/* pgcache: off */"
@@ -115,8 +116,11 @@ class Wrong:
 
 
 class Replayer:
-    def __init__(self, pgcache, eventual):
-        self.pgcache, self.eventual = pgcache, eventual
+    """A relay that replays if it is told to. In front of a VACUUM it always waits a moment: plans depend on
+    which rows VACUUM finds visible to everybody, also to pgcache while it reads the catalog."""
+
+    def __init__(self, pgcache, replays, eventual):
+        self.pgcache, self.replays, self.eventual = pgcache, replays, eventual
         self.counts = collections.Counter()
         self.wrong = []
         self.lock = threading.Lock()
@@ -163,12 +167,11 @@ class Replayer:
     def exchange(self, client, server):
         frame = client.frame()
         sql = frame[5:-1] if frame[:1] == b"Q" else b""
-        if sql and READ.match(sql):
+        if self.replays and READ.match(sql):
             self.exchange_read(client, server, sql)
             return
         server.temporary = server.temporary or TEMPORARY.search(sql)
         if VACUUM.match(sql):
-            # Plans depend on which rows it finds visible to everybody, also to pgcache reading the catalog.
             time.sleep(CATALOG_PATIENCE)
         server.send(frame)
         if frame[:1] in (b"Q", b"S", b"F"):
@@ -210,13 +213,15 @@ class Replayer:
         while time.monotonic() < deadline:
             if self.explained_cacheable(sql):
                 return True
-            time.sleep(0.05)
+            time.sleep(0.01)
         self.counts["not replayed: " + route] += 1
         return False
 
     def explained_cacheable(self, sql):
         query = urllib.parse.urlencode({"q": sql, "format": "json"})
         try:
+            if self.pgcache.definitions_pending():
+                return False
             return json.loads(self.pgcache.get(f"/explain?{query}"))["cacheable"]
         except OSError:
             return False

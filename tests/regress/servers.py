@@ -2,11 +2,9 @@
 """A private PostgreSQL with the database of the suites, and pgcache in front of it."""
 import collections
 import contextlib
-import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -131,6 +129,9 @@ class Pgcache:
             if named.get("reason"):
                 counts[named["route"] + ":" + named["reason"]] += int(float(value))
         return counts
+
+    def definitions_pending(self):
+        return "\npgcache_definitions_pending 0\n" not in self.get("/metrics")
 
     def stop(self):
         self.process.stop()

@@ -81,8 +81,8 @@ def execute(setting, plan):
         if plan.options is not None:
             pgcache = servers.Pgcache(setting.binary, postgres, database, plan.options)
             stack.callback(pgcache.stop)
-            if plan.replayed:
-                replayer = replay.Replayer(pgcache, plan.eventual)
+            if plan.suite == "regress":
+                replayer = replay.Replayer(pgcache, plan.replayed, plan.eventual)
                 stack.callback(replayer.stop)
         port = (replayer or pgcache or postgres).port
         begin = time.monotonic()

@@ -20,7 +20,7 @@ enum class Lead : std::uint8_t {
 };
 Lead leading_keyword(std::string_view sql);
 bool is_copy(std::string_view sql);  // begins with COPY
-// Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors.
+// Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors, CLOSE.
 bool may_name_portals(std::string_view sql);
 
 struct Effects {
@@ -31,6 +31,7 @@ struct Effects {
   bool may_have_written = false;   // may have (a volatile function)
   bool ddl = false;                // may have changed the catalog
   bool clears_statements = false;  // the named ones: DEALLOCATE ALL, DISCARD ALL, or a list
+  bool calls_functions = false;    // that are not built in, and may drop prepared statements
   bool opens_cursors = false;      // may have declared one that outlives its transaction
   std::vector<std::string> deallocates;
 

@@ -203,9 +203,8 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
   Inflight* inflight = capturing(attribution.request);
   switch (tag) {
     case '1':
-      if (!pending_parses_.empty() && pending_parses_.front().first == attribution.request.cookie) {
-        pending_parses_.pop_front();
-      }
+    case '3':
+      settle_statement(attribution.request.cookie);
       return;
     case 'T':
       if (attribution.request.request == wire::Request::kDescribe) {
@@ -224,7 +223,7 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       // A name that is not known at the origin either: dropped there in a way not noticed here.
       if (wire::error_field(frame.substr(wire::kHeaderBytes), 'C') ==
           pg::sqlstate::kInvalidStatementName) {
-        statements_.clear_named();
+        ++doubts_;
       }
       spoil_captures();
       return;
@@ -276,23 +275,15 @@ void Session::take_description(Inflight& inflight) {
   }
 }
 
-// Requests that an error discarded: a statement that was to be prepared does not exist.
+// Requests that an error discarded: what they were to do to statements and portals is undone.
 void Session::on_dropped() {
+  undo_statements();
   for (const wire::PendingRequest& request : dropped_) {
     drop_portal_check(request);
     if (request.request == wire::Request::kLocal) drop_local_reply(request.cookie);
-    if (request.request != wire::Request::kParse) continue;
-    if (request.hidden) {
-      // Prepared again when it is next used; if the text is to blame, that fails again, as it
-      // should.
-      if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
-      continue;
-    }
-    const auto it = std::find_if(pending_parses_.begin(), pending_parses_.end(),
-                                 [&](const auto& p) { return p.first == request.cookie; });
-    if (it == pending_parses_.end()) continue;
-    statements_.erase(it->second);
-    pending_parses_.erase(it);
+    if (request.request != wire::Request::kParse || !request.hidden) continue;
+    // Prepared again when it is next used; if the text is to blame, that fails again, as it should.
+    if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
   }
   dropped_.clear();
 }
@@ -356,6 +347,7 @@ void Session::complete_unit(Unit unit) {
     env_.stats->latency[static_cast<std::size_t>(inflight.route)].observe(now - unit.started);
     if (inflight.statement && inflight.answered) {
       inflight.statement->accepted_generation = inflight.generation;
+      inflight.statement->accepted_doubts = inflight.doubts;
     }
     if (inflight.prepared && inflight.answered) {
       statements_.put(inflight.prepared_name, std::move(inflight.prepared));
@@ -387,6 +379,7 @@ void Session::after_unit(const Effects& effects) {
   block_ = next_block(block_, effects, status_);
   if (!effects.harmless || (was_dirty && block_ == Block::kNone)) lose_settings();
   if (effects.clears_statements) statements_.clear_named();
+  if (effects.calls_functions) ++doubts_;
   for (const std::string& name : effects.deallocates) statements_.erase(name);
   cursors_possible_ |= effects.opens_cursors;
   if (!effects.harmless) parked_.clear();

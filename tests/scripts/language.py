@@ -15,9 +15,9 @@ then says all that comes back, on as many lines as one likes,
 
     < 1 2 T[id:23/0 v:25/0] D[1|one] D[2|NULL] C[SELECT 2] s n I 3 t[23] E[42P01] N[text] S[name=value] A[channel load] Z[I]
 
-and at will the routes that pgcache counts for it, all of them:
+and at will the routes that pgcache counts for it, all of them (a bar: whichever comes first):
 
-    ! hit=1 bypass:row_limit=1
+    ! hit=1 bypass:row_limit=1 miss|bypass:after_write=1
 
 Between steps:
 

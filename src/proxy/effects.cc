@@ -155,6 +155,7 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
       effects.harmless = false;  // settings may go back to what they were
       return effects;
     case StatementKind::kPrepare:
+    case StatementKind::kQuiet:
       return effects;
     case StatementKind::kExecute:  // of what, the session may know
       return unknown_effects();
@@ -200,7 +201,7 @@ Lead leading_keyword(std::string_view sql) {
 }
 
 bool may_name_portals(std::string_view sql) {
-  return contains(sql, "current") || contains(sql, "cursor");
+  return contains(sql, "current") || contains(sql, "cursor") || contains(sql, "close");
 }
 
 bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }
@@ -215,6 +216,7 @@ void Effects::merge(Effects other) {
   redefines |= other.redefines;
   clears_statements |= other.clears_statements;
   may_clear_statements |= other.may_clear_statements;
+  calls_functions |= other.calls_functions;
   opens_cursors |= other.opens_cursors;
   deallocates.insert(deallocates.end(), std::make_move_iterator(other.deallocates.begin()),
                      std::make_move_iterator(other.deallocates.end()));
@@ -246,7 +248,7 @@ Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
   const sql::BypassReason reason = shape->analysis.not_cacheable()->reason;
   if (reason == sql::BypassReason::kEmptyQuery) return {};
   const bool several = reason == sql::BypassReason::kMultiStatement &&
-                       shape->analysis.kind != sql::StatementKind::kSet;
+                       shape->analysis.kind == sql::StatementKind::kOther;
   if (several || reason == sql::BypassReason::kSyntax) {
     return several_effects(sql);
   }

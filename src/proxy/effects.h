@@ -20,7 +20,7 @@ enum class Lead : std::uint8_t {
 };
 Lead leading_keyword(std::string_view sql);
 bool is_copy(std::string_view sql);  // begins with COPY
-// Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors.
+// Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors, CLOSE.
 bool may_name_portals(std::string_view sql);
 
 struct Effects {
@@ -33,6 +33,7 @@ struct Effects {
   bool redefines = false;             // and its text says so
   bool clears_statements = false;     // the named ones: DEALLOCATE ALL, DISCARD ALL, or a list
   bool may_clear_statements = false;  // may have done that, in code that is not read
+  bool calls_functions = false;       // that are not built in, and may drop prepared statements
   bool opens_cursors = false;         // may have declared one that outlives its transaction
   std::vector<std::string> deallocates;
 

@@ -107,6 +107,7 @@ class Session {
     bool answered = false;         // without an error
     StatementPtr statement;        // of an Execute, when known
     std::uint64_t generation = 0;  // of the catalog, when it was decided
+    std::uint64_t doubts = 0;      // of the session, then
     bool parsed = false;           // in the same exchange
     std::string row_description;
     std::string rows;
@@ -225,13 +226,6 @@ class Session {
     }
   };
 
-  struct PendingParse {
-    std::uint64_t cookie = 0;
-    std::string name;
-    StatementPtr statement;
-    StatementPtr before;  // what had the name, and keeps it if this one fails
-  };
-
   // --- session_startup.cc: up to the first ReadyForQuery
   void process_startup();
   void on_startup_packet(const wire::StartupPacket& packet, std::string_view bytes);
@@ -269,6 +263,9 @@ class Session {
   void before_target(char tag, const wire::Target& target);
   void forget_statements();
   void forget_unnamed();
+  void forward_close_statement(std::string_view frame, std::string_view name);
+  void settle_statement(std::uint64_t cookie);
+  void undo_statements();
   void forward_parse(std::string_view frame, const wire::Parse& parse, StatementPtr statement);
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
@@ -350,6 +347,7 @@ class Session {
   Verdict decide_query(std::string_view sql, Lead lead, const sql::StatementShape& scanned,
                        cache::ShapePtr& shape);
   void serve_query(const Verdict& verdict);
+  bool is_hopeless(const cache::Shape& shape) const;
   // Whether the session's state lets a read be served at all; nothing when it does.
   std::optional<Verdict> gate();
   std::optional<Verdict> gate_settings();
@@ -386,6 +384,8 @@ class Session {
   bool is_current(Statement& statement);
   Verdict decide_executed(ReadCandidate& candidate, const cache::Shape& call,
                           const sql::StatementShape& scanned);
+  bool calls_own_function(std::string_view sql, const cache::Shape& shape) const;
+  Effects text_effects(Lead lead, std::string_view sql, const cache::ShapePtr& shape) const;
   void note_prepare(Inflight& inflight, std::string_view sql, const cache::Shape* shape);
 
   // --- session_unit.cc: extended exchanges
@@ -421,7 +421,6 @@ class Session {
   void on_hidden_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
   void on_reply(char tag, std::string_view frame, const wire::Attribution& attribution);
   void on_dropped();
-  void on_failed_parse(std::uint64_t cookie);
   void forget_named(const std::string* name);
   void on_ready(char status, std::uint64_t unit_id);
   void complete_unit(Unit unit);
@@ -478,7 +477,15 @@ class Session {
   std::deque<Unit> units_;
   // RowDescriptions of the present unit's portals, by the id of the Inflight that executes them.
   std::vector<std::pair<std::uint64_t, std::string>> descriptions_;
-  std::deque<PendingParse> pending_parses_;
+  // A Parse or Close of a statement that is under way.
+  struct PendingStatement {
+    std::uint64_t cookie = 0;
+    std::string name;
+    StatementPtr statement;  // null: closed
+    StatementPtr before;     // what had the name, and keeps it should this fail
+  };
+  std::deque<PendingStatement> pending_statements_;
+  std::uint64_t doubts_ = 0;  // how often a named statement may have been dropped unnoticed
 
   Behind behind_;
   bool unread_statement_ = false;     // the unnamed one, too large to be looked into

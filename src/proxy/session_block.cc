@@ -39,6 +39,7 @@ Session::BlockCommand Session::block_command(const cache::Shape& shape) {
     case StatementKind::kRead:
     case StatementKind::kSavepoint:
     case StatementKind::kPrepare:
+    case StatementKind::kQuiet:
     case StatementKind::kExecute:
     case StatementKind::kBeginOther:
     case StatementKind::kDeallocate:

@@ -253,6 +253,10 @@ void Session::forward_extended(wire::Frame frame) {
         if (target->kind == 'P' && answer_portal(frame.tag, target->name)) return;
         before_target(frame.tag, *target);
         unit.preparing &= target->kind == 'S';
+        if (frame.tag == 'C' && target->kind == 'S') {
+          forward_close_statement(frame.bytes, target->name);
+          return;
+        }
       }
       break;
     case 'E':
@@ -286,8 +290,50 @@ void Session::before_target(char tag, const wire::Target& target) {
     std::erase(origin_portals_, target.name.substr(0, 63));
   } else if (tag == 'D') {
     catch_up_statement(target.name);
-  } else {
-    statements_.erase(target.name);
+  }
+}
+
+// Closed here as soon as it is sent, and restored should an error discard it.
+void Session::forward_close_statement(std::string_view frame, std::string_view name) {
+  forward_raw(frame);
+  const std::uint64_t cookie = next_id_++;
+  if (!tracker_.sent({wire::Request::kClose, false, cookie})) return;
+  pending_statements_.push_back({cookie, std::string(name), nullptr, statements_.find(name)});
+  statements_.erase(name);
+}
+
+// The origin has confirmed it.
+void Session::settle_statement(std::uint64_t cookie) {
+  if (!pending_statements_.empty() && pending_statements_.front().cookie == cookie) {
+    pending_statements_.pop_front();
+  }
+}
+
+// Requests in dropped_ were discarded by an error; the first is the one that failed. Undone from
+// the last one on, so that names are what they were.
+void Session::undo_statements() {
+  for (std::size_t i = dropped_.size(); i-- > 0;) {
+    const wire::PendingRequest& request = dropped_[i];
+    if (request.hidden) continue;
+    const auto it = std::find_if(pending_statements_.begin(), pending_statements_.end(),
+                                 [&](const auto& p) { return p.cookie == request.cookie; });
+    if (request.cookie == 0 || it == pending_statements_.end()) continue;
+    // The unnamed statement is gone before its text is read.
+    const bool failed = i == 0 && request.request == wire::Request::kParse;
+    if (failed && it->name.empty()) it->before = nullptr;
+    // Later ones under the name, of other exchanges, replaced what now never was.
+    for (auto later = it + 1; later != pending_statements_.end(); ++later) {
+      const bool replaced = later->name == it->name && later->before == it->statement;
+      if (replaced) later->before = it->before;
+    }
+    if (statements_.find(it->name) == it->statement) {
+      if (it->before) {
+        statements_.put(it->name, std::move(it->before));
+      } else {
+        statements_.erase(it->name);
+      }
+    }
+    pending_statements_.erase(it);
   }
 }
 
@@ -317,15 +363,16 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
     statement->parsed_at_disturbance = 0;
   }
   if (parse.statement.empty()) behind_.unnamed_statement = unread_statement_ = false;
-  const bool named = !parse.statement.empty();
-  pending_parses_.push_back({cookie, std::string(parse.statement), statement,
-                             named ? statements_.find(parse.statement) : nullptr});
+  pending_statements_.push_back(
+      {cookie, std::string(parse.statement), statement, statements_.find(parse.statement)});
   statements_.put(parse.statement, std::move(statement));
 }
 
 // Without known settings a cacheable analysis proves nothing.
 const cache::Shape* Session::proven(const cache::ShapePtr& shape) const {
-  return !settings_ && shape && shape->analysis.cacheable() ? nullptr : shape.get();
+  const sql::NotCacheable* const no = shape ? shape->analysis.not_cacheable() : nullptr;
+  const bool by_names = shape && (no == nullptr || no->reason == sql::BypassReason::kComment);
+  return !settings_ && by_names ? nullptr : shape.get();
 }
 
 Effects Session::statement_effects(Statement& statement) const {
@@ -333,7 +380,7 @@ Effects Session::statement_effects(Statement& statement) const {
   const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(statement);
   const StatementPtr executed = executed_statement(shape.get());
   if (executed && executed.get() != &statement) return statement_effects(*executed);
-  return effects_of(lead, statement.text->sql, proven(shape));
+  return text_effects(lead, statement.text->sql, shape);
 }
 
 Route Session::forwarded_route(const Verdict& verdict) {

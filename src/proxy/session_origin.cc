@@ -210,10 +210,8 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
   Inflight* inflight = capturing(attribution.request);
   switch (tag) {
     case '1':
-      if (!pending_parses_.empty() &&
-          pending_parses_.front().cookie == attribution.request.cookie) {
-        pending_parses_.pop_front();
-      }
+    case '3':
+      settle_statement(attribution.request.cookie);
       return;
     case 'T':
       if (attribution.request.request == wire::Request::kDescribe) {
@@ -233,7 +231,7 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       // A name that is not known at the origin either: dropped there in a way not noticed here.
       if (!env_.pooled() && wire::error_field(frame.substr(wire::kHeaderBytes), 'C') ==
                                 pg::sqlstate::kInvalidStatementName) {
-        forget_named(nullptr);
+        ++doubts_;
       }
       spoil_captures();
       return;
@@ -285,44 +283,22 @@ void Session::take_description(Inflight& inflight) {
   }
 }
 
-// Requests that an error discarded: a statement that was to be prepared does not exist.
+// Requests that an error discarded: what they were to do to statements and portals is undone.
 void Session::on_dropped() {
+  undo_statements();
   for (const wire::PendingRequest& request : dropped_) {
     drop_portal_check(request);
     if (request.request == wire::Request::kLocal) drop_local_reply(request.cookie);
-    if (request.request != wire::Request::kParse) continue;
-    if (request.hidden) {
-      // Prepared again when it is next used; if the text is to blame, that fails again, as it
-      // should.
-      if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
-      continue;
-    }
-    on_failed_parse(request.cookie);
+    if (request.request != wire::Request::kParse || !request.hidden) continue;
+    // Prepared again when it is next used; if the text is to blame, that fails again, as it should.
+    if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
   }
   dropped_.clear();
 }
 
-// What had the name before has it still.
-void Session::on_failed_parse(std::uint64_t cookie) {
-  const auto failed = std::find_if(pending_parses_.begin(), pending_parses_.end(),
-                                   [&](const auto& p) { return p.cookie == cookie; });
-  if (failed == pending_parses_.end()) return;
-  for (auto later = failed + 1; later != pending_parses_.end(); ++later) {
-    if (later->before == failed->statement) later->before = failed->before;
-  }
-  if (statements_.find(failed->name) == failed->statement) {
-    if (failed->before) {
-      statements_.put(failed->name, failed->before);
-    } else {
-      statements_.erase(failed->name);
-    }
-  }
-  pending_parses_.erase(failed);
-}
-
-// The origin has dropped it, or all of them (null), before it comes to the Parses under way.
+// The origin has dropped it, or all of them (null), before it comes to what is under way.
 void Session::forget_named(const std::string* name) {
-  for (PendingParse& pending : pending_parses_) {
+  for (PendingStatement& pending : pending_statements_) {
     if (name == nullptr || pending.name == *name) pending.before = nullptr;
   }
   if (name == nullptr) {
@@ -393,6 +369,7 @@ void Session::complete_unit(Unit unit) {
     env_.stats->latency[static_cast<std::size_t>(inflight.route)].observe(now - unit.started);
     if (inflight.statement && inflight.answered) {
       inflight.statement->accepted_generation = inflight.generation;
+      inflight.statement->accepted_doubts = inflight.doubts;
     }
     if (inflight.prepared && inflight.answered) {
       statements_.put(inflight.prepared_name, std::move(inflight.prepared));
@@ -427,6 +404,7 @@ void Session::after_unit(const Effects& effects) {
   if (effects.clears_statements || (effects.may_clear_statements && !env_.pooled())) {
     forget_named(nullptr);
   }
+  if (effects.calls_functions && !env_.pooled()) ++doubts_;
   for (const std::string& name : effects.deallocates) forget_named(&name);
   cursors_possible_ |= effects.opens_cursors;
   if (!effects.harmless) parked_.clear();

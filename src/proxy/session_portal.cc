@@ -79,9 +79,9 @@ Session::LocalReply Session::run_portal(MemoryPortal& portal, std::int32_t row_l
 
 // Whether what an exchange says about the portal can be answered here.
 bool Session::in_memory(char tag, std::string_view name, std::int32_t row_limit) {
-  if (portals_.empty() || status_ == 'E' || tracker_.copying_in()) return false;
+  if (portals_.empty() || tracker_.copying_in()) return false;
   MemoryPortal* const portal = portals_.find(name);
-  if (portal == nullptr) return false;
+  if (portal == nullptr || (status_ == 'E' && tag != 'C')) return false;
   if (tag == 'E') return portal->can_run(row_limit);
   return tag == 'C' || !portal->result->row_description.empty();
 }

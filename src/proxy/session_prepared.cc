@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // PREPARE and EXECUTE in SQL. What PREPARE has made is a prepared statement like those of Parse; an
 // EXECUTE with plain constants is a read of it, with the constants as parameters. See session.h.
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "proxy/session.h"
 #include "sql/prepared.h"
@@ -32,16 +34,17 @@ bool Session::may_be_served(Statement& statement) const {
     if (executed->text->lead != Lead::kRead) return false;
     shape = shape_of(*executed);
   }
-  return shape && shape->analysis.cacheable() != nullptr;
+  return shape && !is_hopeless(*shape);
 }
 
 // Into executed_, for the statement's parameters. False: they are not as plain as that.
 bool Session::read_arguments(const cache::Shape& call, const sql::StatementShape& scanned) {
   const cache::ShapePtr shape = shape_of(*executed_.statement);
   const std::vector<sql::ExecuteArgument>& arguments = call.analysis.call.arguments;
-  const std::vector<pg::Oid>& types = shape->analysis.cacheable()->parameter_types;
   executed_.texts.clear();
   executed_.parameters.clear();
+  if (shape->analysis.cacheable() == nullptr) return false;
+  const std::vector<pg::Oid>& types = shape->analysis.cacheable()->parameter_types;
   if (arguments.size() != types.size()) return false;
   executed_.texts.reserve(arguments.size());  // the parameters point into it
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -59,7 +62,8 @@ bool Session::read_arguments(const cache::Shape& call, const sql::StatementShape
 bool Session::is_current(Statement& statement) {
   const cache::ShapePtr shape = shape_of(statement);
   const sql::CacheableQuery* const query = shape ? shape->analysis.cacheable() : nullptr;
-  return query == nullptr || (statement.accepted_generation == env_.shapes->generation() &&
+  return query == nullptr || (statement.accepted_doubts == doubts_ &&
+                              statement.accepted_generation == env_.shapes->generation() &&
                               means_what_it_meant(statement, *query));
 }
 
@@ -72,12 +76,53 @@ Session::Verdict Session::decide_executed(ReadCandidate& candidate, const cache:
   if (scanned.pgcache_off) return bypass(BypassReason::kComment);
   candidate.shape = shape_of(*executed_.statement);
   candidate.by_execute = true;
+  if (const auto* no = candidate.shape->analysis.not_cacheable()) return bypass(no->reason);
   if (!read_arguments(call, scanned)) return bypass(BypassReason::kParameterValue);
   if (!is_current(*executed_.statement)) return miss();
   candidate.sql = executed_.statement->text->sql;
   candidate.statement_shape = &executed_.statement->text->shape;
   candidate.parameters = &executed_.parameters;
   return decide(candidate);
+}
+
+// Whether the read may call a function that somebody has written: by a name in its text, or in that
+// of a view. One behind an operator or a cast is not found.
+bool Session::calls_own_function(std::string_view sql, const cache::Shape& shape) const {
+  const std::shared_ptr<const pg::Catalog> catalog = env_.shapes->catalog();
+  if (!catalog) return true;
+  const auto is_own = [&catalog](std::string_view name) {
+    constexpr pg::Oid kPgCatalogSchema{11};
+    const std::vector<pg::Function>& functions = catalog->functions_named(name);
+    return std::any_of(functions.begin(), functions.end(),
+                       [](const pg::Function& f) { return f.schema != kPgCatalogSchema; });
+  };
+  if (const auto* no = shape.analysis.not_cacheable()) {
+    if (is_own(std::string_view(no->detail).substr(0, no->detail.find('(')))) return true;
+  }
+  const auto in_name = [](char c) {
+    return c == '_' || c == '$' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+           (c & 0x80) != 0;
+  };
+  for (std::size_t at = sql.find('('); at != std::string_view::npos; at = sql.find('(', at + 1)) {
+    std::size_t end = at;
+    while (end > 0 && (sql[end - 1] == ' ' || sql[end - 1] == '"')) --end;
+    std::size_t start = end;
+    while (start > 0 && in_name(sql[start - 1])) --start;
+    std::string name(sql.substr(start, end - start));
+    if (is_own(name)) return true;
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    if (is_own(name)) return true;
+  }
+  return false;
+}
+
+// effects_of() a text that goes to the origin.
+Effects Session::text_effects(Lead lead, std::string_view sql, const cache::ShapePtr& shape) const {
+  Effects effects = effects_of(lead, sql, proven(shape));
+  if (effects.may_have_written && !effects.wrote && shape) {
+    effects.calls_functions = calls_own_function(sql, *shape);
+  }
+  return effects;
 }
 
 // If it is a PREPARE: what it makes, should it succeed.

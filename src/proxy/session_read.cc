@@ -176,6 +176,7 @@ StatementPtr Session::make_statement(std::string_view sql, std::string_view type
     statement->text = make_text(sql, types_be);
   }
   statement->accepted_generation = statement->parsed_generation = env_.shapes->generation();
+  statement->accepted_doubts = doubts_;
   statement->parsed_settings = settings_;
   statement->parsed_at_disturbance = disturbances_;
   last_made_ = statement;
@@ -404,6 +405,18 @@ Session::Verdict Session::begin_wait(cache::Waiting waiting) {
   return held();
 }
 
+// A read that was not cacheable under the settings last known is not worth asking for new ones,
+// unless it names something that they may let it find.
+bool Session::is_hopeless(const cache::Shape& shape) const {
+  const sql::NotCacheable* const no = shape.analysis.not_cacheable();
+  if (no == nullptr) return false;
+  const bool by_name =
+      no->reason == BypassReason::kUnknownRelation || no->reason == BypassReason::kUnknownColumn ||
+      no->reason == BypassReason::kUnknownFunction ||
+      no->reason == BypassReason::kUnknownOperator || no->reason == BypassReason::kUnknownType;
+  return settings_ || !by_name;
+}
+
 // --- simple protocol
 
 // `shape` becomes the one that was decided upon. A verdict that it is held: the frame stays.
@@ -417,14 +430,17 @@ Session::Verdict Session::decide_query(std::string_view sql, Lead lead,
     const std::optional<Verdict> stop = gate();
     if (stop && stop->kind == Verdict::Kind::kHeld) return held();
   }
-  if (!read && !executes) return bypass(BypassReason::kNotRead);
-  // A read that was not cacheable under the settings last known is not worth asking for new ones.
+  if (!read && !executes) {
+    const auto* const no = shape ? shape->analysis.not_cacheable() : nullptr;
+    const bool empty = no != nullptr && no->reason == BypassReason::kEmptyQuery;
+    return bypass(empty ? BypassReason::kEmptyQuery : BypassReason::kNotRead);
+  }
   const StatementPtr executed = executes ? executed_statement(shape.get()) : nullptr;
-  const bool hopeless = executes ? tracker_.idle() && !(executed && may_be_served(*executed))
-                                 : shape && shape->analysis.not_cacheable();
+  const bool not_worth_it = executes ? tracker_.idle() && !(executed && may_be_served(*executed))
+                                     : shape && is_hopeless(*shape);
   if (open_unit_) return bypass(BypassReason::kPipeline);  // a query ends what a Flush left open
   std::optional<Verdict> stop;
-  if (!hopeless) stop = gate();
+  if (!not_worth_it) stop = gate();
   if (stop) return std::move(*stop);
   ReadCandidate candidate;
   candidate.sql = sql;
@@ -478,13 +494,14 @@ bool Session::handle_query(wire::Frame frame) {
   const StatementPtr executed = executed_statement(shape.get());
   Effects effects = !sql       ? unread_effects()
                     : executed ? statement_effects(*executed)
-                               : effects_of(lead, *sql, proven(shape));
+                               : text_effects(lead, *sql, shape);
   if (lead != Lead::kUtility) behind_.snapshot = false;
   if (!effects.harmless && !open_unit_) catch_up_snapshot();
   if (sql) forget_unnamed();  // a malformed one is refused before it destroys anything
   Inflight& inflight = forward_query(frame.bytes, std::move(effects), std::move(verdict), decided);
   inflight.statement = executed;
   inflight.generation = env_.shapes->generation();
+  inflight.doubts = doubts_;
   if (sql) note_prepare(inflight, *sql, shape.get());
   consume_client(frame.bytes.size());
   return true;

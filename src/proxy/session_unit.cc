@@ -509,6 +509,7 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
     inflight.load = std::move(verdict.load);
     inflight.statement = step.statement;
     inflight.generation = env_.shapes->generation();
+    inflight.doubts = doubts_;
     inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
     inflight.limited = verdict.limited;
     inflight.portal = portal;

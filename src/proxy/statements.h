@@ -35,6 +35,7 @@ struct Statement {
   // The catalog's generation under which the origin last accepted it. In a later one its result
   // type may have changed: then the origin has to say "cached plan must not change result type".
   std::uint64_t accepted_generation = 0;
+  std::uint64_t accepted_doubts = 0;  // Session::doubts_ then
   // PostgreSQL keeps the parse and the parameter types of the moment of Parse; later changes of the
   // catalog, the search path or the string rule do not reach them. What they were made of:
   std::uint64_t parsed_generation = 0;

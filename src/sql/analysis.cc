@@ -22,6 +22,19 @@ Analysis refuse(StatementKind kind, BypassReason reason, std::string detail) {
   return analysis;
 }
 
+// Of several statements: kSet or kDeallocateAll if each changes nothing but its session.
+StatementKind kind_of_list(const ParseTree& tree, const pg::Catalog* catalog) {
+  StatementKind kind = StatementKind::kSet;
+  for (std::size_t i = 0; i < tree.statement_count(); ++i) {
+    const PgQuery__Node* const one = tree.statement(i);
+    if (one == nullptr || !only_touches_session(*one, catalog)) return StatementKind::kOther;
+    const StatementKind own = effect_of(*one).kind;
+    const bool drops = own == StatementKind::kDeallocate || own == StatementKind::kDeallocateAll;
+    if (drops) kind = StatementKind::kDeallocateAll;
+  }
+  return kind;
+}
+
 Analysis analyze_read(std::string_view text, const PgQuery__SelectStmt& select,
                       const StatementShape& shape, const AnalysisContext& context) {
   if (shape.literals.size() > kLiteralsMax) {
@@ -76,13 +89,7 @@ Analysis analyze(std::string_view text, const StatementShape& shape,
     return refuse(StatementKind::kOther, BypassReason::kEmptyQuery, "");
   }
   if (tree.statement_count() > 1) {
-    bool session_only = true;
-    for (std::size_t i = 0; i < tree.statement_count() && session_only; ++i) {
-      const PgQuery__Node* const one = tree.statement(i);
-      session_only = one != nullptr && only_touches_session(*one, context.catalog);
-    }
-    return refuse(session_only ? StatementKind::kSet : StatementKind::kOther,
-                  BypassReason::kMultiStatement, "");
+    return refuse(kind_of_list(tree, context.catalog), BypassReason::kMultiStatement, "");
   }
   const PgQuery__Node* const statement = tree.statement(0);
   if (statement == nullptr) return refuse(StatementKind::kOther, BypassReason::kUnsupported, "");
@@ -90,11 +97,16 @@ Analysis analyze(std::string_view text, const StatementShape& shape,
   Analysis analysis;
   if (statement->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
     analysis = refuse(effect.kind, BypassReason::kNotRead, "");
-  } else if (shape.pgcache_off) {
-    analysis = refuse(effect.kind, BypassReason::kComment, "");
   } else {
     analysis = analyze_read(text, *statement->select_stmt, shape, context);
     analysis.kind = effect.kind;
+    // Of the one that unlocks it is worth knowing that it writes nothing.
+    const bool unlocks = only_touches_session(*statement, context.catalog);
+    if (unlocks && analysis.not_cacheable()) analysis.kind = StatementKind::kSet;
+    if (shape.pgcache_off) {
+      analysis = refuse(analysis.cacheable() ? StatementKind::kQuiet : analysis.kind,
+                        BypassReason::kComment, "");
+    }
   }
   if (statement->node_case == PG_QUERY__NODE__NODE_EXECUTE_STMT) {
     analysis.call = read_execute(*statement->execute_stmt, text, shape);

@@ -49,7 +49,9 @@ enum class StatementKind : std::uint8_t {
   kDeallocateAll,       // DEALLOCATE ALL, DISCARD ALL
   kDml,                 // INSERT UPDATE DELETE MERGE COPY-FROM ...
   kSet,    // SET, RESET, and whatever else changes settings; also several statements of which
-           // each changes nothing but its session
+           // each changes nothing but its session (kDeallocateAll: also prepared statements)
+  kQuiet,  // changes nothing that matters here: SHOW, LISTEN, UNLISTEN, NOTIFY, and a read that is
+           // cacheable but for a comment
   kDdl,    // utility commands that may change the catalog
   kOther,  // everything else
 };

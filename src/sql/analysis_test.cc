@@ -368,6 +368,7 @@ TEST(Analysis, Kinds) {
   EXPECT_EQ(kind("DEALLOCATE ALL"), StatementKind::kDeallocateAll);
   EXPECT_EQ(kind("DISCARD ALL"), StatementKind::kDeallocateAll);
   EXPECT_EQ(kind("DISCARD TEMP"), StatementKind::kSet);
+  EXPECT_EQ(kind("DISCARD PLANS"), StatementKind::kSet);
   EXPECT_EQ(kind("SET search_path = a"), StatementKind::kSet);
   EXPECT_EQ(kind("SET LOCAL x.y = 1"), StatementKind::kSet);
   EXPECT_EQ(kind("RESET ALL"), StatementKind::kSet);
@@ -393,7 +394,12 @@ TEST(Analysis, Kinds) {
             StatementKind::kSet);
   EXPECT_EQ(kind("SELECT pg_advisory_unlock_all(); DELETE FROM users"), StatementKind::kOther);
   EXPECT_EQ(kind("SELECT dice(1); RESET ALL"), StatementKind::kOther);
-  EXPECT_EQ(kind("RESET ALL; DISCARD ALL"), StatementKind::kOther);
+  EXPECT_EQ(kind("RESET ALL; DEALLOCATE ALL"), StatementKind::kDeallocateAll);
+  EXPECT_EQ(kind("RESET ALL; FETCH c"), StatementKind::kOther);
+  EXPECT_EQ(kind("SELECT pg_advisory_unlock_all()"), StatementKind::kSet);
+  EXPECT_EQ(kind("/* pgcache: off */ SELECT 1"), StatementKind::kQuiet);
+  EXPECT_EQ(kind("/* pgcache: off */ SELECT dice(1)"), StatementKind::kRead);
+  EXPECT_EQ(kind("SHOW DateStyle"), StatementKind::kQuiet);
   const Analysis deallocate = analyze_with(shop(), "DEALLOCATE \"My Plan\"");
   EXPECT_EQ(deallocate.kind, StatementKind::kDeallocate);
   EXPECT_EQ(deallocate.statement_name, "My Plan");

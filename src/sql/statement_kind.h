@@ -17,8 +17,9 @@ struct StatementEffect {
 StatementEffect effect_of(const PgQuery__Node& statement);
 
 // True for statements that change nothing but their session: SET, RESET, SHOW, CLOSE, LISTEN,
-// UNLISTEN, and a SELECT of pg_advisory_unlock_all() alone. Drivers' pools reset their sessions
-// with lists of them. `catalog` may be null (then the SELECT is not one of them).
+// UNLISTEN, NOTIFY, DEALLOCATE, DISCARD, and a SELECT of pg_advisory_unlock_all() alone. Drivers'
+// pools reset their sessions with lists of them. `catalog` may be null (then the SELECT is not one
+// of them).
 bool only_touches_session(const PgQuery__Node& statement, const pg::Catalog* catalog);
 
 }  // namespace pgcache::sql

@@ -129,11 +129,22 @@ public class JdbcClient {
       // A cursor: a portal fetched in parts.
       try (PreparedStatement all = session.prepareStatement("SELECT id FROM items ORDER BY id")) {
         all.setFetchSize(7);
-        int rows = 0;
-        try (ResultSet set = all.executeQuery()) {
-          while (set.next()) check(set.getInt(1) == ++rows, "order of the cursor");
+        Work fetch = () -> {
+          int rows = 0;
+          try (ResultSet set = all.executeQuery()) {
+            while (set.next()) check(set.getInt(1) == ++rows, "order of the cursor");
+          }
+          check(rows == 100, "rows of the cursor: " + rows);
+        };
+        fetch.run();
+        session.commit();
+        // From memory, part by part. The sixth execution names its statement, which the server learns.
+        int served = 0;
+        for (int i = 0; i < 8; ++i) {
+          if (taken(fetch).equals("hit*15")) ++served;
+          session.commit();
         }
-        check(rows == 100, "rows of the cursor: " + rows);
+        check(served >= 6, "cursors from memory: " + served);
       }
       session.commit();
     } finally {
@@ -184,9 +195,13 @@ public class JdbcClient {
     }
     try (PreparedStatement limited = session.prepareStatement("SELECT id FROM copied ORDER BY id")) {
       limited.setMaxRows(3);
-      int rows = 0;
-      for (ResultSet set = limited.executeQuery(); set.next();) ++rows;
-      check(rows == 3, "max rows");
+      Work three = () -> {
+        int rows = 0;
+        for (ResultSet set = limited.executeQuery(); set.next();) ++rows;
+        check(rows == 3, "max rows");
+      };
+      three.run();
+      untilHit(three);
     }
   }
 

@@ -23,8 +23,7 @@ async def connect(port=PORT):
 
 
 async def value(session, sql, *args):
-    """The first column of the first row. fetchval() would ask for one row of a portal, which is
-    never served from memory; fetch() asks for all."""
+    """The first column of the first row, of all of them: fetchval() would ask for one row."""
     rows = await session.fetch(sql, *args)
     return rows[0][0]
 
@@ -121,11 +120,26 @@ async def check_own_writes(session):
 async def check_limited_portals(session):
     sql = "SELECT name FROM items WHERE id = $1"
     await until_hit(session, sql, 4)
-    with routes.expect(ADMIN, **{"bypass:row_limit": 2}):
+    with routes.expect(ADMIN, hit=3):
         assert await session.fetchval(sql, 4) == "item 4"
         assert (await session.fetchrow(sql, 4))["name"] == "item 4"
-    with routes.expect(ADMIN, hit=1):
         assert await value(session, sql, 4) == "item 4"
+    # Where nobody has asked for all rows, too.
+    with routes.expect(ADMIN, miss=1, hit=2):
+        for _ in range(3):
+            assert await session.fetchval(sql, 44) == "item 44"
+    async with session.transaction():
+        with routes.expect(ADMIN, hit=2):
+            assert await session.fetchval(sql, 44) == "item 44"
+            assert (await session.fetchrow(sql, 44))["name"] == "item 44"
+    for _ in range(2):
+        before = routes.read(ADMIN)
+        async with session.transaction():
+            ids = [row["id"] async for row in
+                   session.cursor("SELECT id FROM items WHERE id <= 30 ORDER BY id", prefetch=10)]
+        assert ids == list(range(1, 31)), ids
+    taken = routes.read(ADMIN) - before
+    assert set(taken) == {"hit"} and taken["hit"] >= 3, taken
 
 
 async def check_errors(session):

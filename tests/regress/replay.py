@@ -24,8 +24,8 @@ READ = re.compile(rb"(?is)^(?:\s+|--[^\n]*\n|/\*.*?\*/|\()*(?:select|values|tabl
 # pgcache found the query cacheable and does not serve it yet.
 SOON = {"bypass:after_write", "bypass:tracking_pending", "fallback:tracking_wait"}
 # It may not know the catalog yet, or have judged nothing: /explain tells.
-PERHAPS = {"bypass:definitions", "bypass:stale", "bypass:unknown_relation", "bypass:unknown_function",
-           "bypass:unknown_type", "bypass:unknown_column", "bypass:unknown_operator",
+PERHAPS = {"bypass:comment", "bypass:definitions", "bypass:stale", "bypass:unknown_relation",
+           "bypass:unknown_function", "bypass:unknown_type", "bypass:unknown_column", "bypass:unknown_operator",
            "bypass:no_replica_identity", "bypass:untracked"}
 PATIENCE = 1.5  # seconds until a hit
 CATALOG_PATIENCE = 0.4  # until pgcache has read the catalog after DDL
@@ -205,7 +205,7 @@ class Replayer:
 
     def may_replay(self, sql, route, server):
         """Whether it is sure that another execution does no harm."""
-        if route in {"hit", "miss", "bypass:comment"} | SOON:
+        if route in {"hit", "miss"} | SOON:
             return True
         if route not in PERHAPS or server.temporary:
             return False

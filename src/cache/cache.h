@@ -45,8 +45,8 @@ struct CachedResult {
 
   // Where the last DataRow ends.
   std::size_t rows_end() const {
-    const std::size_t tag = suspended ? 0 : 8 + std::to_string(row_count).size();
-    return rows.size() - 5 - tag;
+    constexpr std::size_t kHeader = 5;  // of PortalSuspended, or of CommandComplete before its tag
+    return (suspended ? rows.size() : rows.rfind("SELECT ")) - kHeader;
   }
 };
 // What a result must have to answer a request.

@@ -255,13 +255,19 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
 }
 
 void Session::complete_capture(Inflight& inflight, std::string_view frame) {
-  if (!wire::command_tag(frame.substr(wire::kHeaderBytes)).starts_with("SELECT ")) {
+  const std::string_view tag = wire::command_tag(frame.substr(wire::kHeaderBytes));
+  if (!tag.starts_with("SELECT ")) {
     inflight.load.reset();
     return;
   }
   take_description(inflight);
   // The tag of the whole, also where the rows came in parts.
-  wire::append_command_complete(inflight.rows, "SELECT " + std::to_string(inflight.row_count));
+  const std::string whole = "SELECT " + std::to_string(inflight.row_count);
+  if (tag.substr(0, tag.find(' ', 7)) == whole) {
+    inflight.rows.append(frame);
+  } else {
+    wire::append_command_complete(inflight.rows, whole);
+  }
   inflight.complete = true;
   inflight.suspended = false;
 }

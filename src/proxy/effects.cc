@@ -201,7 +201,12 @@ Lead leading_keyword(std::string_view sql) {
 }
 
 bool may_name_portals(std::string_view sql) {
-  return contains(sql, "current") || contains(sql, "cursor") || contains(sql, "close");
+  return may_fetch(sql) || contains(sql, "cursor") || contains(sql, "close") ||
+         contains(sql, "declare");
+}
+
+bool may_fetch(std::string_view sql) {
+  return contains(sql, "fetch") || contains(sql, "move") || contains(sql, "current");
 }
 
 bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }

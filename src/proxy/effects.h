@@ -22,6 +22,7 @@ Lead leading_keyword(std::string_view sql);
 bool is_copy(std::string_view sql);  // begins with COPY
 // Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors, CLOSE.
 bool may_name_portals(std::string_view sql);
+bool may_fetch(std::string_view sql);  // rows of a portal by its name
 
 struct Effects {
   bool begins = false;                // a plain BEGIN

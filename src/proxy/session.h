@@ -193,8 +193,8 @@ class Session {
   };
   // Rows that the origin is to give once more.
   struct PortalCheck {
-    cache::CachedResultPtr result;
-    std::size_t at = 0;  // beyond `end`: they are not the same
+    cache::CachedResultPtr result;  // null: whatever they are
+    std::size_t at = 0;             // beyond `end`: they are not the same
     std::size_t end = 0;
   };
   // One message of an extended unit.
@@ -296,7 +296,7 @@ class Session {
   static LocalReply run_portal(MemoryPortal& portal, std::int32_t row_limit);
   bool in_memory(char tag, std::string_view name, std::int32_t row_limit);
   bool answer_portal(char tag, std::string_view name, std::int32_t row_limit = 0);
-  void move_portal(std::string_view name);
+  void move_portal(std::string_view name, bool compares = true);
   void portals_before(const Effects& effects, std::string_view sql, bool simple);
   void portals_before_bind(std::string_view portal);
   void note_origin_portal(std::string_view name);

@@ -117,7 +117,7 @@ bool Session::answer_portal(char tag, std::string_view name, std::int32_t row_li
 
 // Opens the portal at the origin and runs it as far as the client knows it. In a failed block that
 // fails as the client's own message would.
-void Session::move_portal(std::string_view name) {
+void Session::move_portal(std::string_view name, bool compares) {
   MemoryPortal* const portal = portals_.find(name);
   if (portal == nullptr || tracker_.discarding() || tracker_.copying_in()) return;
   const auto hidden = [this](wire::Request request) {
@@ -136,7 +136,9 @@ void Session::move_portal(std::string_view name) {
     wire::append_execute(out, portal->name, static_cast<std::uint32_t>(rows));
     hidden(wire::Request::kExecute);
     const std::size_t end = portal->at_end ? portal->result->rows_end() : portal->at;
-    portal_checks_.push_back({portal->result, 0, end});
+    // Behind its end the client gets no more rows, whatever they are.
+    const bool compare = compares && !portal->at_end;
+    portal_checks_.push_back({compare ? portal->result : nullptr, 0, end});
   }
   if (portal->name.empty()) {
     behind_.unnamed_portal = false;
@@ -157,13 +159,16 @@ void Session::portals_before(const Effects& effects, std::string_view sql, bool 
     portals_.clear();
     return;
   }
-  const bool all = effects.opens_cursors || (!effects.harmless && may_name_portals(sql));
+  const bool named = !effects.harmless && may_name_portals(sql);
   std::vector<std::string> names;
   for (const MemoryPortal& portal : portals_.all()) {
     const bool rows_missing = portal.result->suspended && !portal.at_end;
-    if (all || (rows_missing && !effects.harmless)) names.push_back(portal.name);
+    if (named || (rows_missing && !effects.harmless)) names.push_back(portal.name);
   }
-  for (const std::string& name : names) move_portal(name);
+  for (const std::string& name : names) {
+    const bool rows_missing = portals_.find(name)->result->suspended;
+    move_portal(name, rows_missing || may_fetch(sql));
+  }
 }
 
 // A Bind that goes to the origin: an unnamed portal is replaced, a named one in the way.
@@ -213,7 +218,7 @@ bool Session::on_portal_frame(char tag, std::string_view frame,
   } else if (tag == 'C' || tag == 's') {
     const PortalCheck check = std::move(portal_checks_.front());
     portal_checks_.pop_front();
-    if (check.at == check.end) return true;
+    if (!check.result || check.at == check.end) return true;
     // Part of the one answer has been given, part of the other would follow.
     fail({"FATAL",
           pg::sqlstate::kSerializationFailure,
@@ -227,7 +232,7 @@ bool Session::on_portal_frame(char tag, std::string_view frame,
 void Session::check_portal_rows(const wire::PendingRequest& request, std::string_view bytes) {
   if (request.cookie != kPortalCookie || portal_checks_.empty()) return;
   PortalCheck& check = portal_checks_.front();
-  if (check.at > check.end) return;
+  if (!check.result || check.at > check.end) return;
   const std::string_view expected =
       std::string_view(check.result->rows)
           .substr(check.at, std::min(bytes.size(), check.end - check.at));

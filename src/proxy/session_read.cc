@@ -432,8 +432,7 @@ Session::Verdict Session::decide_query(std::string_view sql, Lead lead,
   }
   if (!read && !executes) {
     const auto* const no = shape ? shape->analysis.not_cacheable() : nullptr;
-    const bool empty = no != nullptr && no->reason == BypassReason::kEmptyQuery;
-    return bypass(empty ? BypassReason::kEmptyQuery : BypassReason::kNotRead);
+    return bypass(no != nullptr ? no->reason : BypassReason::kNotRead);
   }
   const StatementPtr executed = executes ? executed_statement(shape.get()) : nullptr;
   const bool not_worth_it = executes ? tracker_.idle() && !(executed && may_be_served(*executed))

@@ -196,6 +196,8 @@ class Player:
                 line = "<"
             line += " " + token
         lines.append(line)
+        if step.routes and agree(routes, step.routes):
+            routes = step.routes  # with its bars
         if routes:
             lines.append("! " + " ".join(f"{k}={v}" for k, v in sorted(routes.items())))
         self.recorded[step.last_line] = lines

@@ -405,6 +405,7 @@ void Backend::execute_portal(Portal& portal, std::size_t row_limit) {
     ++sent;
   }
   if (row_limit != 0 && sent == row_limit) {
+    library_.remember(fingerprint_tag(portal.call, settings, sent), portal.call, settings);
     emit(frame('s', {}));
   } else {
     complete_read(portal.call, settings, sent);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What must hold for the cache itself between any two steps. See world.h.
+#include <algorithm>
+
 #include "cache/cache_impl.h"
 #include "simulator/world.h"
 
@@ -17,6 +19,15 @@ namespace {
 std::string_view tag_of(std::string_view rows) {
   const std::size_t at = rows.rfind("SELECT ");
   return at == std::string_view::npos ? std::string_view{} : rows.substr(at, rows.size() - at - 1);
+}
+
+// Whether the entry holds what the execution gives at that moment: all of it, or, under a row
+// limit, its first rows. The tag of an answer that came in parts is pgcache's own.
+bool holds(const cache::CachedResult& entry, std::string_view answer, bool exactly) {
+  if (exactly) return entry.rows == answer;
+  const std::string_view rows = std::string_view(entry.rows).substr(0, entry.rows_end());
+  const std::string_view all = answer.substr(0, answer.size() - tag_of(answer).size() - 6);
+  return entry.suspended ? all.starts_with(rows) : all == rows;
 }
 
 }  // namespace
@@ -46,31 +57,41 @@ void World::check_entries() {
     for (cache::Entry* entry : impl.index.all_over(spec(table).oid)) {
       entry->doomed = false;  // it was only looked at
       ++totals_.entries_checked;
-      const Library::Execution* execution = library_.recall(tag_of(entry->result->rows));
-      if (execution == nullptr) {
+      const Library::Execution* const known = library_.recall(tag_of(entry->result->rows));
+      const std::vector<const Library::Execution*> executions =
+          known != nullptr ? std::vector{known} : library_.recall_shape(entry->shape->text);
+      if (executions.empty()) {
         fail("an entry that no answer of the server can have made: " + entry->shape->text);
         return;
       }
-      const Command& command = execution->call.script->commands.front();
-      const std::vector<Number> values = argument_values(command, execution->call.parameters);
-      const std::uint64_t oldest = origin_->applied_moment();
-      bool found = false;
       std::string now;
-      for (std::uint64_t at = origin_->moment(); !found && at >= oldest; --at) {
-        const Table answer = evaluate(command, values, execution->settings, *origin_, {at});
-        const std::string rows = read_answer(execution->call, answer, execution->settings);
-        found = rows == entry->result->rows;
-        if (now.empty()) now = rows;
-      }
-      if (!found) {
-        fail("a stale entry for " + execution->call.script->text + " (of the shape " +
+      const bool fresh =
+          std::any_of(executions.begin(), executions.end(), [&](const auto* execution) {
+            return is_fresh(*entry->result, *execution, known != nullptr, now);
+          });
+      if (!fresh) {
+        fail("a stale entry for " + executions[0]->call.script->text + " (of the shape " +
              entry->shape->text + ") at moment " + std::to_string(origin_->moment()) +
-             ", all applied up to " + std::to_string(oldest) + ": holds " +
+             ", all applied up to " + std::to_string(origin_->applied_moment()) + ": holds " +
              printable(entry->result->rows) + ", now it is " + printable(now));
         return;
       }
     }
   }
+}
+
+// `now`: what the execution gives at present, if that was not known before.
+bool World::is_fresh(const cache::CachedResult& entry, const Library::Execution& execution,
+                     bool exactly, std::string& now) const {
+  const Command& command = execution.call.script->commands.front();
+  const std::vector<Number> values = argument_values(command, execution.call.parameters);
+  for (std::uint64_t at = origin_->moment(); at >= origin_->applied_moment(); --at) {
+    const Table answer = evaluate(command, values, execution.settings, *origin_, {at});
+    const std::string rows = read_answer(execution.call, answer, execution.settings);
+    if (now.empty()) now = rows;
+    if (holds(entry, rows, exactly)) return true;
+  }
+  return false;
 }
 
 void World::check_limits() {

@@ -2,6 +2,8 @@
 // Checking what comes back. See client.h.
 #include "simulator/client.h"
 
+#include "base/bytes.h"
+
 namespace pgcache::simulator {
 
 namespace {
@@ -256,12 +258,13 @@ void Client::note_done(const Expected& request, bool success) {
           context_.fail("Bind of a statement that does not exist succeeded");
           return;
         }
-        portals_[request.portal] = {it->second, request.parameters, request.result_formats};
+        portals_[request.portal] = {{it->second, request.parameters, request.result_formats},
+                                    std::nullopt};
       }
       return;
     case 'E':
       if (const auto it = portals_.find(request.portal); success && it != portals_.end()) {
-        note_commands(*it->second.script);
+        note_commands(*it->second.call.script);
       }
       return;
     case 'C':
@@ -320,7 +323,7 @@ void Client::on_own_frame(std::string_view frame) {
     case 'D': {
       const auto it = portals_.find(request.portal);
       if (request.kind != 'P' || it == portals_.end()) break;
-      const Call& call = it->second;
+      const Call& call = it->second.call;
       if (frame != row_description(columns_of(call.script->commands[0]), call.result_formats))
         break;
       pop_expected();
@@ -338,34 +341,66 @@ void Client::on_own_frame(std::string_view frame) {
 }
 
 void Client::on_own_part(std::string_view frame, char wanted) {
-  constexpr std::string_view allowed = "TDCZ";
+  constexpr std::string_view allowed = "TDCZs";
   if (allowed.find(frame[0]) == std::string_view::npos) {
     context_.fail("not part of an answer from memory: " + printable(frame));
     return;
   }
   own_.append(frame);
-  if (frame[0] != wanted) return;
+  const bool suspended = wanted == 'C' && frame[0] == 's';
+  if (frame[0] != wanted && !suspended) return;
   const Expected request = expected_.front();
   Call call{request.script, {}, {}};
+  OpenPortal* portal = nullptr;
   if (request.tag == 'E') {
     const auto it = portals_.find(request.portal);
     if (it == portals_.end()) {
       context_.fail("Execute of a portal that does not exist succeeded");
       return;
     }
-    call = it->second;
+    portal = &it->second;
+    call = portal->call;
   }
   if (is_own_block_command(*call.script)) {
     check_block_command(*call.script, request.tag == 'Q');
   } else {
-    check_hit(call, request.tag == 'Q');
+    check_hit(call, portal);
   }
   own_.clear();
   note_done(request, true);
   pop_expected();
 }
 
-void Client::check_hit(const Call& call, bool simple) {
+namespace {
+
+// The DataRows at the start, and how many.
+std::string_view leading_rows(std::string_view frames, std::size_t& count) {
+  std::size_t end = 0;
+  count = 0;
+  while (end + 5 <= frames.size() && frames[end] == 'D') {
+    end += 1 + load_be32(frames.data() + end + 1);
+    ++count;
+  }
+  return frames.substr(0, end);
+}
+
+// Whether `own` is what pgcache makes itself of an answer: some of its rows, of a portal in memory.
+bool is_portion(std::string_view own, std::string_view answer) {
+  std::size_t count = 0;
+  const std::string_view rows = leading_rows(own, count);
+  const std::string_view rest = own.substr(rows.size());
+  if (rest != frame('s', {}) && rest != command_complete("SELECT " + std::to_string(count))) {
+    return false;
+  }
+  std::size_t all = 0;
+  return leading_rows(answer, all).find(rows) != std::string_view::npos;
+}
+
+}  // namespace
+
+void Client::check_hit(const Call& call, OpenPortal* portal) {
+  const bool simple = portal == nullptr;
+  const bool goes_on = portal != nullptr && portal->window;
   ++context_.counters.hits;
   if (!simple) ++context_.counters.extended_hits;
   if (status_ == 'T') ++context_.counters.block_hits;
@@ -373,8 +408,9 @@ void Client::check_hit(const Call& call, bool simple) {
     context_.fail("an answer that neither the server nor the cache gave: " + printable(own_));
     return;
   }
-  const HitWindow window = context_.hits.front();
+  const HitWindow window = goes_on ? *portal->window : context_.hits.front();
   context_.hits.pop_front();
+  if (portal != nullptr) portal->window = window;
   const Command& command = call.script->commands.front();
   if (command.op != Op::kRead || call.script->commands.size() != 1 || command.read == Read::kNow) {
     context_.fail("answered from memory: " + call.script->text);
@@ -394,7 +430,7 @@ void Client::check_hit(const Call& call, bool simple) {
       if (simple) {
         answer = row_description(table.columns, {}) + answer + ready_for_query(status_);
       }
-      if (answer == own_) return;
+      if (answer == own_ || (!simple && is_portion(own_, answer))) return;
       if (present.empty()) present = answer;
     }
   }

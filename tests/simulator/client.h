@@ -97,7 +97,12 @@ class Client {
   void finish_record();
   void on_own_frame(std::string_view frame);
   void on_own_part(std::string_view frame, char wanted);
-  void check_hit(const Call& call, bool simple);
+  struct OpenPortal {
+    Call call;
+    std::optional<HitWindow>
+        window;  // of the look-up that it runs from, once it was run from memory
+  };
+  void check_hit(const Call& call, OpenPortal* portal);
   void note_done(const Expected& request, bool success);
   void note_commands(const Script& script);
   void pop_expected();
@@ -152,7 +157,7 @@ class Client {
   // A BEGIN that the proxy answered and the server has not seen: the messages by which it will.
   std::deque<std::string> unseen_begin_;
   std::map<std::string, const Script*> statements_;
-  std::map<std::string, Call> portals_;
+  std::map<std::string, OpenPortal> portals_;
 };
 
 }  // namespace pgcache::simulator

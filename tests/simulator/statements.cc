@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "proxy/settings.h"
+#include "sql/shape.h"
 
 namespace pgcache::simulator {
 
@@ -99,6 +100,15 @@ const Library::Execution* Library::recall(std::string_view tag) const {
   if (at == std::string_view::npos) return nullptr;
   const auto it = executions_.find(std::string(tag.substr(at)));
   return it == executions_.end() ? nullptr : &it->second;
+}
+
+std::vector<const Library::Execution*> Library::recall_shape(std::string_view text) const {
+  const std::string shape = sql::scan_shape(text, true).text;
+  std::vector<const Execution*> out;
+  for (const auto& [tag, execution] : executions_) {
+    if (sql::scan_shape(execution.call.script->text, true).text == shape) out.push_back(&execution);
+  }
+  return out;
 }
 
 const ReadPattern& pattern(Read read) {

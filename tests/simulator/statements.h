@@ -132,6 +132,8 @@ class Library {
   // Executions that the server has answered, by the fingerprint in the answer's tag.
   void remember(const std::string& tag, const Call& call, const Settings& settings);
   const Execution* recall(std::string_view tag) const;
+  // Those of statements of this shape: an answer that came in parts has no such tag.
+  std::vector<const Execution*> recall_shape(std::string_view text) const;
 
  private:
   std::unordered_map<std::string, Script> scripts_;

@@ -150,6 +150,8 @@ class World {
 
   // checks.cc
   void check_entries();
+  bool is_fresh(const cache::CachedResult& entry, const Library::Execution& execution, bool exactly,
+                std::string& now) const;
   void check_limits();
   void set_cache_fault();
 

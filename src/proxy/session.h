@@ -127,7 +127,7 @@ class Session {
     std::vector<Inflight> inflight;
     // Of a pooled session: a query for the settings was added behind the client's.
     enum class Added : std::uint8_t { kNone, kSent, kAnswering } added = Added::kNone;
-    SettingsPtr settings;  // under which its loads are published
+    SettingsPtr settings;   // under which its loads are published
     bool preparing = true;  // so far statements were prepared and described, and nothing bound
   };
   // A statement text to be decided upon, wherever it came from.

@@ -263,11 +263,20 @@ void explain_identity(const pg::Catalog& catalog, const sql::Dependency& depende
   }
 }
 
-void explain_shown(const sql::Shown& shown, ExplainedDependency& out) {
-  for (const sql::ShownColumn& column : shown.columns) {
-    out.shown.push_back(column.column.name + " in result column " +
-                        std::to_string(column.position + 1));
+std::string column_shown(const sql::ShownColumn& shown) {
+  return shown.column.name + " in result column " + std::to_string(shown.position + 1);
+}
+
+std::string columns_shown(const std::vector<sql::ShownColumn>& columns) {
+  std::string out;
+  for (const sql::ShownColumn& column : columns) {
+    out += (out.empty() ? "" : ", ") + column_shown(column);
   }
+  return out;
+}
+
+void explain_shown(const sql::Shown& shown, ExplainedDependency& out) {
+  for (const sql::ShownColumn& column : shown.columns) out.shown.push_back(column_shown(column));
   if (shown.before && shown.after) {
     out.shown_rule = "A row matters only if the result shows it.";
   } else if (shown.before) {
@@ -275,15 +284,6 @@ void explain_shown(const sql::Shown& shown, ExplainedDependency& out) {
   } else if (shown.after) {
     out.shown_rule = "A row that comes matters only if the result shows it.";
   }
-}
-
-std::string columns_shown(const std::vector<sql::ShownColumn>& columns) {
-  std::string out;
-  for (const sql::ShownColumn& column : columns) {
-    out += (out.empty() ? "" : ", ") + column.column.name + " in result column " +
-           std::to_string(column.position + 1);
-  }
-  return out;
 }
 
 void explain_bounds(const sql::Dependency& dependency, const sql::CacheableQuery& query,
@@ -303,7 +303,7 @@ void explain_bounds(const sql::Dependency& dependency, const sql::CacheableQuery
   for (const sql::Extreme& extreme : dependency.extremes) {
     out.bounds.push_back(std::string("rows do not matter unless ") +
                          (extreme.greatest ? "greater" : "less") +
-                         " than is shown: " + columns_shown({extreme.value}));
+                         " than is shown: " + column_shown(extreme.value));
   }
 }
 

@@ -9,6 +9,16 @@ namespace pgcache::proxy {
 
 namespace {
 
+bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
+
+}  // namespace
+
+bool is_of_name(char c) {
+  return is_letter(c) || c == '_' || c == '$' || (c >= '0' && c <= '9') || (c & 0x80) != 0;
+}
+
+namespace {
+
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 // Behind white space and comments; an unterminated comment ends the text.
@@ -92,8 +102,6 @@ bool may_touch_statements(std::string_view sql) {
   return contains(sql, "prepare") || contains(sql, "deallocate") || contains(sql, "discard");
 }
 
-bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
-
 // Whether the text may define something anew that cached results rest on: only commands with one of
 // these words do. In a string or a comment they count too, a temporary object does not.
 bool may_redefine(std::string_view sql) {
@@ -103,9 +111,7 @@ bool may_redefine(std::string_view sql) {
       sql.remove_prefix(1);
       continue;
     }
-    const auto* const end = std::find_if_not(sql.begin(), sql.end(), [](char c) {
-      return is_letter(c) || c == '_' || c == '$' || (c >= '0' && c <= '9') || (c & 0x80) != 0;
-    });
+    const auto* const end = std::find_if_not(sql.begin(), sql.end(), is_of_name);
     const auto length = static_cast<std::size_t>(end - sql.begin());
     const std::string_view word = sql.substr(0, length);
     sql.remove_prefix(length);

@@ -99,15 +99,11 @@ bool Session::calls_own_function(std::string_view sql, const cache::Shape& shape
   if (const auto* no = shape.analysis.not_cacheable()) {
     if (is_own(std::string_view(no->detail).substr(0, no->detail.find('(')))) return true;
   }
-  const auto in_name = [](char c) {
-    return c == '_' || c == '$' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
-           (c & 0x80) != 0;
-  };
   for (std::size_t at = sql.find('('); at != std::string_view::npos; at = sql.find('(', at + 1)) {
     std::size_t end = at;
     while (end > 0 && (sql[end - 1] == ' ' || sql[end - 1] == '"')) --end;
     std::size_t start = end;
-    while (start > 0 && in_name(sql[start - 1])) --start;
+    while (start > 0 && is_of_name(sql[start - 1])) --start;
     std::string name(sql.substr(start, end - start));
     if (is_own(name)) return true;
     for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;

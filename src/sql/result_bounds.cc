@@ -29,11 +29,6 @@ bool looks_alike(const ColumnRef& column) {
   }
 }
 
-bool is_key(const Block& block, const Expr& expr) {
-  return std::any_of(block.keys.begin(), block.keys.end(),
-                     [&](const Expr& key) { return same_expr(key, expr); });
-}
-
 // What it yields is made of each row alone, or of groups by their keys.
 bool is_simple(const Block& block) {
   return block.kind == Block::Kind::kSelect && !block.unknown_outputs && !block.set_returning &&
@@ -91,19 +86,26 @@ std::optional<ShownColumn> ResultBounds::shown_as(const Block& block, std::size_
   if (source == sources_.end() || source->second.block != &block) return std::nullopt;
   if (block.grouped && !is_key(block, output)) return std::nullopt;
   if (&block != &top_ && top_.outputs[position].type != output.type) return std::nullopt;
+  const bool is_c = output.collation.is_c && top_.outputs[position].collation.is_c;
+  return column_like(output, is_c, false, position, use, conditions);
+}
+
+// The first column of `use` that has the value of `expr`, a column, and whose values can be told
+// from what is shown at `position`; only_ordered: and compared with it. `is_c`: text is sorted
+// bytewise there.
+std::optional<ShownColumn> ResultBounds::column_like(const Expr& expr, bool is_c, bool only_ordered,
+                                                     std::size_t position, std::uint32_t use,
+                                                     const Conditions& conditions) const {
+  const pg::ValueTypePtr type = pg::value_type_of(catalog_, expr.type);
+  if (!type || !reads_back(type->family)) return std::nullopt;
   const pg::Relation& relation = *query_.uses[use].relation;
   for (std::uint32_t i = 0; i < relation.columns.size(); ++i) {
-    if (!conditions.are_equal(key_of(output), {use, i})) continue;
+    if (!conditions.are_equal(key_of(expr), {use, i})) continue;
     ColumnRef column = predicates_.column_ref({use, i});
-    pg::ValueTypePtr type = pg::value_type_of(catalog_, output.type);
-    if (!column.value_type || !type || type->family != column.value_type->family ||
-        !reads_back(type->family)) {
-      continue;
-    }
-    column.ordered =
-        column.ordered && (!is_text(type->family) ||
-                           (output.collation.is_c && top_.outputs[position].collation.is_c));
-    return ShownColumn{std::move(column), static_cast<std::uint16_t>(position), std::move(type)};
+    if (!column.value_type || type->family != column.value_type->family) continue;
+    column.ordered = column.ordered && (!is_text(type->family) || is_c);
+    if (only_ordered && !column.ordered) continue;
+    return ShownColumn{std::move(column), static_cast<std::uint16_t>(position), type};
   }
   return std::nullopt;
 }
@@ -176,7 +178,6 @@ void ResultBounds::add_extremes(Dependency& dependency, std::uint32_t use,
     return;
   }
   std::vector<Extreme> extremes;
-  const pg::Relation& relation = *query_.uses[use].relation;
   for (std::size_t i = 0; i < top_.outputs.size() && i <= UINT16_MAX; ++i) {
     const Expr& output = top_.outputs[i];
     if (output.kind == Kind::kOperand) continue;
@@ -185,21 +186,11 @@ void ResultBounds::add_extremes(Dependency& dependency, std::uint32_t use,
       return;
     }
     const Expr& argument = output.children[0];
-    std::optional<Extreme> extreme;
-    for (std::uint32_t c = 0; c < relation.columns.size() && !extreme; ++c) {
-      if (!conditions.are_equal(key_of(argument), {use, c})) continue;
-      ColumnRef column = predicates_.column_ref({use, c});
-      pg::ValueTypePtr type = pg::value_type_of(catalog_, output.type);
-      const bool usable = column.value_type && type && column.ordered &&
-                          type->family == column.value_type->family && reads_back(type->family) &&
-                          (!is_text(type->family) || argument.collation.is_c);
-      if (!usable) continue;
-      const bool ties = looks_alike(column);
-      extreme = {
-          {std::move(column), static_cast<std::uint16_t>(i), std::move(type)}, output.all, ties};
-    }
-    if (!extreme) return;
-    extremes.push_back(*std::move(extreme));
+    std::optional<ShownColumn> value =
+        column_like(argument, argument.collation.is_c, true, i, use, conditions);
+    if (!value) return;
+    const bool ties = looks_alike(value->column);
+    extremes.push_back({*std::move(value), output.all, ties});
   }
   dependency.extremes = std::move(extremes);
 }

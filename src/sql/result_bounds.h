@@ -37,6 +37,9 @@ class ResultBounds {
   void find_branches(const Block& block, bool positive);
   std::optional<ShownColumn> shown_as(const Block& block, std::size_t position, std::uint32_t use,
                                       const Conditions& conditions) const;
+  std::optional<ShownColumn> column_like(const Expr& expr, bool is_c, bool only_ordered,
+                                         std::size_t position, std::uint32_t use,
+                                         const Conditions& conditions) const;
   std::vector<std::size_t> sorted_first() const;
   void add_cutoff(Dependency& dependency, std::uint32_t use, const Conditions& conditions);
   void add_repeated(Dependency& dependency, std::uint32_t use, const Conditions& conditions) const;

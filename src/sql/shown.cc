@@ -237,10 +237,6 @@ Shown ShownFinder::shown_of(std::uint32_t use, const Conditions& conditions) con
   const pg::Relation& relation = *query_.uses[use].relation;
   const std::vector<Expr>& outputs = rule.block->outputs;
   const std::set<std::uint32_t>& rows = rows_.at(rule.block);
-  const auto is_key = [&](const Expr& output) {
-    return std::any_of(rule.block->keys.begin(), rule.block->keys.end(),
-                       [&](const Expr& key) { return same_expr(key, output); });
-  };
   for (std::uint32_t i = 0; i < relation.columns.size(); ++i) {
     ColumnRef column = predicates_.column_ref({use, i});
     if (!column.value_type || !reads_back(column.value_type->family)) continue;
@@ -249,7 +245,8 @@ Shown ShownFinder::shown_of(std::uint32_t use, const Conditions& conditions) con
       if (output.kind != Kind::kColumn || !rows.contains(output.use)) continue;
       ColumnKey meant = key_of(output);
       if (rule.as && meant.first == rule.as->first) meant.first = rule.as->second;
-      if (!conditions.are_equal(meant, {use, i}) || (rule.only_keys && !is_key(output)) ||
+      if (!conditions.are_equal(meant, {use, i}) ||
+          (rule.only_keys && !is_key(*rule.block, output)) ||
           (rule.block != &top_ &&
            (at >= top_.outputs.size() || top_.outputs[at].type != output.type))) {
         continue;

@@ -374,6 +374,11 @@ bool passes_conditions(const Block& block, std::uint32_t column) {
   return std::all_of(block.partitions.begin(), block.partitions.end(), is_one_of);
 }
 
+bool is_key(const Block& block, const Expr& expr) {
+  return std::any_of(block.keys.begin(), block.keys.end(),
+                     [&](const Expr& key) { return same_expr(key, expr); });
+}
+
 std::size_t size_of(const Expr& expr) {
   std::size_t size = 1;
   for (const Expr& child : expr.children) size += size_of(child);

@@ -99,6 +99,9 @@ std::vector<std::pair<ColumnKey, ColumnKey>> links_along(const ResolvedQuery& qu
 // from, whatever it computes of them afterwards. Not for set operations.
 bool passes_conditions(const Block& block, std::uint32_t column);
 
+// Whether the expression is one of the block's keys of GROUP BY.
+bool is_key(const Block& block, const Expr& expr);
+
 std::size_t size_of(const Expr& expr);  // in expressions
 // The same as far as it is read: an opaque expression of its columns and subqueries.
 Expr summary_of(const Expr& expr);

@@ -14,11 +14,15 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 import bench
+
+sys.path.insert(0, str(bench.ROOT / "tests/conversations"))
+import wire  # noqa: E402
 
 ROW = b"x" * (1 << 20) + b"\n"  # of COPY in
 
@@ -28,10 +32,6 @@ def memory_kib(pid, field):
         if line.startswith(field + ":"):
             return int(line.split()[1])
     raise SystemExit(f"volume: no {field} of process {pid}")
-
-
-def message(tag, body):
-    return tag + struct.pack("!I", 4 + len(body)) + body
 
 
 def until_ready(connection):
@@ -77,17 +77,17 @@ class Volume(bench.Bench):
     def exchange(self, *messages):
         """One exchange of a session of its own, without a driver; returns the number of bytes received."""
         with socket.create_connection(("127.0.0.1", self.ports["pgcache"])) as connection:
-            connection.sendall(message(b"", struct.pack("!I", 3 << 16) + b"user\0postgres\0database\0postgres\0\0"))
+            connection.sendall(wire.startup([("user", "postgres"), ("database", "postgres")]))
             until_ready(connection)
             for one in messages:
                 connection.sendall(one)
             return until_ready(connection)
 
     def extended(self, sql, parameter):
-        values = struct.pack("!HI", 1, len(parameter)) + parameter if parameter else struct.pack("!H", 0)
-        return self.exchange(message(b"P", b"\0" + sql.encode() + b"\0" + struct.pack("!H", 0)),
-                             message(b"B", b"\0\0" + struct.pack("!H", 0) + values + struct.pack("!H", 0)),
-                             message(b"E", b"\0" + struct.pack("!I", 0)), message(b"S", b""))
+        given = wire.be16(1) + wire.be32(len(parameter)) + parameter if parameter else wire.be16(0)
+        return self.exchange(wire.build(["P", "", sql, []]),
+                             wire.frame("B", b"\0\0" + wire.be16(0) + given + wire.be16(0)),
+                             wire.build(["E", "", 0]), wire.build(["S"]))
 
     def step(self, name, expected, run, bound_kib):
         pid = self.processes["pgcache"].pid
@@ -132,7 +132,7 @@ def measure(volume, copy_bytes, row_bytes, bound_kib):
     volume.step("one parameter, extended protocol", row_bytes, lambda: volume.extended(
         "SELECT octet_length($1)", b"p" * row_bytes) + row_bytes, bound_kib)
     literal = b"SELECT octet_length('" + b"s" * row_bytes + b"')\0"
-    volume.step("one statement", row_bytes, lambda: volume.exchange(message(b"Q", literal)) + row_bytes, bound_kib)
+    volume.step("one statement", row_bytes, lambda: volume.exchange(wire.frame("Q", literal)) + row_bytes, bound_kib)
 
 
 def main():

@@ -18,7 +18,6 @@ import platform
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,10 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+from local import as_postgres, bin_folder, free_port  # noqa: E402
+
 TICK = os.sysconf("SC_CLK_TCK")
 KEYS = 1000  # of the hit workload: all of them fit and are warmed
 MODES = ("simple", "extended", "prepared")
@@ -47,26 +50,6 @@ CONTENDERS = {
     "pgcache miss": ("pgcache", "miss"),
     "pgcache bypass": ("pgcache", "bypass"),
 }
-
-
-def free_port():
-    for port in range(21000 + os.getpid() % 5000, 32000):
-        with socket.socket() as s:
-            with contextlib.suppress(OSError):
-                s.bind(("127.0.0.1", port))
-                return port
-    raise SystemExit("bench: no free port")
-
-
-def bin_folder():
-    folders = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-    if not folders:
-        raise SystemExit("bench: no PostgreSQL server binaries (apt-get install postgresql)")
-    return folders[-1]
-
-
-def as_postgres(command):
-    return ["runuser", "-u", "postgres", "--", *command] if os.getuid() == 0 else command
 
 
 class Bench:

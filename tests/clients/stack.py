@@ -6,35 +6,16 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
 
-
-def free_port():
-    """Below the ephemeral ports; another process may still take it, and the start fails then."""
-    start = 15000 + (os.getpid() * 37 + time.time_ns() // 1000) % 12000
-    for port in range(start, 32000):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no free port")
-
-
-def bin_folder():
-    folders = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-    if not folders:
-        raise OSError("no PostgreSQL server below /usr/lib/postgresql")
-    return folders[-1]
-
-
-def as_postgres(command):
-    """PostgreSQL refuses to run as root."""
-    return ["runuser", "-u", "postgres", "--", *command] if os.getuid() == 0 else command
+from local import as_postgres, bin_folder, free_port  # noqa: E402
 
 
 class Stack(contextlib.AbstractContextManager):

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private PostgreSQL with the database of the suites, and pgcache in front of it."""
 import collections
-import contextlib
 import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
+import sys
 import time
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+from local import as_postgres, free_port  # noqa: E402
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1", "wal_level": "logical", "max_prepared_transactions": "10",
@@ -21,21 +24,6 @@ DATABASE_SETTINGS = {"lc_messages": "C", "lc_monetary": "C", "lc_numeric": "C", 
                      "bytea_output": "hex", "timezone_abbreviations": "Default"}
 SAMPLE = re.compile(r'^pgcache_queries_total\{(.*)\} (\S+)$', re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
-
-
-def free_port():
-    """Below the ephemeral ones, so that nobody else is given it meanwhile."""
-    for port in range(16000 + os.getpid() % 8000, 32000):
-        with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", port))
-            return port
-    raise SystemExit("regress: no free port")
-
-
-def as_postgres(*command):
-    """PostgreSQL refuses to run as root."""
-    command = [str(part) for part in command]
-    return ["runuser", "-u", "postgres", "--", *command] if os.getuid() == 0 else command
 
 
 def own(path):
@@ -84,13 +72,13 @@ class Postgres:
         if not template.exists():
             template.mkdir()
             own(template)
-            call(*as_postgres(suites.bin / "initdb", "-D", template / "data", "-A", "trust", "-U", "postgres",
-                              "-N", "-E", "UTF8", "--locale=C"), cwd="/")
+            call(*as_postgres([suites.bin / "initdb", "-D", template / "data", "-A", "trust", "-U", "postgres",
+                              "-N", "-E", "UTF8", "--locale=C"]), cwd="/")
         call("cp", "-a", template / "data", self.folder / "data")
         options = [f"--{name}={value}" for name, value in SETTINGS.items()]
-        self.process = Process(as_postgres(suites.bin / "postgres", "-D", self.folder / "data",
+        self.process = Process(as_postgres([suites.bin / "postgres", "-D", self.folder / "data",
                                            f"--port={self.port}", f"--unix_socket_directories={self.folder}/data",
-                                           *options), self.folder / "postgres.log")
+                                           *options]), self.folder / "postgres.log")
         wait_for(lambda: self.psql("postgres", "SELECT 1"), "PostgreSQL")
 
     def psql(self, database, *statements):
@@ -104,7 +92,7 @@ class Postgres:
                     for name, value in DATABASE_SETTINGS.items()))
 
     def stop(self):
-        call(*as_postgres(self.suites.bin / "pg_ctl", "-D", self.folder / "data", "-m", "fast", "stop"), cwd="/")
+        call(*as_postgres([self.suites.bin / "pg_ctl", "-D", self.folder / "data", "-m", "fast", "stop"]), cwd="/")
         self.process.process.wait(30)
 
 

@@ -65,7 +65,7 @@ def command_for(setting, plan, folder, port):
                f"--dlpath={folder}/built", "--max-concurrent-tests=20"]
     command += ["--max-connections=1"] if plan.replayed else []
     schedule = f"--schedule={folder}/{plan.suite}/{SCHEDULES[plan.suite]}"
-    return servers.as_postgres(*command, *(setting.tests or [schedule]))
+    return servers.as_postgres([*command, *(setting.tests or [schedule])])
 
 
 def execute(setting, plan):

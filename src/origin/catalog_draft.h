@@ -39,4 +39,8 @@ struct Step {
 // the relations, their columns, their inheritance and the types.
 std::vector<Step> guarantee_steps(int server_version, ViewDefinitions definitions);
 
+// What a write to a table may do besides: rows of other tables that it changes, code that it runs.
+// After the relations and the types.
+std::vector<Step> write_steps();
+
 }  // namespace pgcache::origin

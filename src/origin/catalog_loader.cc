@@ -360,6 +360,7 @@ Status run_steps(Link& link, ViewDefinitions views, Draft& draft) {
        {inheritance_step, types_step, labels_step, functions_step, operators_step, casts_step}) {
     steps.push_back(step());
   }
+  for (Step& step : write_steps()) steps.push_back(std::move(step));
   // Definitions lock the tables that they name until the end: so they come last.
   for (Step& step : guarantee_steps(version, views)) steps.push_back(std::move(step));
   if (views == ViewDefinitions::kRead) steps.push_back(views_step());

@@ -353,6 +353,51 @@ TEST_F(Guarantees, CollationsThatMapAsciiAsInEnglish) {
   EXPECT_EQ(plain, "-dc-ep");  // the cluster's default is C.UTF-8
 }
 
+TEST_F(CatalogTest, WhatWritesMayDoBesides) {
+  sql.must(R"(SET search_path = shop;
+    CREATE FUNCTION any_number() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
+    CREATE FUNCTION fine(int) RETURNS bool LANGUAGE sql STABLE AS 'SELECT $1 > 0';
+    CREATE OPERATOR =~= (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);
+    CREATE FUNCTION odd(int, int) RETURNS bool LANGUAGE sql AS 'SELECT true';
+    CREATE OPERATOR =?= (LEFTARG = int, RIGHTARG = int, FUNCTION = odd);
+    CREATE SEQUENCE numbers;
+    CREATE DOMAIN strict_number AS int CHECK (fine(VALUE));
+    CREATE TABLE parent (id int PRIMARY KEY);
+    CREATE TABLE plain_child (id serial PRIMARY KEY, p int REFERENCES parent, at timestamptz DEFAULT now(),
+      n int DEFAULT nextval('numbers') CHECK (n > 0 AND n =~= n), t int DEFAULT twice(1));
+    CREATE TABLE cascading (p int REFERENCES parent ON DELETE CASCADE ON UPDATE CASCADE);
+    CREATE TABLE nulled (p int REFERENCES parent ON UPDATE SET NULL);
+    CREATE TABLE by_default (a int DEFAULT any_number());
+    CREATE TABLE by_check (a int CHECK (fine(a)));
+    CREATE TABLE by_operator (a int CHECK (a =?= 1));
+    CREATE TABLE by_setting (a text DEFAULT set_config('search_path', 'x', false));
+    CREATE TABLE by_query (a xml DEFAULT query_to_xml('SELECT 1', true, true, ''));
+    CREATE TABLE by_domain (a strict_number))");
+  Result<LoadedCatalog> loaded = load_catalog(*link, ViewDefinitions::kRead);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  const pg::Catalog& c = *loaded->catalog;
+  const pg::Oid shop = c.find_schema("shop");
+  std::string code;
+  for (const char* name : {"parent", "plain_child", "cascading", "nulled", "by_default", "by_check",
+                           "by_operator", "by_setting", "by_query", "by_domain", "users"}) {
+    if (c.find_relation(shop, name)->writes_run_code) code += std::string(name) + " ";
+  }
+  EXPECT_EQ(code, "by_default by_check by_operator by_setting by_query ");
+  EXPECT_TRUE(c.find_type(shop, "strict_number")->checks_run_code);
+  EXPECT_FALSE(c.find_type(shop, "positive")->checks_run_code);
+  const auto names = [&](const std::vector<pg::Oid>& oids) {
+    std::vector<std::string> out;
+    for (const pg::Oid oid : oids) out.push_back(c.find_relation(oid)->name);
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  using Names = std::vector<std::string>;
+  const pg::Relation& parent = *c.find_relation(shop, "parent");
+  EXPECT_EQ(names(parent.referrers), (Names{"cascading", "nulled", "plain_child"}));
+  EXPECT_EQ(names(parent.acted_upon), (Names{"cascading", "nulled"}));
+  EXPECT_EQ(names(c.find_relation(shop, "cascading")->referrers), Names{});
+}
+
 TEST_F(CatalogTest, FingerprintIgnoresOrdinaryWork) {
   const std::string before = fingerprint();
   for (const char* work :

@@ -67,6 +67,13 @@ struct Relation {
   std::vector<std::string>
       checks;  // validated CHECK constraints, as SQL expressions on its columns
   std::string partition_constraint;  // what every row of a partition fulfils; empty when not known
+  // Tables with a foreign key to this one, and those of them whose rows a DELETE or UPDATE here may
+  // change or delete (CASCADE, SET NULL, SET DEFAULT).
+  std::vector<Oid> referrers;
+  std::vector<Oid> acted_upon;
+  // A default or CHECK constraint of the table itself calls what a user has written and not
+  // declared IMMUTABLE, or a built-in function that may do anything.
+  bool writes_run_code = false;
 
   const Column* find_column(std::string_view column) const;
   // Its place among `columns`.
@@ -111,6 +118,7 @@ struct Type {
   Volatility io_volatility = Volatility::kVolatile;
   std::vector<std::string> labels = {};  // of an enum, in their order
   std::int32_t base_typmod = -1;         // of a domain: the length or precision that it gives
+  bool checks_run_code = false;  // of a domain: as Relation::writes_run_code, for its own checks
 };
 
 struct Cast {

@@ -75,6 +75,15 @@ Effects dml_effects() {
   return effects;
 }
 
+// Of a statement whose side effects are all known.
+Effects known_effects(const sql::SideEffects& side_effects) {
+  if (side_effects.writes.empty()) return {};
+  Effects effects = dml_effects();
+  effects.keeps_settings = true;
+  effects.writes = side_effects.writes;
+  return effects;
+}
+
 // A read that is not known to be cacheable: any function may be called in it.
 Effects read_effects() {
   Effects effects;
@@ -218,6 +227,16 @@ bool may_fetch(std::string_view sql) {
 bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }
 
 void Effects::merge(Effects other) {
+  keeps_settings = !may_change_settings() && !other.may_change_settings();
+  if (!writes_something()) {
+    writes = std::move(other.writes);
+  } else if (other.writes_something()) {
+    if (writes && other.writes) {
+      writes->insert(writes->end(), other.writes->begin(), other.writes->end());
+    } else {
+      writes.reset();
+    }
+  }
   begins |= other.begins;
   ends_block |= other.ends_block;
   harmless &= other.harmless;
@@ -249,6 +268,9 @@ Effects unread_effects() {
 }
 
 Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape) {
+  if (shape != nullptr && shape->analysis.side_effects.known) {
+    return known_effects(shape->analysis.side_effects);
+  }
   if (lead == Lead::kDml)
     return may_hold_more_statements(sql) ? several_effects(sql) : dml_effects();
   if (shape == nullptr) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,11 +27,14 @@ bool may_name_portals(std::string_view sql);
 bool may_fetch(std::string_view sql);  // rows of a portal by its name
 
 struct Effects {
-  bool begins = false;                // a plain BEGIN
-  bool ends_block = false;            // COMMIT or ROLLBACK
-  bool harmless = true;               // neither settings nor the block nor data were touched
-  bool wrote = false;                 // surely or likely changed data
-  bool may_have_written = false;      // may have (a volatile function)
+  bool begins = false;            // a plain BEGIN
+  bool ends_block = false;        // COMMIT or ROLLBACK
+  bool harmless = true;           // neither settings nor the block nor data were touched
+  bool wrote = false;             // surely or likely changed data
+  bool may_have_written = false;  // may have (a volatile function)
+  // What it wrote to, if that is known: sql::SideEffects::writes. Nothing: perhaps any table.
+  std::optional<std::vector<pg::Oid>> writes;
+  bool keeps_settings = false;        // it is not harmless, but for the settings it is
   bool ddl = false;                   // may have changed the catalog
   bool redefines = false;             // and its text says so
   bool clears_statements = false;     // the named ones: DEALLOCATE ALL, DISCARD ALL, or a list
@@ -39,10 +43,13 @@ struct Effects {
   bool opens_cursors = false;         // may have declared one that outlives its transaction
   std::vector<std::string> deallocates;
 
+  bool may_change_settings() const { return !harmless && !keeps_settings; }
+  bool writes_something() const { return wrote || may_have_written; }
   void merge(Effects other);
 };
 
-// Of a statement that goes to the origin: `shape` is its analysis, null when there is none.
+// Of a statement that goes to the origin: `shape` is its analysis, null when there is none, or none
+// that can be relied upon.
 Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape);
 // Of something that cannot be seen through (a function call, an unknown portal).
 Effects unknown_effects();

@@ -31,6 +31,7 @@
 #include "cache/cache.h"
 #include "proxy/effects.h"
 #include "proxy/environment.h"
+#include "proxy/own_writes.h"
 #include "proxy/portals.h"
 #include "proxy/settings.h"
 #include "proxy/statements.h"
@@ -270,7 +271,9 @@ class Session {
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
   // What forwarding may do, and under which route it is observed.
+  bool knows_names() const;
   const cache::Shape* proven(const cache::ShapePtr& shape) const;
+  bool is_worth_analysis(std::string_view dml) const;
   Effects statement_effects(Statement& statement) const;
   static Route forwarded_route(const Verdict& verdict);
   Inflight& forward_query(std::string_view frame, Effects effects, Verdict verdict,
@@ -500,6 +503,8 @@ class Session {
   bool block_redefines_ = false;
   bool block_wrote_ = false;
   bool block_may_have_written_ = false;
+  bool block_changed_settings_ = false;
+  OwnWrites block_writes_;
 
   SettingsPtr settings_;       // null: unknown
   SettingsPtr last_settings_;  // the last ones known, for early decisions only
@@ -520,6 +525,7 @@ class Session {
   AfterWrite after_write_ = AfterWrite::kNone;
   bool write_since_request_ = false;
   pg::Lsn write_position_;
+  OwnWrites own_writes_;  // that may not be applied yet; empty with AfterWrite::kNone
 
   PortalTable portals_;                      // in the present block
   std::vector<std::string> origin_portals_;  // names of those that may be at the origin

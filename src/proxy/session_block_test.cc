@@ -128,6 +128,51 @@ TEST(SessionBlock, TheFirstStatementForTheOriginTakesTheBeginWithIt) {
   EXPECT_EQ(world.stats.blocks_local.load(), 0u);
 }
 
+// The settings are known still, so this block too begins without the origin.
+TEST(SessionBlock, BehindAWriteToKnownTables) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(query("DELETE FROM orders"));
+  peer.origin(complete("DELETE 1") + ready());
+  peer.to_origin();
+  peer.to_client();
+  begin(peer);
+  peer.client(kSelect7 + query("COMMIT"));
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready('T') + complete("COMMIT") + ready());
+  EXPECT_EQ(peer.to_origin(), "");
+  // One that writes in it ends its answers from memory, and not the settings.
+  begin(peer);
+  peer.client(query("DELETE FROM orders"));
+  peer.origin(kSimpleBeginDone + complete("DELETE 1") + ready('T'));
+  peer.to_origin();
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kInTransaction), 1u);
+  peer.origin(kAnswer7 + ready('T'));
+  peer.client(query("COMMIT"));
+  peer.to_origin();
+  peer.origin(complete("COMMIT") + ready());
+  peer.to_client();
+  begin(peer);
+  EXPECT_EQ(world.stats.blocks_deferred.load(), 3u);
+}
+
+TEST(SessionBlock, AReadOfTheCatalogLeavesTheBlockOpenForHits) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(query("SELECT version()"));
+  EXPECT_EQ(peer.to_origin(), sent_simple_begin() + query("SELECT version()"));
+  peer.origin(kSimpleBeginDone + kAnswer7 + ready('T'));
+  peer.to_client();
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready('T'));
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
 TEST(SessionBlock, WhateverIsNotAHitIsTheOrigins) {
   for (const std::string& request : {kUpdate,
                                      query("SELECT now()"),

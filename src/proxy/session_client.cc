@@ -368,16 +368,40 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
   statements_.put(parse.statement, std::move(statement));
 }
 
-// Without known settings a cacheable analysis proves nothing.
+// Whether names mean to a statement that goes to the origin now what they mean in its analysis:
+// nothing on the way to the origin may change the settings, and no definition is being changed.
+bool Session::knows_names() const {
+  if (!settings_ || block_ddl_) return false;
+  if (settings_epoch_ != env_.settings_epoch->load(std::memory_order_acquire)) return false;
+  if (env_.definitions_pending->load(std::memory_order_acquire) != 0) return false;
+  const auto may_change = [](const Unit& unit) { return unit.effects.may_change_settings(); };
+  return std::none_of(units_.begin(), units_.end(), may_change) &&
+         !(open_unit_ && may_change(*open_unit_));
+}
+
+// What the analysis says of a statement that is harmless by the names in it is only true of these.
 const cache::Shape* Session::proven(const cache::ShapePtr& shape) const {
-  const sql::NotCacheable* const no = shape ? shape->analysis.not_cacheable() : nullptr;
-  const bool by_names = shape && (no == nullptr || no->reason == sql::BypassReason::kComment);
-  return !settings_ && by_names ? nullptr : shape.get();
+  if (!shape) return nullptr;
+  const sql::NotCacheable* const no = shape->analysis.not_cacheable();
+  const bool known = shape->analysis.side_effects.known;
+  const bool by_names = no == nullptr || no->reason == sql::BypassReason::kComment || known;
+  if (!by_names) return shape.get();
+  // A temporary table hides others, and may have triggers; nothing is served while there is one.
+  const bool hidden = known && settings_ && settings_->temporary_objects;
+  return knows_names() && !hidden ? shape.get() : nullptr;
+}
+
+// Whether it may be found out which tables a statement writes to. Long texts are rarely the same
+// again, and what they hold is mostly rows.
+bool Session::is_worth_analysis(std::string_view dml) const {
+  constexpr std::size_t kBytesMax = 4096;
+  return cacheable_session_ && dml.size() <= kBytesMax && knows_names();
 }
 
 Effects Session::statement_effects(Statement& statement) const {
   const Lead lead = statement.text->lead;
-  const cache::ShapePtr shape = lead == Lead::kDml ? nullptr : shape_of(statement);
+  const bool skips = lead == Lead::kDml && !is_worth_analysis(statement.text->sql);
+  const cache::ShapePtr shape = skips ? nullptr : shape_of(statement);
   const StatementPtr executed = executed_statement(shape.get());
   if (executed && executed.get() != &statement) return statement_effects(*executed);
   return text_effects(lead, statement.text->sql, shape);

@@ -403,9 +403,13 @@ void Session::complete_unit(Unit unit) {
 }
 
 void Session::after_unit(const Effects& effects) {
-  const bool was_dirty = block_ == Block::kDirty;
   block_ = next_block(block_, effects, status_);
-  if (!effects.harmless || (was_dirty && block_ == Block::kNone)) lose_settings();
+  // What a block has set may go back to what it was when it ends.
+  block_changed_settings_ |= effects.may_change_settings();
+  if (effects.may_change_settings() || (status_ == 'I' && block_changed_settings_)) {
+    lose_settings();
+  }
+  if (status_ == 'I') block_changed_settings_ = false;
   // On one connection of a pooler nothing is lost that would not be prepared again.
   if (effects.clears_statements || (effects.may_clear_statements && !env_.pooled())) {
     forget_named(nullptr);
@@ -424,18 +428,21 @@ void Session::after_unit(const Effects& effects) {
   block_redefines_ |= effects.redefines;
   block_wrote_ |= effects.wrote;
   block_may_have_written_ |= effects.may_have_written;
+  if (effects.writes_something()) block_writes_.add(effects.writes);
   if (status_ != 'I') return;
   // Before the position is asked for: see ControlLink.
   if (block_ddl_ && env_.on_ddl_seen) env_.on_ddl_seen(block_redefines_);
   block_ddl_ = block_redefines_ = false;
   if (block_wrote_ || block_may_have_written_) note_write(block_wrote_);
   block_wrote_ = block_may_have_written_ = false;
+  block_writes_.clear();
 }
 
-// The session's own writes must be seen by its reads: until they are applied, reads bypass the
-// cache.
+// The session's own writes must be seen by its reads: until they are applied, reads of what was
+// written bypass the cache.
 void Session::note_write(bool sure) {
   if (!cacheable_session_ || env_.config->consistency == config::Consistency::kEventual) return;
+  own_writes_.take(block_writes_);
   if (after_write_ == AfterWrite::kRequested) {
     write_since_request_ = true;
     return;

@@ -332,8 +332,11 @@ Session::Verdict Session::decide(ReadCandidate& candidate) {
   }
   if (after_write_ == AfterWrite::kKnown && env_.cache->applied_lsn() >= write_position_) {
     after_write_ = AfterWrite::kNone;
+    own_writes_.clear();
   }
-  if (after_write_ != AfterWrite::kNone) return bypass(BypassReason::kAfterWrite);
+  if (after_write_ != AfterWrite::kNone && own_writes_.touch(query)) {
+    return bypass(BypassReason::kAfterWrite);
+  }
   if (timed_out_) return fallback(*timed_out_);
   try {
     return look_up(candidate);
@@ -471,7 +474,11 @@ bool Session::handle_query(wire::Frame frame) {
   Verdict verdict = bypass(BypassReason::kNotRead);
   if (sql && sql->size() > env_.config->max_query_size) {
     verdict = bypass(BypassReason::kQueryTooLong);
-  } else if (sql && lead != Lead::kDml) {
+  } else if (sql && lead == Lead::kDml) {
+    if (is_worth_analysis(*sql)) {
+      decided = shape = find_shape(*sql, sql::scan_shape(*sql, needs_conforming()), {});
+    }
+  } else if (sql) {
     const sql::StatementShape scanned = sql::scan_shape(*sql, needs_conforming());
     if (last_settings_ || lead != Lead::kRead) shape = find_shape(*sql, scanned, {});
     if (lead == Lead::kUtility && shape &&

@@ -190,7 +190,6 @@ TEST(Session, RepliesKeepTheOrderOfAPipeline) {
   EXPECT_EQ(peer.to_origin(), update);  // the read waits: its place is behind the update's reply
   EXPECT_EQ(peer.to_client(), "");
   peer.origin(complete("UPDATE 1") + ready());
-  peer.answer_settings();
   EXPECT_EQ(peer.to_client(), complete("UPDATE 1") + ready());
   EXPECT_EQ(peer.to_origin(), kSelect7);  // after its own write: from the origin
   EXPECT_EQ(world.bypasses(sql::BypassReason::kAfterWrite), 1u);
@@ -206,7 +205,6 @@ TEST(Session, AfterAWriteReadsBypassUntilItIsApplied) {
   peer.to_origin();
   peer.session.on_position(pg::Lsn{2000});
   peer.client(kSelect7);
-  peer.answer_settings();
   EXPECT_EQ(peer.to_origin(), kSelect7);
   peer.origin(kAnswer7 + ready());
   peer.client(kSelect7);
@@ -217,6 +215,53 @@ TEST(Session, AfterAWriteReadsBypassUntilItIsApplied) {
   peer.client(kSelect7);
   EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
   EXPECT_EQ(world.stats.hits.load(), 1u);
+}
+
+TEST(Session, AfterAWriteToKnownTablesReadsOfOthersAreServed) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  for (const std::string& write :
+       {query("DELETE FROM orders WHERE id = 1"), query("COPY orders FROM STDIN"),
+        parse("", "UPDATE orders SET total = 1") + bind("", {}) + execute() + sync()}) {
+    const std::uint64_t hits = world.stats.hits.load();
+    peer.client(write);
+    const bool extended = write.front() == 'P';
+    peer.origin((extended ? kParsed + kBound : ""s) + complete("DONE 1") + ready());
+    peer.to_origin();
+    peer.to_client();
+    peer.client(kSelect7);
+    EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+    EXPECT_EQ(peer.to_origin(), "");
+    EXPECT_EQ(world.stats.hits.load(), hits + 1);
+  }
+  const std::string orders = query("SELECT id FROM orders");
+  peer.client(orders);
+  EXPECT_EQ(peer.to_origin(), orders);
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kAfterWrite), 1u);
+}
+
+TEST(Session, AReadWithoutSideEffectsIsNoWrite) {
+  World world;
+  Peer peer(world);
+  load(peer);
+  for (const char* read : {"SELECT now()", "SELECT random() FROM users", "SELECT version()"}) {
+    peer.client(query(read));
+    EXPECT_EQ(peer.to_origin(), query(read));
+    peer.origin(kAnswer7 + ready());
+    peer.to_client();
+    peer.client(kSelect7);
+    EXPECT_EQ(peer.to_client(), kAnswer7 + ready()) << read;
+  }
+  EXPECT_EQ(peer.io.positions_asked, 0);
+  EXPECT_EQ(world.stats.hits.load(), 3u);
+  // With one behind it that may change what names mean, all is open again.
+  peer.client(query("SET search_path = other") + query("SELECT now()"));
+  peer.to_origin();
+  peer.origin(complete("SET") + ready() + kAnswer7 + ready());
+  peer.client(kSelect7);
+  peer.answer_settings();
+  EXPECT_EQ(world.bypasses(sql::BypassReason::kAfterWrite), 1u);
 }
 
 TEST(Session, ReadsInACleanBlockAreServedAndShowItsStatus) {

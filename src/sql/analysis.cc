@@ -112,6 +112,7 @@ Analysis analyze(std::string_view text, const StatementShape& shape,
     analysis.call = read_execute(*statement->execute_stmt, text, shape);
   }
   analysis.statement_name = std::move(effect.name);
+  if (analysis.not_cacheable()) analysis.side_effects = side_effects_of(*statement, context);
   return analysis;
 }
 

@@ -15,6 +15,7 @@
 #include "sql/bypass_reason.h"
 #include "sql/cacheable_query.h"
 #include "sql/shape.h"
+#include "sql/side_effects.h"
 
 namespace pgcache::sql {
 
@@ -69,8 +70,9 @@ struct ExecuteCall {
 
 struct Analysis {
   StatementKind kind = StatementKind::kOther;
-  std::string statement_name;  // where the kind says so
-  ExecuteCall call = {};       // kExecute
+  std::string statement_name;     // where the kind says so
+  ExecuteCall call = {};          // kExecute
+  SideEffects side_effects = {};  // of what is not cacheable
   std::variant<CacheableQuery, NotCacheable> outcome = NotCacheable{};
 
   const CacheableQuery* cacheable() const { return std::get_if<CacheableQuery>(&outcome); }

@@ -298,6 +298,9 @@ struct QualifiedName {
 };
 QualifiedName split_name(const std::vector<const PgQuery__Node*>& names);
 
+// The relation of that name as the search path finds it; null when there is none.
+const pg::Relation* find_named(const PgQuery__RangeVar& var, const pg::Catalog& catalog,
+                               const std::vector<pg::Oid>& search_path);
 // The type of that name; null when it is not known, or not plain.
 const pg::Type* find_type(const PgQuery__TypeName& type_name, const pg::Catalog& catalog,
                           const std::vector<pg::Oid>& search_path);

@@ -142,27 +142,14 @@ Resolver::FromResult Resolver::resolve_cte_reference(const PgQuery__RangeVar& va
 }
 
 const pg::Relation* Resolver::find_relation(const PgQuery__RangeVar& var) {
+  const pg::Relation* const found = find_named(var, catalog_, source_.search_path);
+  if (found != nullptr) return found;
   const std::string_view schema = var.schemaname;
-  const std::string_view catalog = var.catalogname;
-  const pg::Relation* found = nullptr;
-  if (!catalog.empty() && catalog != catalog_.database()) {
-    fail(BypassReason::kUnknownRelation, var.relname);
-    return nullptr;
-  }
-  if (!schema.empty()) {
-    found = catalog_.find_relation(catalog_.find_schema(schema), var.relname);
-    if (found == nullptr && (schema == "pg_catalog" || schema == "information_schema")) {
-      fail(BypassReason::kSystemRelation, var.relname);
-      return nullptr;
-    }
-  } else {
-    for (const Oid oid : source_.search_path) {
-      found = catalog_.find_relation(oid, var.relname);
-      if (found != nullptr) break;
-    }
-  }
-  if (found == nullptr) fail(BypassReason::kUnknownRelation, var.relname);
-  return found;
+  const std::string_view database = var.catalogname;
+  const bool is_system = (schema == "pg_catalog" || schema == "information_schema") &&
+                         (database.empty() || database == catalog_.database());
+  fail(is_system ? BypassReason::kSystemRelation : BypassReason::kUnknownRelation, var.relname);
+  return nullptr;
 }
 
 // Whether rows of the relation itself are permanent and in the change stream, as far as its kind

@@ -277,6 +277,19 @@ bool Resolver::touch_type(Oid type) {
   return false;
 }
 
+const pg::Relation* find_named(const PgQuery__RangeVar& var, const pg::Catalog& catalog,
+                               const std::vector<Oid>& search_path) {
+  const std::string_view database = var.catalogname;
+  if (!database.empty() && database != catalog.database()) return nullptr;
+  const std::string_view schema = var.schemaname;
+  if (!schema.empty()) return catalog.find_relation(catalog.find_schema(schema), var.relname);
+  for (const Oid oid : search_path) {
+    const pg::Relation* const found = catalog.find_relation(oid, var.relname);
+    if (found != nullptr) return found;
+  }
+  return nullptr;
+}
+
 const pg::Type* find_type(const PgQuery__TypeName& type_name, const pg::Catalog& catalog,
                           const std::vector<Oid>& search_path) {
   const QualifiedName name = split_name(list_of(type_name.n_names, type_name.names));

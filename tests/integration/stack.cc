@@ -97,6 +97,8 @@ void Stack::settle_catalog() {
 
 void Stack::settle_session(Connection& session) {
   settle();
+  // Might have written anything: so the probe waits for all that the session wrote before.
+  session.must("SELECT set_config('stack.settled', '', false)");
   const auto served = [&] {
     const std::string route =
         routes_of([&] { session.must("SELECT id FROM stack_probe WHERE id = 1"); });

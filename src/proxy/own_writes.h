@@ -13,8 +13,7 @@ namespace pgcache::proxy {
 
 class OwnWrites {
  public:
-  // Nothing: perhaps any table. Tables with all under which a change of them may be known
-  // (sql::SideEffects::writes).
+  // Nothing: perhaps any table. Tables with their descendants (sql::SideEffects::writes).
   void add(const std::optional<std::vector<pg::Oid>>& tables) {
     if (!tables || tables_.size() + tables->size() > kTablesMax) anywhere_ = true;
     if (anywhere_) return tables_.clear();

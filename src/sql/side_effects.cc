@@ -373,7 +373,7 @@ class Walk {
     return true;
   }
 
-  // From the tables named to all that are changed, or under which a change may be known.
+  // From the tables named to all that are changed.
   bool spread() {
     while (!pending_.empty()) {
       const auto [oid, write] = pending_.back();
@@ -389,7 +389,6 @@ class Walk {
       for (const Oid parent : catalog_.ancestors_of(oid)) {
         const pg::Relation* const above = catalog_.find_relation(parent);
         if (above == nullptr || !is_writable(*above)) return false;
-        writes_.insert(parent);
         note_referrers(*above, write);
       }
     }

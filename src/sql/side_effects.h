@@ -17,7 +17,7 @@ struct SideEffects {
   // cursor, lock or definition is touched, and no rows are changed but those of `writes`.
   bool known = false;
   // Ascending: the tables that the statement names, those that foreign keys' actions reach from
-  // them, and of all these the descendants and ancestors.
+  // them, and the descendants of all these.
   std::vector<pg::Oid> writes = {};
 };
 

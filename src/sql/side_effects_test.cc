@@ -177,7 +177,7 @@ TEST_F(SideEffectsTest, Writes) {
       {"INSERT INTO users (id) VALUES (1) ON CONFLICT DO NOTHING", "users"},
       // Partitions: written through the root or by themselves.
       {"UPDATE parts SET k = 1", "parts parts_1 parts_2"},
-      {"UPDATE parts_1 SET k = 1", "parts parts_1"},
+      {"UPDATE parts_1 SET k = 1", "parts_1"},
       {"INSERT INTO users (id) VALUES (looks())", "unknown"},
       {"INSERT INTO triggered VALUES (1)", "unknown"},
       {"INSERT INTO defaulted VALUES (1)", "unknown"},

@@ -105,7 +105,7 @@ TEST_F(OwnWrites, OfTheTablesThatAreNamed) {
             "other ");
   EXPECT_EQ(waiting_after("TRUNCATE loose"), "loose ");
   EXPECT_EQ(waiting_after([](Connection& session) {
-              session.params("UPDATE other SET v = $1 WHERE id = $2", {"5", "1"});
+              session.exec_params("UPDATE other SET v = $1 WHERE id = $2", {"5", "1"});
             }),
             "other ");
 }

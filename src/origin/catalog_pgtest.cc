@@ -391,7 +391,6 @@ TEST_F(CatalogTest, WhatWritesMayDoBesides) {
     std::sort(out.begin(), out.end());
     return out;
   };
-  using Names = std::vector<std::string>;
   const pg::Relation& parent = *c.find_relation(shop, "parent");
   EXPECT_EQ(names(parent.referrers), (Names{"cascading", "nulled", "plain_child"}));
   EXPECT_EQ(names(parent.acted_upon), (Names{"cascading", "nulled"}));

@@ -106,7 +106,11 @@ void Session::on_timer() {
     return;
   }
   if (hold_ != Hold::kWait) {
-    parked_.clear();
+    if (held_.deadline) {
+      end_silence();
+    } else {
+      parked_.clear();
+    }
     return;
   }
   wait_.reset();

@@ -4,10 +4,10 @@
 // replies.
 //
 // How it works
-// - Client frames are taken one by one from the input buffer. An extended exchange is held there
-// until
-//   its Sync, and then looked at as a whole ("unit"). Whatever cannot be served is forwarded as it
-//   is.
+// - Client frames are taken one by one from the input buffer. An extended exchange that may be
+//   answered from memory is held there until its Sync, and then looked at as a whole ("unit"); one
+//   that cannot be, or whose client falls silent in its middle, goes on as it comes. Whatever
+//   cannot be served is forwarded as it is.
 // - A read that might be served waits until the origin owes nothing, so that replies keep their
 // order
 //   and the transaction status is known; everything else is forwarded at once, so pipelines flow.
@@ -113,7 +113,9 @@ class Session {
     std::string row_description;
     std::string rows;
     std::uint64_t row_count = 0;
-    bool limited = false;    // loaded under the key of its row limit
+    bool limited = false;                   // loaded under the key of its row limit
+    std::optional<std::uint64_t> rows_max;  // it has no more
+    std::optional<std::string> formats_be;  // of the result, if only the statement is described
     bool suspended = false;  // the limit has ended an Execute, and the portal may go on
     std::string portal;      // where that can be
     // What it prepares, being a PREPARE.
@@ -143,7 +145,8 @@ class Session {
     cache::ResultNeeds needs;
     bool may_wait = false;
     std::int32_t row_limit = 0;  // of the Execute
-    bool whole = false;          // what the limit leaves out may be asked for later
+    bool whole = false;          // what the limit leaves out will be asked for
+    bool goes_on = false;        // may be asked for later
   };
   // Where the origin is behind what the client has been told, since answers from memory did not
   // reach it. Hidden requests make it good just before the client could notice.
@@ -176,7 +179,8 @@ class Session {
     FallbackReason fallback = FallbackReason::kCacheError;
     cache::CachedResultPtr result;
     std::unique_ptr<cache::Load> load;
-    bool limited = false;  // the load is for the row limit only
+    bool limited = false;                   // the load is for the row limit only
+    std::optional<std::uint64_t> rows_max;  // the answer has no more
   };
   // What an EXECUTE stands for. The parameters point into `texts`.
   struct Executed {
@@ -207,9 +211,10 @@ class Session {
     wire::Target target;
     wire::Execute execute;
     bool understood = false;
-    StatementPtr statement;              // of Parse and Bind, when known
+    StatementPtr statement;              // of Parse and Bind, when known, and what is described
     std::size_t bind_step = 0;           // of Execute and Describe: the Bind of its portal
     bool understood_portal = false;      // of Describe: that Bind is in the unit
+    bool statement_described = false;    // of Bind: not its portal
     std::uint64_t inflight_id = 0;       // of Bind: the Inflight of its portal's Execute
     bool parsed_here = false;            // of Bind: its statement's Parse is in the unit
     bool needs_row_description = false;  // of Bind: its portal is described in the unit
@@ -259,7 +264,7 @@ class Session {
   Unit& open_unit();
   void finish_unit();  // its Sync, Query or FunctionCall has been sent
   void forward_raw(std::string_view bytes);
-  void forward_held_unit();
+  void forward_held_unit(sql::BypassReason reason = sql::BypassReason::kFlush);
   void forward_extended(wire::Frame frame);
   void before_target(char tag, const wire::Target& target);
   void forget_statements();
@@ -287,8 +292,26 @@ class Session {
   void catch_up_portal(std::string_view name);
   void catch_up_snapshot();
   bool unit_needs_snapshot() const;
-  bool unit_keeps_unnamed_portal() const;
   void note_simple_hit();
+  std::uint64_t replace_unnamed_portal(std::uint64_t cookie);
+  void settle_unnamed_portal(std::uint64_t cookie, bool replaced);
+  bool may_prepare_here(std::size_t at) const;
+  void prepare_at_origin(const Step& parse, cache::CachedResultPtr result);
+  bool on_prepare_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
+  static constexpr std::uint64_t kPrepareCookie = 4;  // of hidden requests that prepare it
+  static constexpr std::uint64_t kChangedCookie = 5;  // of such a Bind
+  void bind_changed_statement(const wire::Bind& bind);
+
+  // --- session_held.cc: exchanges whose Sync is not there yet
+  bool pass_on_held();
+  std::size_t first_execute_end();
+  std::optional<Verdict> decide_beginning(std::string_view bytes);
+  std::optional<sql::BypassReason> lasting_refusal();
+  void forward_beginning(Verdict verdict, std::size_t bytes);
+  sql::BypassReason streamed_reason(std::string_view portal);
+  void await_rest();
+  void end_held();
+  void end_silence();
 
   // --- session_portal.cc: portals whose rows are in memory, and their answers in turn
   static constexpr std::size_t kOriginPortalsMax = 100;
@@ -299,7 +322,12 @@ class Session {
   static LocalReply run_portal(MemoryPortal& portal, std::int32_t row_limit);
   bool in_memory(char tag, std::string_view name, std::int32_t row_limit);
   bool answer_portal(char tag, std::string_view name, std::int32_t row_limit = 0);
+  void describe_elsewhere(const MemoryPortal& portal);
   void move_portal(std::string_view name, bool compares = true);
+  bool open_portals_first(const Effects& effects, std::string_view sql);
+  bool unit_opens_portals_first();
+  std::string instead_of_lost_portals(std::string_view frame);
+  void raise_for_lost_portals();
   void portals_before(const Effects& effects, std::string_view sql, bool simple);
   void portals_before_bind(std::string_view portal);
   void note_origin_portal(std::string_view name);
@@ -320,6 +348,7 @@ class Session {
   void hide_foreign_statement(std::string_view name);
   bool answer_deallocate(const cache::Shape& shape);
   void append_settings_request();
+  void append_settings_exchange();
   void forward_query_and_settings(std::string_view frame);
   Unit* adding_unit(const wire::Attribution& attribution);
   void begin_added_query(const wire::Attribution& attribution);
@@ -339,6 +368,8 @@ class Session {
   void append_ready();
   bool answer_block_command(std::string_view sql, const sql::StatementShape& scanned,
                             const cache::Shape& shape);
+  std::size_t begin_in_front(std::string_view sql) const;
+  std::string begin_before_query(std::string_view text, std::size_t begin_bytes);
   void serve_block_command(const Step& step);
   void begin_at_origin();
   bool on_begin_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
@@ -347,6 +378,9 @@ class Session {
 
   // --- session_read.cc: deciding, the simple protocol
   bool handle_query(wire::Frame frame);
+  void forward_decided_query(std::string_view frame, std::optional<std::string_view> sql, Lead lead,
+                             Verdict verdict, const cache::ShapePtr& shape,
+                             const cache::ShapePtr& decided);
   Verdict decide_query(std::string_view sql, Lead lead, const sql::StatementShape& scanned,
                        cache::ShapePtr& shape);
   void serve_query(const Verdict& verdict);
@@ -359,6 +393,7 @@ class Session {
   std::optional<sql::BypassReason> check_values(const ReadCandidate& candidate,
                                                 const sql::CacheableQuery& query) const;
   void build_key(const ReadCandidate& candidate, std::int32_t row_limit);
+  static std::optional<std::uint64_t> rows_max(const ReadCandidate& candidate);
   Verdict look_up(ReadCandidate& candidate);
   Verdict begin_wait(cache::Waiting waiting);
   void send_settings_query();
@@ -397,13 +432,21 @@ class Session {
   bool ask_settings_for_parse(std::string_view unit);
   std::optional<sql::BypassReason> link_unit();  // Binds to statements, Executes to Binds
   std::optional<sql::BypassReason> link_step(std::size_t at);
+  std::optional<sql::BypassReason> link_target(std::size_t at);
+  std::optional<sql::BypassReason> link_described_statement(std::size_t at);
+  bool link_descriptions();
+  const Step* parse_of(std::size_t before, std::string_view statement) const;
   bool every_step_is_executed() const;
   std::optional<sql::BypassReason> link_execute(std::size_t at);
   const Step* latest_step(std::size_t before, char tag, std::string_view portal) const;
   Step* bind_of(std::size_t before, std::string_view portal);
   bool only_memory() const;
+  bool uses_old_portal(const Step& step) const;
   bool in_block_at(std::size_t step) const;
   void serve_bind(const Step& step, std::size_t at, const std::vector<Verdict>& verdicts);
+  void serve_describe(const Step& step, std::size_t at, const std::vector<Verdict>& verdicts);
+  void serve_sync(const Step& step, const std::vector<Verdict>& verdicts);
+  const Verdict& verdict_of(std::size_t at, const std::vector<Verdict>& verdicts) const;
   void forward_execute(Step& step, Verdict verdict, sql::BypassReason reason);
   std::optional<Verdict> gate_unit(const std::vector<std::size_t>& executes,
                                    std::optional<sql::BypassReason> shape_reason);
@@ -423,7 +466,7 @@ class Session {
   void on_asynchronous(char tag, std::string_view frame);
   void on_hidden_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
   void on_reply(char tag, std::string_view frame, const wire::Attribution& attribution);
-  void on_dropped();
+  void on_dropped(std::string_view error);
   void forget_named(const std::string* name);
   void on_ready(char status, std::uint64_t unit_id);
   void complete_unit(Unit unit);
@@ -459,10 +502,21 @@ class Session {
   std::uint64_t client_skip_ = 0;  // bytes of a large client frame still to be relayed
   std::uint64_t origin_skip_ = 0;
   std::optional<wire::PendingRequest>
-      skipped_row_;              // the row that origin_skip_ belongs to answers it
-  std::size_t held_bytes_ = 0;   // of the unit that waits for its Sync, in client_input_
+      skipped_row_;             // the row that origin_skip_ belongs to answers it
+  std::size_t held_bytes_ = 0;  // of the unit that waits for its Sync, in client_input_
+  // Of that unit, while its Sync is not there.
+  struct Held {
+    std::size_t looked_at = 0;  // so many of its bytes have been
+    bool decided = false;       // its first Execute was among them, and may be served
+    std::optional<TimePoint> since;
+    std::optional<TimePoint> deadline;  // for its rest to come
+    bool expired = false;
+  };
+  Held held_;
   bool streaming_unit_ = false;  // the present unit is being forwarded frame by frame
   sql::BypassReason streaming_reason_ = sql::BypassReason::kFlush;  // why it is
+  std::string streamed_portal_;                                     // of its last Bind
+  StatementPtr streamed_statement_;                                 // likewise, when known
   std::string startup_packet_;  // until the origin has said what it thinks of the session
   Attempt attempt_ = Attempt::kFirst;
   bool blind_ = false;           // to be relayed blind once it is authenticated
@@ -474,7 +528,7 @@ class Session {
 
   wire::ReplyTracker tracker_;
   std::vector<wire::PendingRequest> dropped_;
-  std::uint64_t next_id_ = 1;
+  std::uint64_t next_id_ = 16;  // below: cookies of requests of pgcache's own
   std::optional<Unit> open_unit_;
   std::vector<Inflight> spare_inflight_;  // an empty one, for its memory
   std::deque<Unit> units_;
@@ -489,6 +543,21 @@ class Session {
   };
   std::deque<PendingStatement> pending_statements_;
   std::uint64_t doubts_ = 0;  // how often a named statement may have been dropped unnoticed
+
+  // Before a Bind or simple query that is under way and, if it comes to that, replaces it.
+  struct UnnamedPortal {
+    std::uint64_t cookie = 0;
+    std::optional<MemoryPortal> portal;
+    bool behind = false;
+  };
+  std::deque<UnnamedPortal> unnamed_portals_;
+  // Statements that have been answered here and are being prepared at the origin.
+  struct Preparing {
+    StatementPtr statement;
+    cache::CachedResultPtr result;  // as which it was described
+  };
+  std::deque<Preparing> preparing_;
+  bool foreign_statements_ = false;  // the origin may have some that are not in statements_
 
   Behind behind_;
   bool unread_statement_ = false;     // the unnamed one, too large to be looked into
@@ -529,10 +598,17 @@ class Session {
 
   PortalTable portals_;                      // in the present block
   std::vector<std::string> origin_portals_;  // names of those that may be at the origin
+  enum class Opening : std::uint8_t {
+    kNone,
+    kSent,
+    kLost,  // the rows are others now
+  };
+  Opening opening_ = Opening::kNone;  // portals in front of a statement that fetches from them
   std::deque<LocalReply> local_replies_;
   std::deque<PortalCheck> portal_checks_;
   std::vector<Inflight> parked_;  // loads of portals that are at the origin
-  bool skip_hidden_ = false;      // origin_skip_ belongs to a hidden row
+  TimePoint parked_deadline_;
+  bool skip_hidden_ = false;  // origin_skip_ belongs to a hidden row
 
   StatementTable statements_;
   std::vector<StatementPtr> held_statements_;  // at the origin in this transaction, if it is pooled

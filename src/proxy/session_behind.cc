@@ -2,9 +2,19 @@
 // Answers from memory leave the origin behind what the client has been told: a statement not
 // prepared, one not destroyed, a snapshot not taken. Here it catches up, by hidden requests just
 // before the difference could be noticed. See session.h.
+#include <algorithm>
+
 #include "proxy/session.h"
+#include "wire/backend.h"
 
 namespace pgcache::proxy {
+
+namespace {
+
+// A name that no statement has.
+constexpr std::string_view kNoStatement = "pgcache: changed";
+
+}  // namespace
 
 // False: the origin would discard it.
 bool Session::send_hidden_close(char kind, std::string_view name) {
@@ -61,23 +71,111 @@ bool Session::unit_needs_snapshot() const {
   return false;
 }
 
-// The exchange may go on with an unnamed portal of an earlier one, which a simple query (the one
-// for the settings is one) would destroy.
-bool Session::unit_keeps_unnamed_portal() const {
-  if (status_ != 'T' || !unnamed_portal_open_) return false;
-  for (std::size_t i = 0; i < step_count_; ++i) {
+void Session::note_simple_hit() {
+  const bool open = unnamed_portal_open_;
+  forget_unnamed();
+  unnamed_portal_open_ = open;
+  portals_.erase({});
+  behind_.unnamed_statement = true;
+  if (status_ == 'T') behind_.unnamed_portal = behind_.snapshot = true;
+}
+
+// --- the unnamed portal, when what would replace it fails
+
+// In front of a Bind or a simple query. 0: there is nothing to remember.
+std::uint64_t Session::replace_unnamed_portal(std::uint64_t cookie) {
+  MemoryPortal* const portal = portals_.find({});
+  if (portal == nullptr && !behind_.unnamed_portal) return 0;
+  UnnamedPortal& before = unnamed_portals_.emplace_back();
+  before.cookie = cookie;
+  before.behind = behind_.unnamed_portal;
+  if (portal != nullptr) before.portal = std::move(*portal);
+  portals_.erase({});
+  return cookie;
+}
+
+// The request has been answered, or discarded. If the portal was not replaced it is what it was.
+void Session::settle_unnamed_portal(std::uint64_t cookie, bool replaced) {
+  const auto it = std::find_if(unnamed_portals_.begin(), unnamed_portals_.end(),
+                               [cookie](const UnnamedPortal& p) { return p.cookie == cookie; });
+  if (cookie == 0 || it == unnamed_portals_.end()) return;
+  UnnamedPortal before = std::move(*it);
+  unnamed_portals_.erase(it);
+  if (replaced) return;
+  behind_.unnamed_portal = before.behind;
+  if (before.portal) portals_.put(std::move(*before.portal));
+}
+
+// --- named statements that are prepared here, in the exchange that executes them
+
+// Whether the Parse of a name can be answered here: the name is free, and the origin can prepare
+// the statement right behind the exchange, in a transaction of its own.
+bool Session::may_prepare_here(std::size_t at) const {
+  const std::string_view name = steps_[at].parse.statement.substr(0, 63);
+  if (open_unit_ || unread_statement_ || !statements_.has_room_for(step_count_) ||
+      (status_ != 'I' && begin_.state != Begin::kDeferred)) {
+    return false;
+  }
+  if ((foreign_statements_ && !env_.pooled()) || statements_.find(name)) return false;
+  for (std::size_t i = 0; i < at; ++i) {
     const Step& step = steps_[i];
-    if (step.tag == 'B' && step.bind.portal.empty()) return false;
-    if (step.tag == 'E' && step.execute.portal.empty()) return true;
+    if (step.tag == 'P' && step.parse.statement.substr(0, 63) == name) return false;
   }
   return true;
 }
 
-void Session::note_simple_hit() {
-  forget_unnamed();
-  portals_.erase({});
-  behind_.unnamed_statement = true;
-  if (status_ == 'T') behind_.unnamed_portal = behind_.snapshot = true;
+// Unseen, behind the exchange. It is described, too: a definition that changes in this moment is
+// one that changed after the client's Parse.
+void Session::prepare_at_origin(const Step& parse, cache::CachedResultPtr result) {
+  const StatementPtr& statement = parse.statement;
+  if (env_.pooled() || statements_.find(parse.parse.statement) != statement) return;
+  std::string& out = to_origin_.tail();
+  wire::append_parse(out, parse.parse.statement, parse.parse.sql, parse.parse.parameter_types_be);
+  wire::append_describe(out, 'S', parse.parse.statement);
+  wire::append_sync(out);
+  for (const wire::Request request :
+       {wire::Request::kParse, wire::Request::kDescribe, wire::Request::kSync}) {
+    tracker_.sent({request, true, kPrepareCookie});
+  }
+  statement->at_origin = true;
+  preparing_.push_back({statement, std::move(result)});
+}
+
+// An answer to that. False: the frame answers something else.
+bool Session::on_prepare_frame(char tag, std::string_view frame,
+                               const wire::Attribution& attribution) {
+  if (attribution.request.cookie != kPrepareCookie) return false;
+  if (preparing_.empty()) return true;
+  Preparing& preparing = preparing_.front();
+  switch (tag) {
+    case 'E':
+      // The use of the statement will tell what is wrong with it. What ends the session is told.
+      preparing.statement->at_origin = false;
+      if (wire::error_field(frame.substr(wire::kHeaderBytes), 'V') != "ERROR") {
+        to_client_.append(frame);
+      }
+      break;
+    case 'T':
+    case 'n': {
+      if (!preparing.result || preparing.result->row_description.empty()) break;
+      const std::string& known = preparing.result->row_description;
+      preparing.statement->changed = wire::with_result_formats(known, {}).value_or("") != frame;
+      break;
+    }
+    case 'Z':
+      preparing_.pop_front();
+      origin_idle_since_ = io_.now();
+      break;
+    default:
+      break;
+  }
+  return true;
+}
+
+// PostgreSQL would refuse the statement. The origin, to which it is another, is made to fail.
+void Session::bind_changed_statement(const wire::Bind& bind) {
+  wire::append_bind(to_origin_.tail(), bind.portal, kNoStatement, bind.rest);
+  tracker_.sent({wire::Request::kBind, false, kChangedCookie});
 }
 
 }  // namespace pgcache::proxy

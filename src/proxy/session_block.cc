@@ -21,6 +21,9 @@ namespace {
 // Marks the hidden requests that are the deferred BEGIN.
 constexpr std::uint64_t kBeginCookie = 1;
 
+// In front of a read in the same query.
+constexpr std::size_t kBeginBytesMax = 100;
+
 // In the wrong encoding the origin would refuse it.
 bool is_ascii(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
@@ -116,6 +119,44 @@ bool Session::answer_block_command(std::string_view sql, const sql::StatementSha
   portals_.erase({});
   behind_.unnamed_statement = true;
   return true;
+}
+
+// A simple query of two statements, the BEGIN of a block that may be deferred and a cacheable read:
+// how many bytes are in front of the read. 0: it is something else.
+std::size_t Session::begin_in_front(std::string_view sql) const {
+  const std::size_t semicolon = sql.substr(0, kBeginBytesMax).find(';');
+  if (semicolon == std::string_view::npos || status_ != 'I' ||
+      env_.config->max_query_size < sql.size()) {
+    return 0;
+  }
+  const std::string_view begin = sql.substr(0, semicolon);
+  const std::size_t start = sql.find_first_not_of(" \n", semicolon + 1);
+  if (start == std::string_view::npos) return 0;
+  const std::string_view read = sql.substr(start);
+  const bool plain = std::all_of(begin.begin(), begin.end(), [](char c) {
+    return c == ' ' || c == '\n' || (is_of_name(c) && (c & 0x80) == 0);
+  });
+  if (!plain || leading_keyword(begin) != Lead::kUtility) return 0;
+  if (leading_keyword(read) != Lead::kRead) return 0;
+  const sql::StatementShape scanned = sql::scan_shape(begin, needs_conforming());
+  const cache::ShapePtr shape = find_shape(begin, scanned, {});
+  if (!shape || block_command(*shape) != BlockCommand::kBegin || !may_defer(scanned, *shape))
+    return 0;
+  const cache::ShapePtr shape_of_read =
+      find_shape(read, sql::scan_shape(read, needs_conforming()), {});
+  return shape_of_read && shape_of_read->analysis.cacheable() != nullptr ? start : 0;
+}
+
+// Answers the BEGIN of such a query. What is left of it, should it go to the origin: the read in
+// the place where it was, so that positions in errors are the same.
+std::string Session::begin_before_query(std::string_view text, std::size_t begin_bytes) {
+  const std::string_view begin = text.substr(0, text.find(';'));
+  begin_here(begin, *find_shape(begin, sql::scan_shape(begin, needs_conforming()), {}), true);
+  std::string rest(begin_bytes, ' ');
+  rest.append(text.substr(begin_bytes));
+  std::string padded;
+  wire::append_query(padded, rest);
+  return padded;
 }
 
 // Whether the unit's commands can all be answered here, each in the state that those before it

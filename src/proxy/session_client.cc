@@ -38,14 +38,14 @@ bool Session::take_client_frame() {
     hold_ = Hold::kBegin;
     return false;
   }
-  if (waits_for_pooler()) {
+  if (waits_for_pooler() || !preparing_.empty()) {
     hold_ = Hold::kOrigin;
     return false;
   }
   bytes.remove_prefix(held_bytes_);
   wire::FrameHeader header;
   const wire::FrameState state = wire::peek_frame(bytes, header);
-  if (state == wire::FrameState::kIncomplete) return false;
+  if (state == wire::FrameState::kIncomplete) return pass_on_held();
   if (state == wire::FrameState::kMalformed) {
     fail({"FATAL", pg::sqlstate::kProtocolViolation, "invalid message length", {}});
     return false;
@@ -55,7 +55,7 @@ bool Session::take_client_frame() {
   if (total > env_.config->max_unit_size || header.tag == 'd' || relay_only_) {
     return stream_large_frame(header, bytes);
   }
-  return false;
+  return pass_on_held();
 }
 
 // A frame that will not be looked into is passed on as it comes, in constant memory.
@@ -140,6 +140,7 @@ bool Session::dispatch(wire::Frame frame) {
       return true;
     case 'S':
       if (!streaming_unit_) {
+        end_held();
         return handle_unit(client_input_.view().substr(0, held_bytes_ + total));
       }
       forward_sync(frame.bytes);
@@ -204,17 +205,20 @@ void Session::finish_unit() {
   open_unit_.reset();
   streaming_unit_ = false;
   streaming_reason_ = sql::BypassReason::kFlush;
+  streamed_statement_.reset();
   if (tracker_.confused()) relay_only_ = true;
 }
 
 void Session::forward_raw(std::string_view bytes) { to_origin_.append(bytes); }
 
 // What was held for a Sync that is not coming (yet) goes to the origin as it is.
-void Session::forward_held_unit() {
+void Session::forward_held_unit(sql::BypassReason reason) {
+  end_held();
   if (held_bytes_ == 0) return;
   begin_at_origin();
   if (!open_unit_) catch_up_snapshot();
   streaming_unit_ = true;
+  streaming_reason_ = reason;
   std::string_view bytes = client_input_.view().substr(0, held_bytes_);
   wire::FrameHeader header;
   while (wire::peek_frame(bytes, header) == wire::FrameState::kHeader &&
@@ -263,7 +267,8 @@ void Session::forward_extended(wire::Frame frame) {
       unit.preparing = false;
       if (const auto execute = wire::parse_execute(frame.body())) {
         if (answer_portal('E', execute->portal, execute->row_limit)) return;
-        count(bypass(streaming_reason_), nullptr);
+        count(bypass(streamed_reason(execute->portal)),
+              streamed_statement_ ? streamed_statement_->analysed.get() : nullptr);
         catch_up_portal(execute->portal);
       } else {
         count(bypass(streaming_reason_), nullptr);
@@ -432,6 +437,7 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   if (!statement || statement->text->copies) ensure_at_origin({});
   Effects effects = statement ? statement_effects(*statement) : unknown_effects();
   portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
+  const std::uint64_t cookie = bind.portal.empty() ? replace_unnamed_portal(next_id_++) : 0;
   portals_before_bind(bind.portal);
   if (env_.pooled()) {
     for (const std::string& name : effects.deallocates) ensure_at_origin(name);
@@ -442,8 +448,15 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
     unnamed_portal_open_ = true;
   }
   if (statement && statement->text->lead != Lead::kUtility) behind_.snapshot = false;
+  streamed_portal_ = bind.portal;
+  streamed_statement_ = statement;
+  if (statement && statement->changed) {
+    settle_unnamed_portal(cookie, true);
+    bind_changed_statement(bind);
+    return;
+  }
   forward_raw(frame);
-  tracker_.sent({wire::Request::kBind, false, 0});
+  if (!tracker_.sent({wire::Request::kBind, false, cookie})) settle_unnamed_portal(cookie, false);
 }
 
 void Session::forward_sync(std::string_view frame) {
@@ -457,6 +470,7 @@ void Session::forward_sync(std::string_view frame) {
 Session::Inflight& Session::forward_query(std::string_view frame, Effects effects, Verdict verdict,
                                           cache::ShapePtr shape) {
   Unit& unit = open_unit();
+  replace_unnamed_portal(unit.id);
   portals_before(effects, frame, true);
   unit.effects.merge(std::move(effects));
   Inflight inflight;
@@ -471,7 +485,10 @@ Session::Inflight& Session::forward_query(std::string_view frame, Effects effect
   } else {
     forward_raw(frame);
   }
-  if (!tracker_.sent({wire::Request::kQuery, false, unit.id})) return unit.inflight.back();
+  if (!tracker_.sent({wire::Request::kQuery, false, unit.id})) {
+    settle_unnamed_portal(unit.id, false);
+    return unit.inflight.back();
+  }
   finish_unit();
   return units_.back().inflight.back();
 }

@@ -16,7 +16,19 @@ namespace {
 // its end.
 constexpr std::size_t kWholeFrameBytesMax = 256 * 1024;
 
+// In place of the one that the origin gave for it.
+const wire::ErrorFields kChangedError{"ERROR", pg::sqlstate::kFeatureNotSupported,
+                                      "cached plan must not change result type"};
+
 constexpr bool is_asynchronous(char tag) { return tag == 'N' || tag == 'A' || tag == 'S'; }
+
+// Whether a Bind that failed so left the unnamed portal alone: what it is checked for first.
+bool fails_before_portal(std::string_view error) {
+  const std::string_view code = wire::error_field(error, 'C');
+  if (code == pg::sqlstate::kInvalidStatementName || code == "25P02") return true;
+  return code == pg::sqlstate::kProtocolViolation &&
+         wire::error_field(error, 'R') == "exec_bind_message";
+}
 
 }  // namespace
 
@@ -131,10 +143,15 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   } else if (!is_of_added_query(tag, attribution)) {
     if (!whole) begin_large_frame(tag, frame, attribution);
     if (tag == 'Z' && frame[wire::kHeaderBytes] == 'I') release_notifications();
-    to_client_.append(frame);
-    on_reply(tag, frame, attribution);
+    if (tag == 'E' && attribution.request.cookie == kChangedCookie) {
+      wire::append_error_response(to_client_.tail(), kChangedError);
+      spoil_captures();
+    } else {
+      to_client_.append(frame);
+      on_reply(tag, frame, attribution);
+    }
   }
-  if (!dropped_.empty()) on_dropped();
+  if (!dropped_.empty()) on_dropped(frame);
   if (phase_ != Phase::kClosing) release_local_replies();
 }
 
@@ -175,9 +192,10 @@ void Session::on_asynchronous(char tag, std::string_view frame) {
 void Session::on_hidden_frame(char tag, std::string_view frame,
                               const wire::Attribution& attribution) {
   if (on_begin_frame(tag, frame, attribution)) return;
+  if (on_prepare_frame(tag, frame, attribution)) return;
   if (attribution.request.cookie == kSettingsCookie) {
     // The client's own request has been answered; what ended its transaction is the client's too.
-    if (tag == 'E') to_client_.append(frame);
+    if (tag == 'E' && !settings_asked_) to_client_.append(frame);
     return;
   }
   if (on_portal_frame(tag, frame, attribution)) return;
@@ -212,6 +230,9 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
     case '1':
     case '3':
       settle_statement(attribution.request.cookie);
+      return;
+    case '2':
+      settle_unnamed_portal(attribution.request.cookie, true);
       return;
     case 'T':
       if (attribution.request.request == wire::Request::kDescribe) {
@@ -272,9 +293,15 @@ void Session::complete_capture(Inflight& inflight, std::string_view frame) {
   inflight.suspended = false;
 }
 
-// A row limit ended the answer: under the key with this limit that is all of it.
+// A row limit ended the answer. Under the key with this limit that is all of it; or there cannot be
+// more rows.
 void Session::suspend_capture(Inflight& inflight, std::string_view frame) {
   take_description(inflight);
+  if (inflight.rows_max && inflight.row_count >= *inflight.rows_max) {
+    wire::append_command_complete(inflight.rows, "SELECT " + std::to_string(inflight.row_count));
+    inflight.complete = true;
+    return;
+  }
   inflight.suspended = true;
   if (!inflight.limited) return;
   inflight.rows.append(frame);
@@ -287,15 +314,25 @@ void Session::take_description(Inflight& inflight) {
       inflight.row_description = std::move(description);
     }
   }
+  if (!inflight.formats_be || inflight.row_description.empty()) return;
+  inflight.row_description =
+      wire::with_result_formats(inflight.row_description, *inflight.formats_be).value_or("");
 }
 
 // Requests that an error discarded: what they were to do to statements and portals is undone.
-void Session::on_dropped() {
+void Session::on_dropped(std::string_view error) {
   undo_statements();
+  const bool replaced = dropped_.front().request == wire::Request::kBind &&
+                        !fails_before_portal(error.substr(wire::kHeaderBytes));
+  for (std::size_t i = dropped_.size(); i-- > 0;) {
+    const bool bind = dropped_[i].request == wire::Request::kBind && !dropped_[i].hidden;
+    if (bind) settle_unnamed_portal(dropped_[i].cookie, i == 0 && replaced);
+  }
   for (const wire::PendingRequest& request : dropped_) {
     drop_portal_check(request);
     if (request.request == wire::Request::kLocal) drop_local_reply(request.cookie);
-    if (request.request != wire::Request::kParse || !request.hidden) continue;
+    const bool prepares = request.request == wire::Request::kParse && request.hidden;
+    if (!prepares || request.cookie == kPrepareCookie) continue;
     // Prepared again when it is next used; if the text is to blame, that fails again, as it should.
     if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
   }
@@ -309,6 +346,7 @@ void Session::forget_named(const std::string* name) {
   }
   if (name == nullptr) {
     statements_.clear_named();
+    foreign_statements_ = true;
   } else {
     statements_.erase(*name);
   }
@@ -357,6 +395,7 @@ void Session::spoil_captures() {
 
 void Session::on_ready(char status, std::uint64_t unit_id) {
   status_ = status;
+  settle_unnamed_portal(unit_id, status != 'E');
   if (status == 'I') leave_connection();
   origin_idle_since_ = io_.now();
   descriptions_.clear();
@@ -414,7 +453,10 @@ void Session::after_unit(const Effects& effects) {
   if (effects.clears_statements || (effects.may_clear_statements && !env_.pooled())) {
     forget_named(nullptr);
   }
-  if (effects.calls_functions && !env_.pooled()) ++doubts_;
+  if (effects.calls_functions && !env_.pooled()) {
+    ++doubts_;
+    foreign_statements_ = true;
+  }
   for (const std::string& name : effects.deallocates) forget_named(&name);
   cursors_possible_ |= effects.opens_cursors;
   if (!effects.harmless) parked_.clear();

@@ -81,6 +81,11 @@ void Session::append_settings_request() {
   if (!loads || tracker_.discarding()) return;
   settings_row_.clear();
   open_unit_->settings = settings_;
+  append_settings_exchange();
+}
+
+// As messages without a Sync, which leave the unnamed statement and portal alone.
+void Session::append_settings_exchange() {
   std::string& out = to_origin_.tail();
   wire::append_close(out, 'S', kSettingsName);
   wire::append_parse(out, kSettingsName, settings_query(), {});

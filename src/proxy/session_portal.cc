@@ -6,6 +6,7 @@
 // the origin has to know the portal (rows beyond a limit, cursor commands, a Bind of its name) it
 // is opened there by hidden requests and run as far as it was run here; the rows must be the same.
 #include <algorithm>
+#include <utility>
 
 #include "pg/sqlstate.h"
 #include "proxy/session.h"
@@ -17,6 +18,11 @@ namespace {
 // Marks the hidden requests that open a portal, and the name of the statement for that.
 constexpr std::uint64_t kPortalCookie = 3;
 constexpr std::string_view kPortalStatement = "pgcache: a portal";
+
+// What a client gets that goes on, in SQL, with a portal whose rows have changed.
+constexpr std::string_view kRaise =
+    "DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001'', MESSAGE = ''pgcache cannot continue a "
+    "portal: the rows that were fetched of it have changed''; END'";
 
 // How long a load may take whose rows the client fetches part by part: so many times
 // load_wait_timeout.
@@ -92,6 +98,10 @@ bool Session::answer_portal(char tag, std::string_view name, std::int32_t row_li
   MemoryPortal* const portal = portals_.find(name);
   if (portal == nullptr || tracker_.discarding()) return false;
   if (!in_memory(tag, name, row_limit)) {
+    if (tag == 'D' && status_ != 'E' && !tracker_.copying_in()) {
+      describe_elsewhere(*portal);
+      return true;
+    }
     move_portal(name);
     return false;
   }
@@ -113,6 +123,23 @@ bool Session::answer_portal(char tag, std::string_view name, std::int32_t row_li
   }
   answer_here(std::move(reply));
   return true;
+}
+
+// Its result came without a description: that is the one of another portal of its statement.
+void Session::describe_elsewhere(const MemoryPortal& portal) {
+  std::string& out = to_origin_.tail();
+  const StatementText& text = *portal.statement->text;
+  wire::append_parse(out, kPortalStatement, text.sql, text.parameter_types_be);
+  wire::append_bind(out, kPortalStatement, kPortalStatement, portal.bind);
+  wire::append_describe(out, 'P', kPortalStatement);
+  wire::append_close(out, 'P', kPortalStatement);
+  wire::append_close(out, 'S', kPortalStatement);
+  tracker_.sent({wire::Request::kParse, true, kPortalCookie});
+  tracker_.sent({wire::Request::kBind, true, kPortalCookie});
+  tracker_.sent({wire::Request::kDescribe, false, 0});
+  tracker_.sent({wire::Request::kClose, true, kPortalCookie});
+  tracker_.sent({wire::Request::kClose, true, kPortalCookie});
+  behind_.snapshot = false;
 }
 
 // Opens the portal at the origin and runs it as far as the client knows it. In a failed block that
@@ -151,7 +178,7 @@ void Session::move_portal(std::string_view name, bool compares) {
 }
 
 // In front of a statement with these effects, which goes to the origin. What may see or use a
-// portal there must find it; what changes data must find one open whose rows are not all here.
+// portal there must find it.
 void Session::portals_before(const Effects& effects, std::string_view sql, bool simple) {
   if (simple) portals_.erase({});  // that is what a simple query does
   if (portals_.empty() || status_ == 'E') return;
@@ -162,12 +189,59 @@ void Session::portals_before(const Effects& effects, std::string_view sql, bool 
   const bool named = !effects.harmless && may_name_portals(sql);
   std::vector<std::string> names;
   for (const MemoryPortal& portal : portals_.all()) {
-    const bool rows_missing = portal.result->suspended && !portal.at_end;
-    if (named || (rows_missing && !effects.harmless)) names.push_back(portal.name);
+    if (named) names.push_back(portal.name);
   }
-  for (const std::string& name : names) {
-    const bool rows_missing = portals_.find(name)->result->suspended;
-    move_portal(name, rows_missing || may_fetch(sql));
+  for (const std::string& name : names) move_portal(name, may_fetch(sql));
+}
+
+// Portals that a statement may go on with in SQL are opened at the origin before it is sent: the
+// rows that the client has must be the same there. True: to be waited for.
+bool Session::open_portals_first(const Effects& effects, std::string_view sql) {
+  if (portals_.empty() || status_ != 'T' || open_unit_ || !tracker_.idle()) return false;
+  if (effects.harmless || !may_fetch(sql)) return false;
+  begin_at_origin();
+  std::vector<std::string> names;
+  for (const MemoryPortal& portal : portals_.all()) names.push_back(portal.name);
+  for (const std::string& name : names) move_portal(name);
+  wire::append_sync(to_origin_.tail());
+  tracker_.sent({wire::Request::kSync, true, kPortalCookie});
+  opening_ = Opening::kSent;
+  hold_ = Hold::kOrigin;
+  return true;
+}
+
+bool Session::unit_opens_portals_first() {
+  if (portals_.empty()) return false;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    const Step& step = steps_[i];
+    if (step.tag != 'B' || !step.statement || !may_fetch(step.statement->text->sql)) continue;
+    if (open_portals_first(statement_effects(*step.statement), step.statement->text->sql)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The statement cannot have what it would fetch: its block fails. In place of a simple query.
+std::string Session::instead_of_lost_portals(std::string_view frame) {
+  if (std::exchange(opening_, Opening::kNone) != Opening::kLost || status_ != 'T') {
+    return std::string(frame);
+  }
+  std::string query;
+  wire::append_query(query, kRaise);
+  return query;
+}
+
+// In front of an exchange, which is discarded then.
+void Session::raise_for_lost_portals() {
+  if (std::exchange(opening_, Opening::kNone) != Opening::kLost || status_ != 'T') return;
+  std::string& out = to_origin_.tail();
+  wire::append_parse(out, kPortalStatement, kRaise, {});
+  wire::append_bind(out, kPortalStatement);
+  wire::append_execute(out, kPortalStatement);
+  for (const wire::Request request :
+       {wire::Request::kParse, wire::Request::kBind, wire::Request::kExecute}) {
+    tracker_.sent({request, true, kPortalCookie});
   }
 }
 
@@ -178,7 +252,7 @@ void Session::portals_before_bind(std::string_view portal) {
     portals_.erase(portal);
     return;
   }
-  if (status_ != 'E') move_portal(portal);
+  if (status_ != 'E') move_portal(portal, false);
   note_origin_portal(portal);
 }
 
@@ -200,6 +274,7 @@ void Session::forget_portals() {
   portals_.clear();
   origin_portals_.clear();
   parked_.clear();
+  unnamed_portals_.clear();
 }
 
 // --- answers to hidden requests
@@ -208,6 +283,15 @@ void Session::forget_portals() {
 bool Session::on_portal_frame(char tag, std::string_view frame,
                               const wire::Attribution& attribution) {
   if (attribution.request.cookie != kPortalCookie) return false;
+  if (tag == 'Z') {
+    status_ = frame[wire::kHeaderBytes];
+    if (opening_ == Opening::kSent) opening_ = Opening::kNone;
+    return true;
+  }
+  if (tag == 'E' && opening_ == Opening::kSent) {
+    opening_ = Opening::kLost;  // the client's statement finds the block failed
+    return true;
+  }
   if (tag == 'E') {
     to_client_.append(frame);
     return true;
@@ -219,6 +303,10 @@ bool Session::on_portal_frame(char tag, std::string_view frame,
     const PortalCheck check = std::move(portal_checks_.front());
     portal_checks_.pop_front();
     if (!check.result || check.at == check.end) return true;
+    if (opening_ == Opening::kSent) {
+      opening_ = Opening::kLost;
+      return true;
+    }
     // Part of the one answer has been given, part of the other would follow.
     fail({"FATAL",
           pg::sqlstate::kSerializationFailure,
@@ -253,7 +341,8 @@ void Session::park(Inflight inflight, TimePoint now) {
   if (now >= deadline || parked_.size() >= kParkedMax || hold_ == Hold::kWait) return;
   env_.cache->stop_waiting_for(*inflight.load);
   parked_.push_back(std::move(inflight));
-  io_.set_timer(deadline);
+  parked_deadline_ = deadline;
+  if (!held_.deadline) io_.set_timer(deadline);
 }
 
 // The load of the portal at the origin, if there is one; it goes on in the present exchange.

@@ -154,50 +154,48 @@ TEST(SessionPortal, AnErrorInFrontOfItDiscardsIt) {
   EXPECT_EQ(peer.to_client(), error("42601") + ready('E'));
 }
 
-TEST(SessionPortal, RowsBeyondTheLimitComeFromTheOriginIfTheFirstAreTheSame) {
-  for (const bool same : {true, false}) {
-    World world;
-    Peer peer(world);
-    warm_limited(peer);
-    begin(peer);
-    peer.client(fetch(2) + sync());
-    peer.to_client();
-    peer.client(run("", 1) + sync());
-    const std::string sent = peer.to_origin();
-    EXPECT_TRUE(sent.ends_with(run("", 2) + run("", 1) + sync()));
-    EXPECT_NE(sent.find(kText), std::string::npos);
-    peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
-    peer.origin(kParsed + kBound + kClosed + row({"1"}) + row({same ? "2" : "9"}) + kSuspended);
-    if (!same) {
-      EXPECT_NE(peer.to_client().find("40001"), std::string::npos);
-      EXPECT_TRUE(peer.session.close_client_when_flushed());
-      continue;
-    }
-    peer.origin(row({"3"}) + kSuspended + ready('T'));
-    EXPECT_EQ(peer.to_client(), row({"3"}) + kSuspended + ready('T'));
-  }
-}
-
-TEST(SessionPortal, AWriteFindsThePortalOpenWhoseRowsAreNotAllHere) {
+// The client may ask for the others later, and they must be those of the same moment.
+TEST(SessionPortal, InABlockTheFirstRowsAreNotServedIfThereMayBeMore) {
   World world;
   Peer peer(world);
   warm_limited(peer);
   begin(peer);
   peer.client(fetch(2) + sync());
+  EXPECT_TRUE(peer.to_origin().ends_with(fetch(2) + sync()));
+  EXPECT_EQ(world.stats.hits.load(), 0u);
+  EXPECT_EQ(world.stats.misses.load(), 2u);
+  peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
+  peer.origin(kParsed + kBound + row({"1"}) + row({"2"}) + kSuspended + ready('T'));
   peer.to_client();
-  const std::string update =
-      parse("w", "UPDATE users SET name = 'x'") + bind("w", {}, "w") + run("w", 0) + sync();
-  peer.client(update);
-  EXPECT_NE(peer.to_origin().find(kText), std::string::npos);
-  // A simple query ends the unnamed portal.
-  World other;
-  Peer simple(other);
-  warm_limited(simple);
-  begin(simple);
-  simple.client(fetch(2) + sync());
-  simple.to_client();
-  simple.client(query("UPDATE users SET name = 'x'"));
-  EXPECT_EQ(simple.to_origin().find(kText), std::string::npos);
+  peer.client(run("", 1) + sync());
+  EXPECT_EQ(peer.to_origin(), run("", 1) + sync());
+  peer.origin(row({"3"}) + kSuspended + ready('T'));
+  EXPECT_EQ(peer.to_client(), row({"3"}) + kSuspended + ready('T'));
+}
+
+// What cannot have more rows is whole, though the row limit has suspended its portal.
+TEST(SessionPortal, AsManyRowsAsThereCanBeAreTheWholeResult) {
+  for (const std::string text : {"SELECT count(*) FROM users WHERE id > $1",
+                                 "SELECT id FROM users WHERE id > $1 ORDER BY id LIMIT 1"}) {
+    World world;
+    Peer peer(world);
+    const std::string first = parse("", text) + bind("", {"7"}) + run("", 1) + sync();
+    peer.client(first);
+    peer.answer_settings();
+    ASSERT_EQ(peer.to_origin(), first);
+    peer.origin(kParsed + kBound + row({"7"}) + kSuspended + ready());
+    peer.to_client();
+    begin(peer);
+    peer.client(first);
+    EXPECT_EQ(peer.to_client(), kParsed + kBound + row({"7"}) + kSuspended + ready('T')) << text;
+    peer.client(run("", 1) + sync());
+    EXPECT_EQ(peer.to_client(), complete("SELECT 0") + ready('T'));
+    // And it serves any other limit.
+    peer.client(parse("", text) + bind("", {"7"}) + run("", 0) + sync());
+    EXPECT_EQ(peer.to_client(), kParsed + kBound + row({"7"}) + complete("SELECT 1") + ready('T'));
+    EXPECT_EQ(peer.to_origin(), "");
+    EXPECT_EQ(world.stats.hits.load(), 3u);
+  }
 }
 
 TEST(SessionPortal, ALoadGoesOnWhereRowsAreFetchedPartByPart) {
@@ -235,6 +233,59 @@ TEST(SessionPortal, ANameInUseIsTheOriginsError) {
   const std::string sent = peer.to_origin();
   EXPECT_LT(sent.find(kText), sent.rfind(kText));  // opened there, and then bound again
   EXPECT_EQ(peer.to_client(), "");
+}
+
+// SQL goes on with a portal: what it gives must be the rest of what the client has.
+TEST(SessionPortal, AStatementThatFetchesWaitsForThePortalAtTheOrigin) {
+  for (const bool same : {true, false}) {
+    for (const bool simple : {true, false}) {
+      World world;
+      Peer peer(world);
+      warm(peer);
+      begin(peer);
+      peer.client(fetch(1, "p") + sync());
+      peer.to_client();
+      const std::string text = "FETCH 1 FROM p";
+      const std::string statement =
+          simple ? query(text) : parse("", text) + bind("", {}) + execute() + sync();
+      peer.client(statement);
+      const std::string opened = peer.to_origin();
+      EXPECT_TRUE(opened.ends_with(run("p", 1) + sync()));
+      EXPECT_EQ(opened.find(text), std::string::npos);
+      peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
+      peer.origin(kParsed + kBound + kClosed + row({same ? "1" : "9"}) + kSuspended + ready('T'));
+      EXPECT_EQ(peer.to_client(), "");
+      const std::string sent = peer.to_origin();
+      EXPECT_EQ(sent.find("40001") == std::string::npos, same);
+      if (same) {
+        EXPECT_TRUE(sent.ends_with(statement));
+      }
+      const std::string refused = error("40001") + ready('E');
+      const std::string answer = row({"2"}) + complete("FETCH 1") + ready('T');
+      peer.origin(!same ? refused : simple ? answer : kParsed + kBound + answer);
+      EXPECT_TRUE(peer.to_client().ends_with(same ? answer : refused));
+      EXPECT_FALSE(peer.session.close_client_when_flushed());
+    }
+  }
+}
+
+// It was loaded by an exchange that did not ask for the columns.
+TEST(SessionPortal, ItsColumnsAreThoseOfAnotherPortal) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(fetch(1, "p") + sync());
+  peer.to_client();
+  const std::string describe = frame('D', "Pp\0"s) + sync();
+  peer.client(describe);
+  EXPECT_NE(peer.to_origin().find(kText), std::string::npos);
+  peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
+  peer.origin(kParsed + kBound + row_description() + kClosed + kClosed + ready('T'));
+  EXPECT_EQ(peer.to_client(), row_description() + ready('T'));
+  peer.client(run("p", 1) + sync());
+  EXPECT_EQ(peer.to_client(), row({"2"}) + kSuspended + ready('T'));
+  EXPECT_EQ(peer.to_origin(), "");
 }
 
 }  // namespace

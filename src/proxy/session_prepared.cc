@@ -123,13 +123,16 @@ Effects Session::text_effects(Lead lead, std::string_view sql, const cache::Shap
 
 // If it is a PREPARE: what it makes, should it succeed.
 void Session::note_prepare(Inflight& inflight, std::string_view sql, const cache::Shape* shape) {
-  if (shape == nullptr || shape->analysis.kind != StatementKind::kPrepare || !settings_) return;
+  if (shape == nullptr || shape->analysis.kind != StatementKind::kPrepare) return;
+  foreign_statements_ |= !settings_;
+  if (!settings_) return;
   const std::shared_ptr<const pg::Catalog> catalog = env_.shapes->catalog();
   sql::AnalysisContext context;
   context.catalog = catalog.get();
   context.search_path = scope().search_path_oids;
   context.standard_conforming_strings = needs_conforming();
   const std::optional<sql::Prepared> prepared = sql::read_prepare(sql, context);
+  foreign_statements_ |= !prepared;
   if (!prepared || prepared->name.empty()) return;
   std::string types_be;
   for (const pg::Oid type : prepared->parameter_types) append_be32(types_be, pg::to_u32(type));

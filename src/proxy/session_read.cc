@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deciding whether a read is answered from memory, and answering it. See session.h.
 #include <algorithm>
+#include <charconv>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -252,14 +253,21 @@ void Session::lose_settings() {
 
 void Session::send_settings_query() {
   settings_epoch_ = env_.settings_epoch->load(std::memory_order_acquire);
+  settings_asked_ = true;
+  settings_row_.clear();
+  // The client may go on with its unnamed portal, which a simple query would destroy.
+  if (status_ == 'T' && unnamed_portal_open_) {
+    append_settings_exchange();
+    wire::append_sync(to_origin_.tail());
+    tracker_.sent({wire::Request::kSync, true, 0});
+    return;
+  }
   // It destroys the unnamed statement, which the client still has.
   if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
   behind_.unnamed_statement = false;
   unnamed_portal_open_ = false;
   wire::append_query(to_origin_.tail(), settings_query());
   tracker_.sent({wire::Request::kQuery, true, 0});
-  settings_asked_ = true;
-  settings_row_.clear();
 }
 
 Session::Verdict Session::ask_settings() {
@@ -346,6 +354,19 @@ Session::Verdict Session::decide(ReadCandidate& candidate) {
   }
 }
 
+// So many rows the answer has at most, whatever is in the tables.
+std::optional<std::uint64_t> Session::rows_max(const ReadCandidate& candidate) {
+  const sql::CacheableQuery& query = *candidate.shape->analysis.cacheable();
+  if (query.one_row) return 1;
+  const std::vector<sql::Literal>& literals = candidate.statement_shape->literals;
+  if (!query.limit_literal || *query.limit_literal >= literals.size()) return std::nullopt;
+  const std::string& text = literals[*query.limit_literal].text;
+  std::uint64_t limit = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), limit);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
+  return limit;
+}
+
 Session::Verdict Session::look_up(ReadCandidate& candidate) {
   cache::LookupRequest request;
   build_key(candidate, 0);
@@ -355,14 +376,18 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
   request.hit_only = true;
   Verdict verdict;
   cache::LookupOutcome outcome = env_.cache->lookup(request, io_.now());
-  // All rows answer whatever the limit is; the first ones are loaded where no more can be asked
-  // for.
-  if (candidate.row_limit > 0 && !candidate.whole &&
+  // All rows answer whatever the limit is; only the first ones are loaded if there may be more.
+  if (candidate.row_limit > 0) verdict.rows_max = rows_max(candidate);
+  const bool all = verdict.rows_max.value_or(~std::uint64_t{0}) <=
+                   static_cast<std::uint64_t>(std::max(candidate.row_limit, 0));
+  if (candidate.row_limit > 0 && !candidate.whole && !all &&
       std::holds_alternative<cache::NoEntry>(outcome)) {
     verdict.limited = true;
     build_key(candidate, candidate.row_limit);
     request.key = key_;
     outcome = env_.cache->lookup(request, io_.now());
+    // Where the client may ask for the others later they must be those of the same moment.
+    if (candidate.goes_on && std::holds_alternative<cache::Hit>(outcome)) return miss();
   }
   std::vector<sql::Operand> operands;
   if (std::holds_alternative<cache::NoEntry>(outcome)) {
@@ -467,7 +492,11 @@ void Session::serve_query(const Verdict& verdict) {
 
 bool Session::handle_query(wire::Frame frame) {
   if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
-  const std::optional<std::string_view> sql = wire::parse_query(frame.body());
+  std::optional<std::string_view> sql = wire::parse_query(frame.body());
+  // A read behind a BEGIN is taken as a query of its own.
+  const std::size_t begin_bytes = sql ? begin_in_front(*sql) : 0;
+  const std::string_view text = sql.value_or(std::string_view{});
+  if (begin_bytes > 0) sql->remove_prefix(begin_bytes);
   const Lead lead = sql ? leading_keyword(*sql) : Lead::kUtility;
   cache::ShapePtr shape;  // of the text
   cache::ShapePtr decided;
@@ -490,12 +519,27 @@ bool Session::handle_query(wire::Frame frame) {
     verdict = decide_query(*sql, lead, scanned, decided);
     if (verdict.kind == Verdict::Kind::kHeld) return false;
   }
+  const bool utility = verdict.kind == Verdict::Kind::kBypass && sql && lead != Lead::kRead;
+  if (utility && open_portals_first(text_effects(lead, *sql, shape), *sql)) return false;
+  std::string instead;
+  if (begin_bytes > 0) instead = begin_before_query(text, begin_bytes);
+  if (opening_ == Opening::kLost) instead = instead_of_lost_portals(frame.bytes);
   count(verdict, decided.get());
   if (verdict.kind == Verdict::Kind::kHit) {
     serve_query(verdict);
     consume_client(frame.bytes.size());
     return true;
   }
+  forward_decided_query(instead.empty() ? frame.bytes : instead, sql, lead, std::move(verdict),
+                        shape, decided);
+  consume_client(frame.bytes.size());
+  return true;
+}
+
+// `shape`: of its text; `decided`: of what it executes.
+void Session::forward_decided_query(std::string_view frame, std::optional<std::string_view> sql,
+                                    Lead lead, Verdict verdict, const cache::ShapePtr& shape,
+                                    const cache::ShapePtr& decided) {
   begin_at_origin();
   const StatementPtr executed = executed_statement(shape.get());
   Effects effects = !sql       ? unread_effects()
@@ -503,14 +547,18 @@ bool Session::handle_query(wire::Frame frame) {
                                : text_effects(lead, *sql, shape);
   if (lead != Lead::kUtility) behind_.snapshot = false;
   if (!effects.harmless && !open_unit_) catch_up_snapshot();
+  // One that fails early leaves it as it is.
+  if (unnamed_portal_open_) {
+    catch_up_portal({});
+  } else {
+    behind_.unnamed_portal = false;
+  }
   if (sql) forget_unnamed();  // a malformed one is refused before it destroys anything
-  Inflight& inflight = forward_query(frame.bytes, std::move(effects), std::move(verdict), decided);
+  Inflight& inflight = forward_query(frame, std::move(effects), std::move(verdict), decided);
   inflight.statement = executed;
   inflight.generation = env_.shapes->generation();
   inflight.doubts = doubts_;
   if (sql) note_prepare(inflight, *sql, shape.get());
-  consume_client(frame.bytes.size());
-  return true;
 }
 
 }  // namespace pgcache::proxy

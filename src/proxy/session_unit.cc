@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxy/session.h"
+#include "wire/backend.h"
 
 namespace pgcache::proxy {
 
@@ -54,8 +55,33 @@ std::optional<BypassReason> Session::link_unit() {
     const std::optional<BypassReason> found = link_step(at);
     if (found && !reason) reason = found;
   }
-  if (!reason && !every_step_is_executed()) reason = BypassReason::kProtocolShape;
+  const bool plain = link_descriptions() && every_step_is_executed();
+  if (!reason && !plain) reason = BypassReason::kProtocolShape;
   return reason;
+}
+
+// Describes of statements to the first Execute behind them, whose answer tells the columns. False:
+// one has none.
+bool Session::link_descriptions() {
+  bool all = true;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    Step& step = steps_[i];
+    if (step.tag != 'D' || !step.statement) continue;
+    const auto first = steps_.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto end = steps_.begin() + static_cast<std::ptrdiff_t>(step_count_);
+    const auto execute = std::find_if(first, end, [&](const Step& later) {
+      return later.tag == 'E' && later.statement == step.statement && !later.resumes;
+    });
+    if (execute == end) {
+      all = false;
+      continue;
+    }
+    step.bind_step = execute->bind_step;
+    step.understood_portal = true;
+    steps_[step.bind_step].needs_row_description = true;
+    steps_[step.bind_step].statement_described = true;
+  }
+  return all;
 }
 
 // A Parse or Bind whose statement is not executed, or a Describe behind the Execute, has to be
@@ -68,10 +94,10 @@ bool Session::every_step_is_executed() const {
     for (std::size_t j = i + 1; j < step_count_ && !executed; ++j) {
       const Step& later = steps_[j];
       if (later.tag != 'E' || later.in_memory) continue;
-      executed = step.tag == 'P' ? later.statement == step.statement
-                 : step.tag == 'B'
-                     ? later.bind_step == i
-                     : later.bind_step < i && later.execute.portal == step.target.name;
+      const bool of_portal = step.tag == 'D' && !step.statement;
+      executed = step.tag == 'B' ? later.bind_step == i
+                 : of_portal     ? later.bind_step < i && later.execute.portal == step.target.name
+                                 : later.statement == step.statement;
     }
     if (!executed) return false;
   }
@@ -106,14 +132,10 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
   switch (step.tag) {
     case 'P':
       step.statement = make_statement(step.parse.sql, step.parse.parameter_types_be);
-      if (!step.parse.statement.empty()) return BypassReason::kProtocolShape;
-      return std::nullopt;
+      if (step.parse.statement.empty() || may_prepare_here(at)) return std::nullopt;
+      return BypassReason::kProtocolShape;
     case 'B': {
-      const Step* parse = nullptr;
-      for (std::size_t i = 0; i < at; ++i) {
-        const Step& s = steps_[i];
-        if (s.tag == 'P' && s.understood && s.parse.statement == step.bind.statement) parse = &s;
-      }
+      const Step* const parse = parse_of(at, step.bind.statement);
       step.statement = parse != nullptr ? parse->statement : statements_.find(step.bind.statement);
       if (!step.statement) return BypassReason::kUnknownStatement;
       step.parsed_here = parse != nullptr;
@@ -124,27 +146,61 @@ std::optional<BypassReason> Session::link_step(std::size_t at) {
       return taken ? std::optional(BypassReason::kProtocolShape) : std::nullopt;
     }
     case 'D':
-    case 'C': {
-      if (step.target.kind != 'P') return BypassReason::kProtocolShape;
-      Step* const bind = bind_of(at, step.target.name);
-      const bool closed = latest_step(at, 'C', step.target.name) != nullptr;
-      step.in_memory = bind == nullptr && !closed && in_memory(step.tag, step.target.name, 0);
-      if (step.in_memory) return std::nullopt;
-      if (step.tag == 'C') {
-        const bool own = step.target.name.empty() || bind != nullptr;
-        return own ? std::nullopt : std::optional(BypassReason::kProtocolShape);
-      }
-      if (bind == nullptr) return BypassReason::kProtocolShape;
-      bind->needs_row_description = true;
-      step.bind_step = static_cast<std::size_t>(bind - steps_.data());
-      step.understood_portal = true;
-      return std::nullopt;
-    }
+    case 'C':
+      return link_target(at);
     case 'E':
       return link_execute(at);
     default:
       return std::nullopt;
   }
+}
+
+// The last Parse of the name in front of a step, in this exchange.
+const Session::Step* Session::parse_of(std::size_t before, std::string_view statement) const {
+  for (std::size_t i = before; i-- > 0;) {
+    const Step& step = steps_[i];
+    if (step.tag == 'P' && step.understood && step.parse.statement == statement) return &step;
+  }
+  return nullptr;
+}
+
+std::optional<BypassReason> Session::link_target(std::size_t at) {
+  Step& step = steps_[at];
+  if (step.target.kind != 'P') {
+    return step.tag == 'D' ? link_described_statement(at) : BypassReason::kProtocolShape;
+  }
+  Step* const bind = bind_of(at, step.target.name);
+  const bool closed = latest_step(at, 'C', step.target.name) != nullptr;
+  step.in_memory = bind == nullptr && !closed && in_memory(step.tag, step.target.name, 0);
+  if (step.in_memory) return std::nullopt;
+  if (step.tag == 'C') {
+    const bool own = step.target.name.empty() || bind != nullptr;
+    return own ? std::nullopt : std::optional(BypassReason::kProtocolShape);
+  }
+  if (bind == nullptr) return BypassReason::kProtocolShape;
+  bind->needs_row_description = true;
+  step.bind_step = static_cast<std::size_t>(bind - steps_.data());
+  step.understood_portal = true;
+  return std::nullopt;
+}
+
+// A Describe of a statement, which can be answered if its Parse has said all parameters' types.
+std::optional<BypassReason> Session::link_described_statement(std::size_t at) {
+  Step& step = steps_[at];
+  const Step* const parse = parse_of(at, step.target.name);
+  const StatementPtr statement =
+      parse != nullptr ? parse->statement : statements_.find(step.target.name);
+  const cache::ShapePtr shape = statement ? shape_of(*statement) : nullptr;
+  const sql::CacheableQuery* const query = shape ? shape->analysis.cacheable() : nullptr;
+  if (query == nullptr) return BypassReason::kProtocolShape;
+  const std::vector<pg::Oid>& declared = statement->text->parameter_types;
+  const bool all = declared.size() >= query->parameter_types.size() &&
+                   std::none_of(declared.begin(), declared.end(), [](pg::Oid type) {
+                     return type == pg::Oid::kInvalid || type == pg::type::kUnknown;
+                   });
+  if (!all) return BypassReason::kProtocolShape;
+  step.statement = statement;
+  return std::nullopt;
 }
 
 std::optional<BypassReason> Session::link_execute(std::size_t at) {
@@ -190,8 +246,7 @@ bool Session::in_block_at(std::size_t step) const {
 // known then, it can hardly ever be served: so they are asked for first. True: wait for the answer.
 bool Session::ask_settings_for_parse(std::string_view unit) {
   const bool possible = !settings_ && !settings_failed_ && !unread_statement_ &&
-                        !(status_ == 'T' && unnamed_portal_open_) && cacheable_session_ &&
-                        !open_unit_ && tracker_.idle() && status_ != 'E' &&
+                        cacheable_session_ && !open_unit_ && tracker_.idle() && status_ != 'E' &&
                         block_ != Block::kDirty && !env_.cache->unavailable(io_.now());
   if (!possible) return false;
   wire::FrameHeader header;
@@ -208,17 +263,26 @@ bool Session::ask_settings_for_parse(std::string_view unit) {
   return false;
 }
 
+// A portal of an earlier exchange that is in memory, or may be so again.
+bool Session::uses_old_portal(const Step& step) const {
+  if (step.in_memory || unnamed_portals_.empty()) return step.in_memory;
+  return (step.tag == 'E' && !step.statement && step.execute.portal.empty()) ||
+         (step.tag == 'D' && step.target.kind == 'P' && !step.understood_portal &&
+          step.target.name.empty());
+}
+
 bool Session::handle_unit(std::string_view bytes) {
   if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
   parse_unit(bytes);
   const std::optional<BypassReason> shape_reason = link_unit();
   // Portals in memory are as the exchange finds them only when all before it is over.
   const bool goes_on = std::any_of(steps_.begin(), steps_.begin() + step_count_,
-                                   [](const Step& step) { return step.in_memory; });
+                                   [this](const Step& step) { return uses_old_portal(step); });
   if (goes_on && !tracker_.idle() && !open_unit_ && !tracker_.discarding()) {
     hold_ = Hold::kOrigin;
     return false;
   }
+  if (unit_opens_portals_first()) return false;
   std::vector<std::size_t>& executes = executes_;
   executes.clear();
   bool candidate_read = false;
@@ -294,7 +358,6 @@ std::optional<Session::Verdict> Session::gate_unit(const std::vector<std::size_t
   }
   // A first Parse under a name is forwarded, but its answer is worth loading all the same.
   if (shape_reason && *shape_reason != BypassReason::kProtocolShape) return bypass(*shape_reason);
-  if (!settings_ && unit_keeps_unnamed_portal()) return bypass(BypassReason::kProtocolShape);
   return gate();
 }
 
@@ -367,7 +430,8 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   candidate.needs = {bind.needs_row_description, bind.parsed_here};
   candidate.may_wait = alone && !open_unit_;  // the origin holds locks for what was prepared
   candidate.row_limit = step.execute.row_limit;
-  candidate.whole = bind.executed_again || (!bind.bind.portal.empty() && in_block_at(at));
+  candidate.goes_on = in_block_at(at);
+  candidate.whole = bind.executed_again || (!bind.bind.portal.empty() && candidate.goes_on);
   candidate.shape = shape_of(*step.statement);
   const StatementText& text = *step.statement->text;
   if (executed_statement(candidate.shape.get())) {
@@ -412,17 +476,13 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
     switch (step.tag) {
       case 'P':
         wire::append_parse_complete(to_client_.tail());
-        statements_.put({}, step.statement);
+        statements_.put(step.parse.statement, step.statement);
         break;
       case 'B':
         serve_bind(step, i, verdicts);
         break;
       case 'D':
-        if (const MemoryPortal* portal = portals_.find(step.target.name)) {
-          to_client_.append(portal->result->row_description);
-        } else {
-          wire::append_no_data(to_client_.tail());  // of a block's command
-        }
+        serve_describe(step, i, verdicts);
         break;
       case 'E': {
         const Verdict& verdict = verdicts[next++];
@@ -443,15 +503,49 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         if (step.target.name.empty() && status_ == 'T') behind_.unnamed_portal = true;
         break;
       default:
-        if (status_ != 'T') portals_.clear();
-        // What was prepared in front of a Flush has the origin wait for the Sync.
-        if (open_unit_) {
-          forward_sync(step.frame);
-        } else {
-          append_ready();
-        }
+        serve_sync(step, verdicts);
         break;
     }
+  }
+}
+
+// That of the first Execute behind a step that executes its statement.
+const Session::Verdict& Session::verdict_of(std::size_t at,
+                                            const std::vector<Verdict>& verdicts) const {
+  std::size_t next = 0;
+  while (executes_[next] < at || steps_[executes_[next]].statement != steps_[at].statement ||
+         steps_[executes_[next]].resumes) {
+    ++next;
+  }
+  return verdicts[next];
+}
+
+void Session::serve_describe(const Step& step, std::size_t at,
+                             const std::vector<Verdict>& verdicts) {
+  if (step.statement) {
+    const StatementText& text = *step.statement->text;
+    wire::append_parameter_description(to_client_.tail(), text.parameter_types_be);
+    const std::string& description = verdict_of(at, verdicts).result->row_description;
+    to_client_.append(wire::with_result_formats(description, {}).value_or(description));
+  } else if (const MemoryPortal* portal = portals_.find(step.target.name)) {
+    to_client_.append(portal->result->row_description);
+  } else {
+    wire::append_no_data(to_client_.tail());  // of a block's command
+  }
+}
+
+void Session::serve_sync(const Step& step, const std::vector<Verdict>& verdicts) {
+  if (status_ != 'T') portals_.clear();
+  // What was prepared in front of a Flush has the origin wait for the Sync.
+  if (open_unit_) {
+    forward_sync(step.frame);
+    return;
+  }
+  append_ready();
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    const Step& parse = steps_[i];
+    if (parse.tag != 'P' || parse.parse.statement.empty()) continue;
+    prepare_at_origin(parse, verdict_of(i, verdicts).result);
   }
 }
 
@@ -459,6 +553,10 @@ void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std
                            std::optional<BypassReason> shape_reason) {
   begin_at_origin();
   if (!open_unit_ && unit_needs_snapshot()) catch_up_snapshot();
+  raise_for_lost_portals();
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    if (steps_[i].tag == 'B' && steps_[i].understood) steps_[i].inflight_id = next_id_++;
+  }
   std::size_t next = 0;
   for (std::size_t i = 0; i < step_count_; ++i) {
     Step& step = steps_[i];
@@ -470,10 +568,10 @@ void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std
       open_unit();
       forward_parse(step.frame, step.parse, step.statement);
     } else if (step.tag == 'D' && step.understood_portal) {
+      before_target('D', step.target);
       forward_raw(step.frame);
       tracker_.sent({wire::Request::kDescribe, false, steps_[step.bind_step].inflight_id});
     } else if (step.tag == 'B' && step.understood) {
-      step.inflight_id = next_id_++;
       forward_bind(step.frame, step.bind);
     } else if (step.tag != 'E' || executes.empty()) {
       forward_extended(frame);
@@ -512,7 +610,11 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
     inflight.doubts = doubts_;
     inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
     inflight.limited = verdict.limited;
+    inflight.rows_max = verdict.rows_max;
     inflight.portal = portal;
+    if (step.statement && steps_[step.bind_step].statement_described) {
+      inflight.formats_be = steps_[step.bind_step].bind.result_formats_be;
+    }
     if (step.statement) {
       const StatementPtr executed = executed_statement(step.statement->analysed.get());
       if (executed) inflight.statement = executed;

@@ -32,6 +32,8 @@ struct StatementText {
 struct Statement {
   std::shared_ptr<const StatementText> text;
   bool at_origin = false;  // the origin has it under this name
+  // The origin has it since its result has another type than the client knows: of no use any more.
+  bool changed = false;
   // The catalog's generation under which the origin last accepted it. In a later one its result
   // type may have changed: then the origin has to say "cached plan must not change result type".
   std::uint64_t accepted_generation = 0;
@@ -73,6 +75,7 @@ class StatementTable {
       named_.erase(it);
     }
   }
+  bool has_room_for(std::size_t more) const { return named_.size() + more <= kMax; }
   void clear_named() { named_.clear(); }
   void clear() {
     unnamed_ = nullptr;

@@ -8,6 +8,7 @@
 #include "sql/passes.h"
 #include "sql/prepared.h"
 #include "sql/resolver.h"
+#include "sql/row_bound.h"
 #include "sql/statement_kind.h"
 
 namespace pgcache::sql {
@@ -52,6 +53,9 @@ Analysis analyze_read(std::string_view text, const PgQuery__SelectStmt& select,
     return analysis;
   }
   ResolvedQuery resolved = resolver.take_query();
+  query.one_row = has_at_most_one_row(resolved);
+  const bool no_ties = select.limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_COUNT;
+  if (no_ties) query.limit_literal = literal_of_limit(resolved);
   PassTrace trace(*context.catalog, query);
   PassListener after;
   if (context.trace_passes) {

@@ -60,6 +60,7 @@ namespace pgcache::sql {
   X(kRowLimit, "row_limit")                    /* Execute with max_rows */                      \
   X(kUnknownStatement, "unknown_statement")                                                     \
   X(kFlush, "flush")                                                                            \
+  X(kPaused, "paused")                         /* silence in the middle of an exchange */       \
   X(kParameterValue, "parameter_value")        /* cannot be carried in a key */                 \
   X(kCopy, "copy")                                                                              \
   X(kFunctionCall, "function_call")                                                             \

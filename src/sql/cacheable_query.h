@@ -225,6 +225,8 @@ struct CacheableQuery {
   // The type of each parameter as far as the analysis knows it (declared, else inferred from its
   // context); kInvalid where unknown. A binary parameter of unknown type is kUnknown as an operand.
   std::vector<pg::Oid> parameter_types;
+  bool one_row = false;                                       // the result has at most one
+  std::optional<std::uint16_t> limit_literal = std::nullopt;  // or so many: that of its LIMIT
   std::vector<std::string> passes = {};  // that changed the query as a whole, for people
 };
 

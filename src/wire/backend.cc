@@ -2,6 +2,7 @@
 #include "wire/backend.h"
 
 #include "base/bytes.h"
+#include "wire/frame.h"
 
 namespace pgcache::wire {
 
@@ -37,6 +38,30 @@ std::string_view error_field(std::string_view body, char code) {
     if (field == code) return value;
   }
   return {};
+}
+
+std::optional<std::string> with_result_formats(std::string_view description,
+                                               std::string_view formats_be) {
+  std::string out(description);
+  if (description.starts_with('n')) return out;
+  constexpr std::size_t kHeader = kHeaderBytes;
+  constexpr std::size_t kBeforeFormat = 16;  // table, column, type, size, modifier
+  if (description.size() < kHeader) return std::nullopt;
+  ByteReader reader(description.substr(kHeader));
+  const std::uint16_t columns = reader.u16();
+  for (std::uint16_t i = 0; i < columns; ++i) {
+    (void)reader.cstring();
+    (void)reader.bytes(kBeforeFormat);
+    const std::size_t at = description.size() - reader.remaining();
+    (void)reader.u16();
+    if (!reader.ok()) return std::nullopt;
+    const std::size_t of = formats_be.size() > 2 ? std::size_t{i} * 2 : 0;
+    const bool given = formats_be.size() >= of + 2;
+    out[at] = given ? formats_be[of] : '\0';
+    out[at + 1] = given ? formats_be[of + 1] : '\0';
+  }
+  if (!reader.ok() || !reader.at_end()) return std::nullopt;
+  return out;
 }
 
 std::string_view command_tag(std::string_view body) { return body.substr(0, body.find('\0')); }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,6 +22,11 @@ std::optional<std::pair<std::string_view, std::string_view>> parse_parameter_sta
 
 // One field of an ErrorResponse or NoticeResponse ('C' = SQLSTATE, 'M' = message ...).
 std::string_view error_field(std::string_view body, char code);
+
+// A RowDescription frame (or NoData) with these formats of its columns instead: none is text for
+// all, one is for all of them, else there is one for each, as in Bind. Nothing if it is malformed.
+std::optional<std::string> with_result_formats(std::string_view description,
+                                               std::string_view formats_be);
 
 // The command tag of a CommandComplete.
 std::string_view command_tag(std::string_view body);

@@ -53,6 +53,13 @@ void append_close_complete(std::string& out) { append_empty(out, '3'); }
 void append_no_data(std::string& out) { append_empty(out, 'n'); }
 void append_portal_suspended(std::string& out) { append_empty(out, 's'); }
 
+void append_parameter_description(std::string& out, std::string_view types_be) {
+  const std::size_t start = begin_frame(out, 't');
+  append_be16(out, static_cast<std::uint16_t>(types_be.size() / 4));
+  out.append(types_be);
+  finish_frame(out, start);
+}
+
 void append_command_complete(std::string& out, std::string_view tag) {
   const std::size_t start = begin_frame(out, 'C');
   append_cstring(out, tag);
@@ -134,6 +141,14 @@ void append_close(std::string& out, char kind, std::string_view name) {
   finish_frame(out, start);
 }
 
+void append_describe(std::string& out, char kind, std::string_view name) {
+  const std::size_t start = begin_frame(out, 'D');
+  out.push_back(kind);
+  append_cstring(out, name);
+  finish_frame(out, start);
+}
+
+void append_sync(std::string& out) { append_empty(out, 'S'); }
 void append_terminate(std::string& out) { append_empty(out, 'X'); }
 
 void append_cancel_request(std::string& out, std::string_view key) {

@@ -47,6 +47,8 @@ void append_close_complete(std::string& out);
 void append_no_data(std::string& out);
 void append_portal_suspended(std::string& out);
 void append_command_complete(std::string& out, std::string_view tag);
+// `types_be`: the types' oids, as Parse has them.
+void append_parameter_description(std::string& out, std::string_view types_be);
 
 struct ErrorFields {
   std::string_view severity = "ERROR";  // or FATAL
@@ -71,6 +73,8 @@ void append_bind(std::string& out, std::string_view portal, std::string_view sta
                  std::string_view rest);
 void append_execute(std::string& out, std::string_view portal, std::uint32_t row_limit);
 void append_close(std::string& out, char kind, std::string_view name);  // 'S' or 'P'
+void append_describe(std::string& out, char kind, std::string_view name);
+void append_sync(std::string& out);
 void append_terminate(std::string& out);
 void append_cancel_request(std::string& out, std::string_view key);
 

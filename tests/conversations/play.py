@@ -130,15 +130,13 @@ class Difference:
 
 
 def accepted(direct, proxied):
-    """The known differences, in failed blocks. A statement or portal that memory alone knows is
-    refused when it is prepared, with the same error from another place in PostgreSQL's source. And
-    the unnamed portal from before a Bind that failed may be gone, for pgcache's own query."""
+    """The known difference, in failed blocks: a statement or portal that memory alone knows is
+    refused when it is prepared, with the same error from another place in PostgreSQL's source."""
     tag, body = proxied[0] if proxied else ("", b"")
     if tag == "E" and direct and direct[0][0] == "E":
         theirs, ours = ({code: text for code, text in wire.fields(each).items() if code not in "LR"}
                         for each in (direct[0][1], body))
-        gone = theirs.get("C") == "25P02" and ours.get("M") == 'portal "" does not exist'
-        return gone or (theirs == ours and ours.get("C") == "25P02")
+        return theirs == ours and ours.get("C") == "25P02"
     return False
 
 

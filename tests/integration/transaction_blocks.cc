@@ -115,7 +115,11 @@ TEST_F(TransactionBlocks, FailedBlockRefusesCachedQueriesToo) {
 }
 
 TEST_F(TransactionBlocks, BlockOpenedWithOtherStatements) {
-  stack().query(session(), "BEGIN; SELECT v FROM t WHERE id = 1", "bypass:multi_statement");
+  stack().query(session(), "BEGIN; SELECT v FROM t WHERE id = 1", "hit");
+  EXPECT_EQ(read("hit"), "v1");
+  run("COMMIT");
+  stack().query(session(), "BEGIN; LOCK TABLE t; SELECT v FROM t WHERE id = 1",
+                "bypass:multi_statement");
   EXPECT_EQ(read("bypass:in_transaction"), "v1");
   run("COMMIT");
   stack().settle_session(session());

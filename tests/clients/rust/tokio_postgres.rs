@@ -86,7 +86,7 @@ async fn unprepared(client: Client) -> Seen {
     seen
 }
 
-/// One exchange in which the statement is described as well: it is not served from memory.
+/// One exchange in which the statement is described as well.
 async fn typed(client: Client) -> Seen {
     let mut seen = Seen::new();
     for i in 1..=10i32 {
@@ -218,7 +218,7 @@ fn main() {
     contract.chapter("types", 2 * kinds - 4, 0, &with(types));
     contract.chapter("prepared", 10, 0, &with(prepared));
     contract.chapter("unprepared", 10, 0, &with(unprepared));
-    contract.chapter("typed", 0, 0, &with(typed));
+    contract.chapter("typed", 10, 0, &with(typed));
     contract.chapter("pipelined", 20, 0, &with(pipelined));
     contract.chapter("read-blocks", 6, 5, &with(read_blocks));
     contract.chapter("transactions", 0, 0, &with(transactions));

@@ -61,10 +61,19 @@ function(pgcache_module NAME)
 endfunction()
 
 # Properties that every test has. LABEL tells ./dev what to run where: test (pure, fast), corpus,
-# pgtest (starts servers), program (tests/).
-function(pgcache_test_defaults TEST LABEL)
-  set_tests_properties(${TEST} PROPERTIES LABELS ${LABEL} TIMEOUT 300 ENVIRONMENT
-    "ASAN_OPTIONS=detect_leaks=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1")
+# pgtest (starts servers), program (tests/), wire (those of them that run with every sanitizer in every
+# run of the tests). TEST_SANITIZER tells the tests what pgcache is built with (tests/support/sanitizer.h).
+function(pgcache_test_defaults TEST)
+  set(timeout 300)
+  set(environment ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+                  TSAN_OPTIONS=halt_on_error=1)
+  if(PGCACHE_SANITIZE)
+    set(timeout 1200)
+    string(REGEX REPLACE ",.*" "" sanitizer ${PGCACHE_SANITIZE})
+    list(APPEND environment TEST_SANITIZER=${sanitizer})
+  endif()
+  set_tests_properties(${TEST} PROPERTIES LABELS "${ARGN}" TIMEOUT ${timeout}
+                       ENVIRONMENT "${environment}")
 endfunction()
 
 # A fuzz target, and the test that replays its corpus (fuzz/STEM/*). Without PGCACHE_FUZZ the program

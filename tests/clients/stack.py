@@ -15,14 +15,16 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 
-from local import as_postgres, bin_folder, free_port  # noqa: E402
+from local import as_postgres, bad_end, bin_folder, free_port, patience  # noqa: E402
 
 
 class Stack(contextlib.AbstractContextManager):
+    """Leaving it raises OSError when pgcache did not end well."""
+
     def __init__(self, binary):
         self._binary = binary
         self._bin = bin_folder()
-        self._processes = []
+        self._processes = {}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pgcache-clients-"))
         try:
             self.origin = self._start_postgres()
@@ -32,24 +34,32 @@ class Stack(contextlib.AbstractContextManager):
             raise
 
     def __exit__(self, *_):
-        for process in reversed(self._processes):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        ends = {name: self._end(process) for name, process in reversed(self._processes.items())}
+        complaint = bad_end(ends["pgcache"], self.log(None)) if "pgcache" in ends else ""
         shutil.rmtree(self.folder, ignore_errors=True)
+        if complaint:
+            raise OSError(complaint)
 
-    def log(self):
-        return (self.folder / "pgcache.log").read_text(errors="replace")[-4000:]
+    def _end(self, process):
+        """Its exit status, or None when it had to be killed."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        try:
+            return process.wait(20 * patience())
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return None
+
+    def log(self, bytes_max=4000):
+        """The end of pgcache's log, or all of it (None)."""
+        return (self.folder / "pgcache.log").read_text(errors="replace")[-(bytes_max or 0):]
 
     def _spawn(self, name, command):
         with open(self.folder / f"{name}.log", "wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        start_new_session=True)
-        self._processes.append(process)
+        self._processes[name] = process
         return process
 
     def _start_postgres(self):

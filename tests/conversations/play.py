@@ -14,11 +14,12 @@ import select
 import socket
 import time
 
+import servers
 import wire
 
 QUIET = 0.05      # a server that has said nothing for this long waits for us
-HANG = 5.0        # pgcache owes something for this long: a hang
-LAST_DOUBT = 0.6  # before two plays are called different, both get this long to say more
+HANG = 5.0 * servers.local.patience()  # pgcache owes something for this long: a hang
+LAST_DOUBT = 0.6 * servers.local.patience()  # before two plays are called different, both get this long to say more
 
 
 class Peer:

@@ -12,8 +12,9 @@ which the metrics prove at the end. A difference is shortened to the steps that 
 First come the conversations of scripts.py (about 10 seconds), then random ones until the time is
 over. Two clusters and pgcache are started in a temporary folder, and removed afterwards.
 
-Exit status: 0 no difference; 1 differences, which are printed; 2 the test itself could not run, or
-too few of the reads were hits, or no block was answered from memory alone, so that it means nothing.
+Exit status: 0 no difference; 1 differences, which are printed, or a pgcache that did not end well; 2 the
+test itself could not run, or too few of the reads were hits, or no block was answered from memory alone,
+so that it means nothing.
 """
 
 import argparse
@@ -81,6 +82,7 @@ class Run:
     def __init__(self, options):
         self.options = options
         self.start()
+        self.ended_well = True
         self.crashes = 0
         self.played = self.steps = 0
         self.ignored = 0
@@ -101,7 +103,7 @@ class Run:
                 raise
             self.crashes += 1
             self.redefined = False
-            self.stack.stop()
+            self.ended_well &= self.stack.stop()
             self.start()
 
     def reset(self, redefine=True):
@@ -235,18 +237,18 @@ def main():
         return 2
     # So that the servers are ended and their folder removed also when this is told to stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
-    run = None
+    run, status = None, 2
     try:
         run = Run(options)
-        return run.main()
+        status = run.main()
     except (RuntimeError, OSError) as error:
         print(f"the test could not run: {error}", file=sys.stderr)
         if run is not None and run.stack.pgcache is not None:
             print(run.stack.log_tails(), file=sys.stderr)
-        return 2
     finally:
-        if run is not None:
-            run.stack.stop()
+        if run is not None and not (run.stack.stop() and run.ended_well):
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

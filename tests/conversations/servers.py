@@ -11,11 +11,16 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 
 import wire
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+import local  # noqa: E402
 
 BIN = "/usr/lib/postgresql/15/bin"
 CONFIGURATION = """
@@ -52,7 +57,7 @@ def free_port():
 
 
 def wait_until(done, what, seconds=30.0, step=0.01):
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * local.patience()
     while not done():
         if time.monotonic() > deadline:
             raise RuntimeError(f"timeout: {what}")
@@ -167,6 +172,8 @@ class Pgcache:
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL,
                                         stdout=open(log_path, "ab"), stderr=subprocess.STDOUT,
                                         preexec_fn=die_with_parent)
+
+    def wait_ready(self):
         wait_until(self.ready, "pgcache is not ready")
 
     def http(self, path):
@@ -175,7 +182,7 @@ class Pgcache:
 
     def ready(self):
         if self.process.poll() is not None:
-            raise RuntimeError(f"pgcache ended, see {self.log_path}")
+            raise RuntimeError("pgcache ended")
         try:
             self.http("/readyz")
             return True
@@ -202,15 +209,16 @@ class Pgcache:
         return (int(found[1], 16) << 32) | int(found[2], 16) if found else 0
 
     def stop(self):
-        if self.process is None or self.process.poll() is not None:
-            return self.process.poll() if self.process else None
+        """Why it did not end well, or nothing."""
         self.process.terminate()
         try:
-            self.process.wait(20)
+            status = self.process.wait(20 * local.patience())
         except subprocess.TimeoutExpired:
+            status = None
             self.process.kill()
             self.process.wait()
-        return self.process.returncode
+        with open(self.log_path, errors="replace") as log:
+            return local.bad_end(status, log.read())
 
 
 class Stack:
@@ -244,6 +252,7 @@ class Stack:
     def start_pgcache(self):
         self.pgcache = Pgcache(self.binary, self.origin.port,
                                os.path.join(self.folder, "pgcache.log"), self.settings)
+        self.pgcache.wait_ready()
 
     def crashed(self):
         """Whether one of the PostgreSQL servers has crashed, for which pgcache is not to blame."""
@@ -274,7 +283,12 @@ class Stack:
         wait_until(lambda: self.pgcache.applied() >= wanted, "pgcache does not apply", 20, 0.002)
 
     def stop(self):
-        for part in (self.pgcache, self.direct, self.origin):
+        """Whether pgcache ended as it should; says why not."""
+        complaint = self.pgcache.stop() if self.pgcache is not None else ""
+        for part in (self.direct, self.origin):
             if part is not None:
                 part.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if complaint:
+            print(complaint, flush=True)
+        return not complaint

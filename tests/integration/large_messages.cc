@@ -48,7 +48,7 @@ TEST_F(LargeMessages, ParameterOf32MiB) {
   EXPECT_EQ(value_of(stack().params(session, "SELECT length($1::text)", {value},
                                     "bypass:query_too_long")),
             std::to_string(value.size()));
-  EXPECT_LT(memory_grown(), kExtraKib);
+  EXPECT_LT(memory_grown(), extra_kib());
   stack().query_until(session, "SELECT v FROM t WHERE id = 1", "hit");
 }
 
@@ -57,7 +57,7 @@ TEST_F(LargeMessages, StatementOf64MiB) {
   const std::string sql = "SELECT length('" + std::string(64 * kMiB, 's') + "')";
   EXPECT_EQ(value_of(stack().query(session, sql, "bypass:query_too_long")),
             std::to_string(64 * kMiB));
-  EXPECT_LT(memory_grown(), kExtraKib);
+  EXPECT_LT(memory_grown(), extra_kib());
   stack().query_until(session, "SELECT v FROM t WHERE id = 1", "hit");
 }
 
@@ -69,7 +69,7 @@ TEST_F(LargeMessages, ParsedStatementOf16MiB) {
   EXPECT_EQ(first_columns(client.read_until('Z')), std::to_string(16 * kMiB));
   client.send(one_shot("SELECT v FROM t WHERE id = 1"));
   EXPECT_EQ(first_columns(client.read_until('Z')), "one");
-  EXPECT_LT(memory_grown(), kExtraKib);
+  EXPECT_LT(memory_grown(), extra_kib());
 }
 
 TEST_F(LargeMessages, AMillionRows) {
@@ -85,7 +85,7 @@ TEST_F(LargeMessages, AMillionRows) {
     if (frame.tag == 'Z') break;
   }
   EXPECT_EQ(rows, 1000000);
-  EXPECT_LT(memory_grown(), kExtraKib);
+  EXPECT_LT(memory_grown(), extra_kib());
 }
 
 TEST_F(LargeMessages, ResultBeyondTheLimitIsRelayedUncached) {
@@ -104,7 +104,7 @@ TEST_F(LargeMessages, SlowReaderHoldsTheOriginBack) {
   client.set_receive_buffer(16 * 1024);
   client.send(query("SELECT v FROM wide CROSS JOIN generate_series(1, 3) AS again"));
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
-  EXPECT_LT(memory_grown(), kExtraKib);
+  EXPECT_LT(memory_grown(), extra_kib());
   // Others are not held up by it.
   Connection session = stack().client();
   stack().query_until(session, "SELECT v FROM t WHERE id = 1", "hit");
@@ -115,7 +115,7 @@ TEST_F(LargeMessages, SlowReaderHoldsTheOriginBack) {
     if (frame.tag == 'Z') break;
   }
   EXPECT_EQ(rows, 1200);
-  EXPECT_LT(memory_grown(), kExtraKib);
+  EXPECT_LT(memory_grown(), extra_kib());
 }
 
 TEST_F(LargeMessages, SlowReaderOfHits) {
@@ -134,7 +134,7 @@ TEST_F(LargeMessages, SlowReaderOfHits) {
     for (const RawFrame& frame : client.read_until('Z')) rows += frame.tag == 'D' ? 1 : 0;
     EXPECT_EQ(rows, 30u);
   }
-  EXPECT_LT(memory_grown(), kExtraKib);
+  EXPECT_LT(memory_grown(), extra_kib());
 }
 
 TEST_F(LargeMessages, PipelinedHitsBeyondTheBuffer) {
@@ -190,7 +190,7 @@ TEST_F(LargeMessages, ClientThatVanishesInTheMiddle) {
                .value() == "0";
   };
   EXPECT_TRUE(wait_until(gone, 5000));
-  EXPECT_LT(memory_grown(), kExtraKib);
+  EXPECT_LT(memory_grown(), extra_kib());
 }
 
 }  // namespace

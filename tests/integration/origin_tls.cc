@@ -366,7 +366,7 @@ TEST_F(OriginTls, ResultsOf64MbPassInBoundedMemory) {
     if (frame.tag == 'Z') break;
   }
   EXPECT_EQ(rows, 1000000U);
-  EXPECT_LT(stack().memory_kib("VmHWM") - before, kExtraKib);
+  EXPECT_LT(stack().memory_kib("VmHWM") - before, extra_kib());
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "support/pgcache_process.h"
 #include "support/pq.h"
 #include "support/raw_client.h"
+#include "support/sanitizer.h"
 
 namespace pgcache::testing {
 
@@ -99,14 +100,6 @@ void cancel(const Connection& session);
 void cancel_query(Connection& session);
 // So many rows of 5,000 bytes into the empty table "copied" (id int, v text) by COPY, and back.
 void copy_both_ways(Connection& session, int rows);
-
-// What may come on top of a process's memory for one session: its buffers, and a result that is
-// being captured. Sanitizers keep freed memory for a while, or have shadow memory.
-#if !defined(__has_feature)
-#define __has_feature(x) 0
-#endif
-inline constexpr long kExtraKib =
-    (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ? 400 : 40) * 1024;
 
 // A suite whose tests share one stack. Derive, and define options().
 template <typename Suite>

@@ -246,7 +246,7 @@ TEST_F(Tls, ResultsOf64MbPassInBoundedMemory) {
   }
   EXPECT_EQ(rows, 1000000U);
   EXPECT_GT(bytes, 64U << 20);
-  EXPECT_LT(stack().memory_kib("VmHWM") - before, kExtraKib);
+  EXPECT_LT(stack().memory_kib("VmHWM") - before, extra_kib());
 }
 
 TEST_F(Tls, ParameterOf32MiB) {
@@ -257,7 +257,7 @@ TEST_F(Tls, ParameterOf32MiB) {
   EXPECT_EQ(value_of(stack().params(session, "SELECT length($1::text)", {value},
                                     "bypass:query_too_long")),
             std::to_string(value.size()));
-  EXPECT_LT(stack().memory_kib("VmHWM") - before, kExtraKib);
+  EXPECT_LT(stack().memory_kib("VmHWM") - before, extra_kib());
 }
 
 // A client that has written everything before it reads, and one that vanishes in the midst.

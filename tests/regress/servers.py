@@ -12,7 +12,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-from local import as_postgres, free_port  # noqa: E402
+from local import as_postgres, bad_end, free_port, patience  # noqa: E402
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1", "wal_level": "logical", "max_prepared_transactions": "10",
@@ -39,7 +39,7 @@ def call(*command, **kwargs):
 
 
 def wait_for(probe, what, seconds=60):
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience()
     while True:
         try:
             return probe()
@@ -56,12 +56,14 @@ class Process:
                                             start_new_session=True)
 
     def stop(self):
+        """Its exit status, or None when it had to be killed."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(30)
+            return self.process.wait(30 * patience())
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            return None
 
 
 class Postgres:
@@ -100,8 +102,9 @@ class Pgcache:
     def __init__(self, binary, postgres, database, options):
         self.port, self.admin = free_port(), free_port() + 1
         url = f"postgresql://postgres@127.0.0.1:{postgres.port}/{database}"
+        self.log, self.complaint = postgres.folder / "pgcache.log", ""
         self.process = Process([binary, "run", "--origin", url, "--listen", f"127.0.0.1:{self.port}",
-                                "--admin", f"127.0.0.1:{self.admin}", *options], postgres.folder / "pgcache.log")
+                                "--admin", f"127.0.0.1:{self.admin}", *options], self.log)
         wait_for(lambda: self.get("/readyz"), "pgcache")
 
     def get(self, path):
@@ -122,4 +125,5 @@ class Pgcache:
         return "\npgcache_definitions_pending 0\n" not in self.get("/metrics")
 
     def stop(self):
-        self.process.stop()
+        """Keeps why it did not end well."""
+        self.complaint = bad_end(self.process.stop(), self.log.read_text(errors="replace"))

@@ -44,6 +44,7 @@ class Run:
     seconds: float
     routes: collections.Counter
     replayer: replay.Replayer = None
+    complaint: str = ""  # why pgcache did not end well
 
 
 def prepare(suites, suite, folder):
@@ -94,4 +95,5 @@ def execute(setting, plan):
         if not passed:
             raise SystemExit(f"regress: {plan.name}: no test ran:\n{done.stdout}{done.stderr}")
         routes = pgcache.routes() if pgcache else collections.Counter()
-    return Run(plan, folder / plan.suite / "results", passed, seconds, routes, replayer)
+    return Run(plan, folder / plan.suite / "results", passed, seconds, routes, replayer,
+               pgcache.complaint if pgcache else "")

@@ -9,7 +9,8 @@ queries must take the routes that it says.
 
 --record writes what PostgreSQL answered, and the routes, into the files: read the difference.
 
-Exit status: 0 all as the scripts say; 1 something else; 2 the test itself could not run.
+Exit status: 0 all as the scripts say; 1 something else, or a pgcache that did not end well; 2 the test
+itself could not run.
 """
 
 import argparse
@@ -29,8 +30,8 @@ import play  # noqa: E402
 import servers  # noqa: E402
 import wire  # noqa: E402
 
-QUIET = 0.01  # nothing more comes; what comes later is seen in the next step
-HANG = 8.0
+QUIET = 0.01 * servers.local.patience()  # nothing more comes; what comes later is seen in the next step
+HANG = 8.0 * servers.local.patience()
 WIDTH = 100
 
 
@@ -247,7 +248,7 @@ def main():
         print("say which program with --binary or $PGCACHE_BINARY", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
-    stack = None
+    stack, status = None, 2
     try:
         stack = servers.Stack(options.binary, (HERE / "schema.sql").read_text())
         player = Player(stack, options.record)
@@ -260,15 +261,15 @@ def main():
             if options.record:
                 player.write(path)
         print(f"{count} scripts, {player.steps} steps, {len(player.failures)} failures")
-        return 1 if player.failures or not count else 0
+        status = 1 if player.failures or not count else 0
     except (RuntimeError, OSError) as error:
         print(f"the test could not run: {error}", file=sys.stderr)
         if stack is not None and stack.pgcache is not None:
             print(stack.log_tails(), file=sys.stderr)
-        return 2
     finally:
-        if stack is not None:
-            stack.stop()
+        if stack is not None and not stack.stop():
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

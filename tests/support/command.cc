@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdio>
 
+#include "support/sanitizer.h"
+
 namespace pgcache::testing {
 
 Outcome run_command(const std::string& command) {
@@ -16,6 +18,8 @@ Outcome run_command(const std::string& command) {
     outcome.output.append(buffer.data(), got);
   }
   const int status = pclose(pipe);
+  const std::string reports = sanitizer_reports(outcome.output);
+  if (!reports.empty()) complain("pgcache did not end well: " + reports + "\n" + outcome.output);
   if (WIFEXITED(status)) outcome.status = WEXITSTATUS(status);
   return outcome;
 }

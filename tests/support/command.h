@@ -11,7 +11,8 @@ struct Outcome {
   std::string output;  // both streams
 };
 
-// Without input. Blocks until it ends.
+// Without input. Blocks until it ends. A sanitizer's report in its output makes the test program
+// fail.
 Outcome run_command(const std::string& command);
 
 bool contains(const std::string& text, const std::string& part);

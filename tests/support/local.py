@@ -4,8 +4,15 @@
 import contextlib
 import os
 import pathlib
+import re
 import socket
 import time
+
+# How many times longer things may take with a pgcache that is built with the sanitizer named in
+# $TEST_SANITIZER (the same table: patience() in sanitizer.cc).
+SLOWNESS = {"address": 3, "thread": 6}
+# The last line of each report of a sanitizer.
+REPORT = re.compile(r"^SUMMARY: \w+Sanitizer\b.*$", re.MULTILINE)
 
 
 def free_port():
@@ -31,3 +38,21 @@ def as_postgres(command):
     """PostgreSQL refuses to run as root."""
     command = [str(part) for part in command]
     return ["runuser", "-u", "postgres", "--", *command] if os.getuid() == 0 else command
+
+
+def patience():
+    """By what limits of time are multiplied."""
+    return SLOWNESS.get(os.environ.get("TEST_SANITIZER"), 1)
+
+
+def bad_end(status, log):
+    """Why a pgcache that has ended with this status (None: it had to be killed), having been told to,
+    did not end well, from the text of its log; empty when it did."""
+    reasons = REPORT.findall(log)
+    if status != 0:
+        reasons.append("it did not end in time" if status is None else f"exit status {status}")
+    if not reasons:
+        return ""
+    start = re.search(r"(?m)^.*(?:ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error: )", log)
+    told = log[start.start():][:12000] if start else log[-4000:]
+    return f"pgcache did not end well: {'; '.join(reasons)}\n{told}"

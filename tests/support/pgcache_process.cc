@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -22,12 +23,15 @@
 #include <thread>
 
 #include "support/pq.h"
+#include "support/sanitizer.h"
 
 namespace pgcache::testing {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+
+constexpr std::size_t kReportBytesShown = 12000;
 
 [[noreturn]] void fail(const std::string& message) { throw std::runtime_error(message); }
 
@@ -79,7 +83,7 @@ pid_t spawn(std::vector<std::string> arguments, const std::vector<std::string>& 
 // Reads the whole answer; empty when the server cannot be reached.
 std::string http_get(int port, const std::string& path) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const timeval limit{5, 0};
+  const timeval limit{5 * patience(), 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   sockaddr_in address{};
@@ -201,18 +205,23 @@ PgcacheProcess::PgcacheProcess(PgcacheOptions options) : options_(std::move(opti
     start();
   } catch (...) {
     kill9();
+    judge_reports();
     unlink(log_path_.c_str());
     throw;
   }
 }
 
 PgcacheProcess::~PgcacheProcess() {
-  stop();
+  if (!stop()) complain(bad_end("it did not end in time"));
+  judge_end();
   unlink(log_path_.c_str());
 }
 
 void PgcacheProcess::start() {
   if (running()) return;
+  judge_end();
+  ended_by_itself_ = true;
+  exit_status_ = 0;
   std::vector<std::string> arguments{options_.binary, "run",
                                      "--origin",      options_.origin,
                                      "--listen",      "127.0.0.1:" + std::to_string(port_),
@@ -252,6 +261,28 @@ bool PgcacheProcess::running() {
   return false;
 }
 
+std::string PgcacheProcess::bad_end(const std::string& why) const {
+  const std::string log = read_file(log_path_);
+  const std::size_t report = std::min(log.find("Sanitizer: "), log.find("runtime error: "));
+  const std::size_t line = report == std::string::npos ? report : log.rfind('\n', report);
+  return "pgcache did not end well: " + why + "\n" +
+         (line == std::string::npos ? log_tail() : log.substr(line + 1, kReportBytesShown));
+}
+
+void PgcacheProcess::judge_reports() {
+  const std::string reports = sanitizer_reports(read_file(log_path_));
+  if (reports == reports_) return;
+  reports_ = reports;
+  complain(bad_end(reports));
+}
+
+void PgcacheProcess::judge_end() {
+  judge_reports();
+  if (exit_status_ != 0 && ended_by_itself_) {
+    complain(bad_end("status of waitpid " + std::to_string(exit_status_)));
+  }
+}
+
 bool PgcacheProcess::stop(int timeout_ms) {
   if (!running()) return true;
   kill(pid_, SIGTERM);
@@ -262,6 +293,7 @@ bool PgcacheProcess::stop(int timeout_ms) {
 
 void PgcacheProcess::kill9() {
   if (!running()) return;
+  ended_by_itself_ = false;
   kill(pid_, SIGKILL);
   waitpid(pid_, &exit_status_, 0);
   pid_ = -1;
@@ -344,7 +376,7 @@ void PgcacheProcess::wait_applied(std::uint64_t lsn, int timeout_ms) const {
 }
 
 bool wait_until(const std::function<bool()>& done, int timeout_ms) {
-  const auto deadline = steady_clock::now() + milliseconds(timeout_ms);
+  const auto deadline = steady_clock::now() + milliseconds(timeout_ms) * patience();
   while (!done()) {
     if (steady_clock::now() >= deadline) return done();
     std::this_thread::sleep_for(milliseconds(2));

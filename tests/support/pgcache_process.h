@@ -4,7 +4,10 @@
 // dies in any way (start it from the main thread).
 //
 // The program is $PGCACHE_BINARY unless given. Failures throw std::runtime_error with the end of
-// the log. One thread at a time, but for the HTTP calls, which any thread may make.
+// the log. A pgcache that was not killed must end with status 0 and in time, and no sanitizer may
+// have reported anything: else the test program fails (complain() in sanitizer.h). Limits of time
+// are multiplied by patience(). One thread at a time, but for the HTTP calls, which any thread may
+// make.
 #pragma once
 
 #include <sys/types.h>
@@ -85,6 +88,9 @@ class PgcacheProcess {
 
  private:
   void read_ports();
+  std::string bad_end(const std::string& why) const;
+  void judge_reports();
+  void judge_end();
 
   PgcacheOptions options_;
   std::string log_path_;
@@ -92,9 +98,11 @@ class PgcacheProcess {
   int admin_port_ = 0;
   pid_t pid_ = -1;
   int exit_status_ = 0;
+  bool ended_by_itself_ = true;
+  std::string reports_;  // of sanitizers, seen in the log so far
 };
 
-// Polls until `done` or the time is over; the last answer of `done`.
+// Polls until `done` or the time (by patience()) is over; the last answer of `done`.
 bool wait_until(const std::function<bool()>& done, int timeout_ms);
 
 // "16/B374D848" as a number; throws on anything else.

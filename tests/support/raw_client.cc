@@ -16,6 +16,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "support/sanitizer.h"
+
 namespace pgcache::testing {
 namespace {
 
@@ -255,7 +257,7 @@ bool RawClient::wait_readable(int timeout_ms) {
 }
 
 bool RawClient::fill(int timeout_ms) {
-  if (!wait_readable(timeout_ms)) fail("nothing came in time");
+  if (!wait_readable(timeout_ms * patience())) fail("nothing came in time");
   char buffer[65536];
   const ssize_t got = receive(buffer, sizeof buffer);
   if (got < 0) fail(std::string("cannot read: ") + std::strerror(errno));
@@ -316,7 +318,7 @@ bool RawClient::nothing_arrives(int within_ms) {
 }
 
 RawClient::End RawClient::wait_for_end(int timeout_ms) {
-  const auto deadline = steady_clock::now() + milliseconds(timeout_ms);
+  const auto deadline = steady_clock::now() + milliseconds(timeout_ms) * patience();
   char buffer[65536];
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now()).count();

@@ -4,7 +4,8 @@
 // open. Written from the manual's chapter on the protocol and sharing no code with the proxy's own
 // codec.
 //
-// Blocking; every wait has a limit, after which it throws std::runtime_error.
+// Blocking; every wait has a limit (by patience(), see sanitizer.h), after which it throws
+// std::runtime_error.
 #pragma once
 
 #include <sys/types.h>

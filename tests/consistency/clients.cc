@@ -85,7 +85,7 @@ void Reader::work() {
     const std::size_t count = board_.registers.size();
     const std::size_t reg = std::min(below(count), below(count));
     if (below(10) == 0) {
-      const Statement& query = board_.soft[below(board_.soft.size())];
+      const Statement& query = board_.soft[board_.last_soft];
       session_.run(query.sql, query.parameter);
     } else if (below(8) == 0) {
       if (!session_.run("BEGIN").ok()) continue;
@@ -212,6 +212,7 @@ void Disturber::work() {
       } else {
         const auto number = static_cast<std::uint64_t>(board_.next_number());
         soft_commits += session_.run(write_soft(number)).ok() ? 1 : 0;
+        board_.last_soft = soft_read_of(number);
       }
       pause(kDisturberPauseUs);
     }

@@ -35,6 +35,8 @@ class Board {
   // Held while the register is written.
   std::mutex& lock_of(std::size_t reg) { return locks_[reg]; }
   std::int64_t next_number() { return ++last_number_; }
+  // The read of the row that was written softly last.
+  std::atomic<std::size_t> last_soft{0};
 
  private:
   static constexpr std::int64_t kReadersAloneNs = 1'200'000'000;

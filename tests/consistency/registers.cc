@@ -11,7 +11,7 @@ constexpr int kBanks = 3;
 constexpr int kAccounts = 6;
 constexpr int kMoney = 1000;  // of each account at first
 constexpr int kSlates = 2;
-constexpr std::uint64_t kSoftRows = 8;
+constexpr std::uint64_t kSoftRows = 300;  // so that a row stays as it is for seconds
 constexpr int kFillerRows = 4000;
 
 std::string text(std::int64_t number) { return std::to_string(number); }
@@ -87,6 +87,8 @@ std::string write_soft(std::uint64_t number) {
   return "UPDATE watched_soft SET value = " + std::to_string(number) +
          " WHERE id = " + std::to_string(number % kSoftRows);
 }
+
+std::size_t soft_read_of(std::uint64_t number) { return 1 + number % kSoftRows; }
 
 std::string schema() {
   std::string sql =

@@ -44,6 +44,7 @@ struct Register {
 std::vector<Register> all_registers();
 std::vector<Statement> soft_reads();
 std::string write_soft(std::uint64_t number);
+std::size_t soft_read_of(std::uint64_t number);  // of soft_reads(), which reads what that wrote
 
 // DDL that makes everything, every register at zero.
 std::string schema();

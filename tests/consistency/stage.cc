@@ -130,8 +130,9 @@ void Stage::inject(Fault fault, std::mt19937_64& random, std::vector<Incident>& 
       restart_origin(fault, random);
       break;
     case Fault::kBackendKilled: {
-      const testing::Connection victim(cluster_.dsn());
+      const testing::Connection victim = testing::connect_within(cluster_.dsn(), kSettleMs);
       kill(victim.backend_pid(), SIGKILL);
+      sleep_ms(100);  // until the postmaster has noticed
       break;
     }
     case Fault::kPgcacheKilled:
@@ -146,20 +147,32 @@ void Stage::inject(Fault fault, std::mt19937_64& random, std::vector<Incident>& 
 }
 
 void Stage::heal() {
+  std::string why;
+  const bool gone = testing::wait_until(
+      [&] {
+        try {
+          return end_transactions();
+        } catch (const std::exception& error) {
+          why = error.what();  // it is still recovering
+          return false;
+        }
+      },
+      kSettleMs);
+  if (!gone) throw std::runtime_error("clients' transactions do not end at the origin: " + why);
+}
+
+// False: some client is still there.
+bool Stage::end_transactions() {
   testing::Connection origin = testing::connect_within(cluster_.dsn(), kSettleMs);
   const std::string clients =
       "FROM pg_stat_activity WHERE application_name LIKE 'checker%' AND pid <> pg_backend_pid()";
-  const bool gone = testing::wait_until(
-      [&] {
-        origin.must("SELECT pg_terminate_backend(pid) " + clients);
-        return origin.must("SELECT count(*) " + clients).value() == "0";
-      },
-      kSettleMs);
-  if (!gone) throw std::runtime_error("clients' transactions do not end at the origin");
+  origin.must("SELECT pg_terminate_backend(pid) " + clients);
+  if (origin.must("SELECT count(*) " + clients).value() != "0") return false;
   const testing::QueryResult prepared = origin.must("SELECT gid FROM pg_prepared_xacts");
   for (const testing::Row& row : prepared.rows) {
     origin.must("ROLLBACK PREPARED '" + row[0].value_or("") + "'");
   }
+  return true;
 }
 
 bool Stage::settle() {

@@ -67,6 +67,7 @@ class Stage {
   void stall(std::vector<Peer> peers, std::mt19937_64& random);
   void restart_origin(Fault fault, std::mt19937_64& random);
   void restart_pgcache(Fault fault, std::mt19937_64& random);
+  bool end_transactions();
   void at_origin(const std::string& sql);
 
   testing::Cluster cluster_;

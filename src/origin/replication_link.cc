@@ -17,6 +17,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/log.h"
@@ -60,6 +61,16 @@ Duration apply_delay() {
   }
 #endif
   return Duration::zero();
+}
+
+// Test builds can be told to be wrong (proxy/faults.h).
+bool resumes_over_crash() {
+#ifdef PGCACHE_FAULTS
+  const char* what = std::getenv("PGCACHE_FAULT_BREAK");
+  return what != nullptr && std::string_view(what) == "resume_over_crash";
+#else
+  return false;
+#endif
 }
 
 // Errors that say that the slot cannot continue: undefined_object (the slot or the publication is
@@ -222,7 +233,7 @@ std::optional<End> ReplicationLink::Impl::prepare(Link& link) {
     have_slot = false;
   }
   const std::optional<std::string> recovery = read_last_recovery(link);
-  if (have_slot && (!recovery || recovery != last_recovery)) {
+  if (have_slot && (!recovery || recovery != last_recovery) && !resumes_over_crash()) {
     log_warning("replication link: the origin {}; starting cold",
                 recovery ? "has recovered from a crash" : "does not tell whether it crashed");
     have_slot = false;

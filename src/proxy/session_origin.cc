@@ -436,6 +436,7 @@ void Session::after_unit(const Effects& effects) {
 // cache.
 void Session::note_write(bool sure) {
   if (!cacheable_session_ || env_.config->consistency == config::Consistency::kEventual) return;
+  if (faults::broken("forget_own_writes")) return;
   if (after_write_ == AfterWrite::kRequested) {
     write_since_request_ = true;
     return;

@@ -199,11 +199,13 @@ void Writer::read_in_block(std::size_t reg, std::int64_t value) {
   }
 }
 
+// Softly to the end: what nobody waits for to be flushed stays unflushed while nobody else writes,
+// and is what a crash takes back.
 void Disturber::work() {
-  while (!board_.written()) {
+  while (!board_.over()) {
     if (!connected()) continue;
     if (!session_.run("SET lock_timeout = '300ms'; SET synchronous_commit = off").ok()) continue;
-    while (!board_.written() && session_.alive()) {
+    while (!board_.over() && session_.alive()) {
       // Not shortly before the end: a change drops all entries, and then there is none to compare.
       if (below(60) == 0 && board_.left_ns() > kWithoutDdlNs) {
         definitions += session_.run(harmless_ddl(random_())).ok() ? 1 : 0;

@@ -30,7 +30,7 @@ class Board {
   void begin(std::int64_t round_end) { round_end_ = round_end; }
   std::int64_t left_ns() const { return round_end_.load(std::memory_order_relaxed) - now_ns(); }
   bool over() const { return left_ns() <= 0; }
-  // Writers end earlier, so that what readers are answered last would have to be right for ever.
+  // Writers of registers end earlier, so that what readers are answered last has to stay right.
   bool written() const { return left_ns() <= kReadersAloneNs; }
   // Held while the register is written.
   std::mutex& lock_of(std::size_t reg) { return locks_[reg]; }

@@ -8,7 +8,7 @@
 // Readers and writers by way of pgcache and directly on the origin, while connections break, stall
 // and servers crash; what they did and saw is held against the level's promise (check.h,
 // docs/consistency.md). --min-hits: so many of the reads by way of pgcache must be answered from
-// memory (default 30; at strict 0, since it forwards all reads). --conf adds to the origin's
+// memory (default 25; at strict 0, since it forwards all reads). --conf adds to the origin's
 // configuration, --argument to pgcache's. --only: of the faults, those whose
 // name holds the text (which may be none). With --fault, pgcache runs with that
 // part of it broken on purpose, and the program succeeds when it finds that out. A seed repeats the
@@ -31,8 +31,8 @@ namespace pgcache::consistency {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr std::int64_t kRound = 7 * kSecond;
-constexpr double kHitPercentMin = 30;
+constexpr std::int64_t kRound = 10 * kSecond;
+constexpr double kHitPercentMin = 25;
 
 struct Arguments {
   int seconds = 30;

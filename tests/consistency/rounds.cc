@@ -18,6 +18,8 @@ constexpr int kWriters = 5;
 constexpr int kDirectReaders = 1;
 constexpr int kDirectWriters = 3;
 constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kFaultInterval = 5 * kSecond;  // at most
+constexpr std::int64_t kLastFault = kSecond;          // before the round's end, at most
 constexpr std::size_t kViolationsShown = 3;
 constexpr std::int64_t kLongAgo = std::numeric_limits<std::int64_t>::min() / 2;
 
@@ -151,14 +153,16 @@ void Rounds::play(std::int64_t end, History& history) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// At random times, and once more while nobody writes any more.
 void Rounds::inject_some(std::int64_t end, History& history) {
-  while (true) {
-    const std::int64_t next =
-        now_ns() + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(3 * kSecond));
-    std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(next, end) - now_ns()));
-    if (next >= end) return;
+  const std::int64_t last = end - kLastFault + random_ns(kLastFault);
+  for (bool more = true; more;) {
+    std::int64_t next = now_ns() + random_ns(kFaultInterval);
+    more = next < last;
+    if (!more) next = last;
+    std::this_thread::sleep_for(std::chrono::nanoseconds(next - now_ns()));
     if (faults_.empty()) continue;
-    const auto fault = faults_[random_() % faults_.size()];
+    const Fault fault = faults_[random_() % faults_.size()];
     stage_.inject(fault, random_, history.incidents);
     ++totals_.faults[static_cast<std::size_t>(fault)];
   }

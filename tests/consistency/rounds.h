@@ -46,6 +46,9 @@ class Rounds {
  private:
   void note_beginnings(History& history);
   void play(std::int64_t end, History& history);
+  std::int64_t random_ns(std::int64_t below) {
+    return static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(below));
+  }
   void inject_some(std::int64_t end, History& history);
   void collect(History& history);
   bool compare(Session& pgcache, Session& origin, const Statement& statement, std::string& report);

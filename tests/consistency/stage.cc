@@ -49,10 +49,11 @@ const char* name_of(Fault fault) {
 }
 
 Stage::Stage(const StageOptions& options)
-    : cluster_(
-          {.conf = with({"max_prepared_transactions = 40", "max_connections = 200"}, options.conf),
-           .hba = {},
-           .autovacuum = false}),
+    : cluster_({.conf = with({"max_prepared_transactions = 40", "max_connections = 200",
+                              "wal_writer_delay = 1s"},
+                             options.conf),
+                .hba = {},
+                .autovacuum = false}),
       relay_(cluster_.port(), kMarker) {
   testing::Connection(cluster_.dsn()).must(schema());
   testing::PgcacheOptions pgcache;

@@ -86,24 +86,28 @@ void check_staleness(const Ops& ops, std::int64_t bound_ns, std::vector<Violatio
   }
 }
 
+// Cached answers to one statement, whoever asks.
+void check_direction(const Ops& ops, std::vector<Violation>& found) {
+  std::map<std::uint16_t, Ops> statements;
+  for (const Op* op : ops) {
+    if (is_read(*op) && op->route == Route::kCached) statements[op->statement].push_back(op);
+  }
+  for (const auto& [statement, answers] : statements) {
+    Floor floor(answers);
+    for (const Op* op : answers) {
+      const std::int64_t least = floor.before(op->start);
+      if (op->value < least) found.push_back({Breach::kBackwards, op, least});
+    }
+  }
+}
+
 // Operations of one session follow each other, so what it did before has ended.
 void check_sessions(const Ops& ops, std::vector<Violation>& found) {
   std::unordered_map<std::uint32_t, std::int64_t> written;
-  std::map<std::pair<std::uint32_t, std::uint16_t>, std::int64_t> seen;
   for (const Op* op : ops) {
-    if (is_acknowledged_write(*op)) {
-      auto& own = written.try_emplace(op->session, kNothing).first->second;
-      own = std::max(own, op->value);
-    }
-    if (!is_read(*op)) continue;
-    const auto own = written.find(op->session);
-    if (own != written.end() && op->value < own->second) {
-      found.push_back({Breach::kOwnWrite, op, own->second});
-    }
-    if (op->route != Route::kCached) continue;
-    auto& last = seen.try_emplace({op->session, op->statement}, kNothing).first->second;
-    if (op->value < last) found.push_back({Breach::kBackwards, op, last});
-    last = std::max(last, op->value);
+    auto& own = written.try_emplace(op->session, kNothing).first->second;
+    if (is_acknowledged_write(*op)) own = std::max(own, op->value);
+    if (is_read(*op) && op->value < own) found.push_back({Breach::kOwnWrite, op, own});
   }
 }
 
@@ -120,7 +124,7 @@ const char* name_of(Breach breach) {
     case Breach::kOwnWrite:
       return "a session does not see its own write";
     case Breach::kBackwards:
-      return "cached answers to one statement go backwards in a session";
+      return "cached answers to one statement go backwards";
     case Breach::kTooStale:
       return "a cached answer is older than max_staleness allows";
   }
@@ -135,6 +139,7 @@ std::vector<Violation> check(const History& history, const Rules& rules) {
     std::sort(ops.begin(), ops.end(), [](const Op* a, const Op* b) { return a->start < b->start; });
     check_origins(ops, found);
     check_order(ops, rules.level == Level::kStrict, found);
+    check_direction(ops, found);
     check_staleness(ops, rules.max_staleness_ns, found);
     if (rules.level != Level::kEventual) check_sessions(ops, found);
   }

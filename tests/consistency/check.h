@@ -20,7 +20,8 @@
 //   level;
 //                    cached reads as well                                     strict
 //   kOwnWrite        a session does not see what it wrote                     session, strict
-//   kBackwards       cached answers to one statement in one session go back   session, strict
+//   kBackwards       cached answers to one statement go back, from the end
+//                    of one to the start of another, in whatever sessions     every level
 //   kTooStale        a cached read misses what was acknowledged more than
 //                    max_staleness before the read began                      every level
 #pragma once

@@ -41,6 +41,11 @@ Op read(std::int64_t value, std::int64_t start, std::int64_t end, Route route,
   return op;
 }
 
+Op other(Op op) {  // by another statement
+  op.statement = 1;
+  return op;
+}
+
 struct Case {
   const char* what;
   Level level;
@@ -63,11 +68,11 @@ std::vector<Case> cases() {
        {}},
       {"back during a write, across sessions",
        Level::kStrict,
-       {first, write(2, 4, 20), read(2, 5, 6, cached, 3), read(1, 7, 8, cached)},
+       {first, write(2, 4, 20), read(2, 5, 6, cached, 3), other(read(1, 7, 8, cached))},
        Breach::kNotLinearizable},
       {"the same is allowed below strict",
        Level::kSession,
-       {first, write(2, 4, 20), read(2, 5, 6, cached, 3), read(1, 7, 8, cached)},
+       {first, write(2, 4, 20), read(2, 5, 6, cached, 3), other(read(1, 7, 8, cached))},
        {}},
       {"behind an acknowledged write",
        Level::kStrict,
@@ -95,7 +100,7 @@ std::vector<Case> cases() {
        {}},
       {"a statement's answers go back",
        Level::kSession,
-       {first, write(2, 4, 50), read(2, 5, 6, cached), read(1, 7, 8, cached)},
+       {first, write(2, 4, 50), read(2, 5, 6, cached, 3), read(1, 7, 8, cached)},
        Breach::kBackwards},
       {"rolled back",
        Level::kEventual,
@@ -114,7 +119,7 @@ std::vector<Case> cases() {
       {"but then it stays",
        Level::kStrict,
        {first, write(2, 4, 5, 1, Outcome::kUnknown), read(2, 50, 51, cached, 3),
-        read(1, 60, 61, cached)},
+        other(read(1, 60, 61, cached))},
        Breach::kNotLinearizable},
   };
 }

@@ -26,8 +26,15 @@ HOLDS = [
     "TRANSACTIONS=3 LOADERS=1",
     "TRANSACTIONS=3 LOADERS=1 LOG_MAX=1 STRICT",
     "TRANSACTIONS=3 COLD_STARTS=0 STRICT",
+    "TRANSACTIONS=2 COLD_STARTS=0 LOADERS=1 CRASH",
 ]
-LARGE = ["TRANSACTIONS=3", "TRANSACTIONS=3 LOG_MAX=1", "TRANSACTIONS=3 STRICT"]
+LARGE = [
+    "TRANSACTIONS=3",
+    "TRANSACTIONS=3 LOG_MAX=1",
+    "TRANSACTIONS=3 STRICT",
+    "TRANSACTIONS=2 CRASH",
+    "TRANSACTIONS=3 COLD_STARTS=0 LOADERS=1 CRASH",
+]
 FINDS = [
     "TRANSACTIONS=2 PUBLISH_WITHOUT_LOG",
     "TRANSACTIONS=2 TRIM_TOO_EARLY",
@@ -37,6 +44,8 @@ FINDS = [
     "TRANSACTIONS=2 KEEP_LOADS_OVER_START",
     "TRANSACTIONS=2 LOG_BEHIND_REMOVAL",
     "TRANSACTIONS=2 STRICT CONFIRM_BEFORE_APPLIED",
+    "TRANSACTIONS=2 COLD_STARTS=0 CRASH RESUME_OVER_CRASH",
+    "TRANSACTIONS=2 COLD_STARTS=0 CRASH DROP_OVER_CRASH",
 ]
 
 
@@ -52,7 +61,7 @@ def explore(options):
     defines = [f"-D{option}" for option in options.split()]
     with tempfile.TemporaryDirectory(prefix="pgcache-model.") as folder:
         run(["spin", "-a", *defines, str(MODEL)], folder)
-        run(["gcc", "-O2", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=2500", "-o", "pan", "pan.c"], folder)
+        run(["gcc", "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=2500", "-o", "pan", "pan.c"], folder)
         # -E: processes that wait for ever are no error here.
         said = run(["./pan", "-E", "-m100000", "-w22"], folder)
     errors = re.search(r"errors: (\d+)", said)

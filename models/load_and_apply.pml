@@ -8,9 +8,12 @@
 //
 // Options (-D): STRICT: a commit becomes visible, and then is acknowledged, only after pgcache has
 // confirmed its position. LOG_MAX=n: transactions that the log holds. COLD_STARTS=n.
+// CRASH: once, the origin takes back a commit that was not flushed, and gives its id to another
+// transaction (without STRICT).
 // And ways to be wrong, of which each must be found: PUBLISH_WITHOUT_LOG, TRIM_TOO_EARLY,
 // FORGET_SILENTLY, SNAPSHOT_BEHIND_QUERY, IGNORE_EXPORTED, KEEP_LOADS_OVER_START, LOG_BEHIND_REMOVAL,
-// CONFIRM_BEFORE_APPLIED (with STRICT).
+// CONFIRM_BEFORE_APPLIED (with STRICT), RESUME_OVER_CRASH and
+// DROP_OVER_CRASH (with CRASH).
 
 #ifndef TRANSACTIONS
 #define TRANSACTIONS 3
@@ -25,25 +28,40 @@
 #define COLD_STARTS 1
 #endif
 
+#ifdef CRASH
+#define ALL_TRANSACTIONS (TRANSACTIONS + 1)
+#define ID(t) ((t) + ((t) == TRANSACTIONS) * (lost - (t)))
+#else
+#define ALL_TRANSACTIONS TRANSACTIONS
+#define ID(t) (t)
+#endif
+
 #define ONLY(t) (1 << (t))
 #define LACKS(set, of) ((of) & ~(set))  // what `set` lacks of `of`
 
 // --- the origin
-byte wal[TRANSACTIONS];  // commit records, in order
+byte wal[ALL_TRANSACTIONS];  // commit records, in order
 byte wal_end;
 byte in_wal;             // the set of them
-byte visible;            // what a snapshot sees
+byte visible;            // what a query sees
+byte ids_in_wal;         // the same two as sets of ids, which is what a snapshot is
+byte ids_visible;
 byte acknowledged;
 byte confirmed;          // position up to which pgcache confirmed
+#ifdef CRASH
+byte lost;               // whose id was given again
+#endif
 
 // --- the stream and the log
 bool started;            // there is a slot
 byte exported;           // the snapshot that came with it
 byte position;           // next record to apply
+byte streamed;           // records before it are flushed
+bool down;               // the stream is: nothing is served
 byte settled;            // applied, or seen by the exported snapshot: no stream will tell of it again
 byte epoch;
 byte log_set;
-byte log_queue[TRANSACTIONS];
+byte log_queue[ALL_TRANSACTIONS];
 byte log_size;
 byte forgotten;          // left the log by force
 
@@ -116,20 +134,41 @@ proctype transaction(byte t) {
     wal[wal_end] = t;
     wal_end++;
     in_wal = in_wal | ONLY(t);
+    ids_in_wal = ids_in_wal | ONLY(ID(t));
     end = wal_end
   }
 #ifdef STRICT
   confirmed >= end;
 #endif
-  visible = visible | ONLY(t);
+  atomic { visible = visible | ONLY(t); ids_visible = ids_visible | ONLY(ID(t)) }
   acknowledged = acknowledged | ONLY(t)
 }
+
+#ifdef CRASH
+proctype crash() {
+  atomic {
+    started && wal_end > streamed && (acknowledged & ONLY(wal[wal_end - 1])) ->
+    wal_end--;
+    lost = wal[wal_end];
+    wal[wal_end] = 0;
+    in_wal = in_wal & ~ONLY(lost);
+    ids_in_wal = ids_in_wal & ~ONLY(lost);
+    visible = visible & ~ONLY(lost);
+    ids_visible = ids_visible & ~ONLY(lost);
+    acknowledged = acknowledged & ~ONLY(lost);
+    down = true;
+    run transaction(TRANSACTIONS)
+  }
+}
+#endif
 
 // A new slot: its snapshot sees exactly the commits whose records lie before the stream's beginning,
 // be they visible to others yet or not.
 inline begin_stream() {
-  exported = in_wal;
+  exported = ids_in_wal;
   position = wal_end;
+  streamed = wal_end;
+  down = false;
   settled = in_wal;
   started = true
 }
@@ -149,12 +188,12 @@ proctype applier() {
   byte t, k, i, starts_left = COLD_STARTS;
   atomic { begin_stream(); confirm() }
   do
-  :: atomic { position < wal_end -> t = wal[position]; i = 0 }
+  :: atomic { !down && position < wal_end -> t = wal[position]; streamed = position + 1; i = 0 }
 #ifdef CONFIRM_BEFORE_APPLIED
      confirmed = position + 1;
 #endif
 #ifndef LOG_BEHIND_REMOVAL
-     atomic { append_to_log(t) }
+     atomic { append_to_log(ID(t)) }
 #endif
      // In chunks, between which others are let in.
      do
@@ -162,13 +201,16 @@ proctype applier() {
      :: else -> break
      od;
 #ifdef LOG_BEHIND_REMOVAL
-     atomic { append_to_log(t) }
+     atomic { append_to_log(ID(t)) }
 #endif
      atomic { i = 0; position++; settled = settled | ONLY(t); t = 0 }
      atomic { confirm() }
   :: atomic {
-       starts_left > 0 ->
-       starts_left--;
+       starts_left > 0 || down ->
+       if
+       :: down -> skip
+       :: else -> starts_left--
+       fi;
        i = 0;
        do
        :: i < LOADERS -> ready[i] = false; result[i] = 0; i++
@@ -187,6 +229,22 @@ proctype applier() {
        begin_stream();
        confirm()
      }
+#ifdef RESUME_OVER_CRASH
+  :: atomic { down -> down = false }
+#endif
+#ifdef DROP_OVER_CRASH  // the entries, not the snapshots
+  :: atomic {
+       down ->
+       i = 0;
+       do
+       :: i < LOADERS -> ready[i] = false; result[i] = 0; i++
+       :: else -> break
+       od;
+       i = 0;
+       epoch++;
+       down = false
+     }
+#endif
   od
 }
 
@@ -195,7 +253,7 @@ proctype control() {
   byte k, oldest, floor;
   do
   :: atomic {
-       started && (!have_current || current != visible) ->
+       started && (!have_current || current != ids_visible) ->
        if
        :: have_current -> floor = current
        :: else ->
@@ -206,8 +264,8 @@ proctype control() {
 #endif
        fi;
        if
-       :: LACKS(visible, floor) == 0 ->
-          current = visible;
+       :: LACKS(ids_visible, floor) == 0 ->
+          current = ids_visible;
           have_current = true;
           trim()
        :: else
@@ -263,13 +321,14 @@ proctype loader(byte me) {
 }
 
 // A Ready entry that lacks a change that was applied, or that no stream will tell of, stays wrong.
-// At strict it must not lack one that anybody was told of either.
+// So does one that has a change which the origin took back. At strict it must not lack one that
+// anybody was told of either.
 #ifdef STRICT
 #define REQUIRED (settled | acknowledged)
 #else
 #define REQUIRED settled
 #endif
-#define WRONG(i) (ready[i] && LACKS(result[i], REQUIRED) != 0)
+#define WRONG(i) (ready[i] && !down && (LACKS(result[i], REQUIRED) != 0 || LACKS(in_wal, result[i]) != 0))
 
 // Runs once something is wrong.
 active proctype monitor() {
@@ -291,6 +350,9 @@ init {
     :: i < LOADERS -> run loader(i); i++
     :: else -> break
     od;
+#ifdef CRASH
+    run crash();
+#endif
     run applier();
     run control()
   }

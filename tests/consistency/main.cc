@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// consistency --seconds N --level eventual|session|strict [--seed S] [--min-hits PERCENT] [--only
-// FAULTS]
-//             [--pgcache PATH] [--fault NAME] [--env NAME=VALUE]... [--conf LINE]...
-//             [--argument ARGUMENT]...
+// consistency --seconds N --level eventual|session|strict [--seed S] [--min-hits PERCENT]
+//             [--only FAULTS] [--pgcache PATH] [--fault NAME] [--env NAME=VALUE]...
+//             [--conf LINE]... [--conf-later LINE]... [--argument ARGUMENT]...
 // consistency --self-test [--seed S]
 //
 // Readers and writers by way of pgcache and directly on the origin, while connections break, stall
 // and servers crash; what they did and saw is held against the level's promise (check.h,
 // docs/consistency.md). --min-hits: so many of the reads by way of pgcache must be answered from
 // memory (default 25; at strict 0, since it forwards all reads). --conf adds to the origin's
-// configuration, --argument to pgcache's. --only: of the faults, those whose
-// name holds the text (which may be none). With --fault, pgcache runs with that
-// part of it broken on purpose, and the program succeeds when it finds that out. A seed repeats the
-// choices, not the machine's timing.
+// configuration, --conf-later does so once pgcache runs (synchronous_standby_names), --argument to
+// pgcache's. --only: of the faults, those whose name holds the text (which may be none). With
+// --fault, pgcache runs with that part of it broken on purpose, and the program succeeds when it
+// finds that out. A seed repeats the choices, not the machine's timing.
 //
 // Exit status: 0 as it should be; 1 a violation (or none found with --fault), or too few hits;
 // 2 anything else.
@@ -80,6 +79,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.stage.environment.push_back(value);
     } else if (name == "--conf") {
       arguments.stage.conf.push_back(value);
+    } else if (name == "--conf-later") {
+      arguments.stage.conf_later.push_back(value);
     } else if (name == "--argument") {
       arguments.stage.arguments.push_back(value);
     } else {
@@ -159,12 +160,12 @@ int run(Arguments& arguments) {
 int main(int argc, char** argv) {
   pgcache::consistency::Arguments arguments;
   if (!pgcache::consistency::parse(argc, argv, arguments)) {
-    std::fprintf(
-        stderr,
-        "usage: consistency --seconds N --level eventual|session|strict [--seed S] "
-        "[--min-hits PERCENT] [--only FAULTS] [--pgcache PATH] [--fault NAME] [--env "
-        "NAME=VALUE]... "
-        "[--conf LINE]... [--argument ARGUMENT]...\n       consistency --self-test [--seed S]\n");
+    std::fprintf(stderr,
+                 "usage: consistency --seconds N --level eventual|session|strict [--seed S] "
+                 "[--min-hits PERCENT] [--only FAULTS] [--pgcache PATH] [--fault NAME] [--env "
+                 "NAME=VALUE]... "
+                 "[--conf LINE]... [--conf-later LINE]... [--argument ARGUMENT]...\n       "
+                 "consistency --self-test [--seed S]\n");
     return 2;
   }
   try {

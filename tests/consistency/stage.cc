@@ -68,6 +68,9 @@ Stage::Stage(const StageOptions& options)
       options.arguments);
   pgcache.wait_ready = false;
   pgcache_ = std::make_unique<testing::PgcacheProcess>(std::move(pgcache));
+  settle();
+  for (const std::string& line : options.conf_later) cluster_.append_conf(line);
+  cluster_.reload();
 }
 
 void Stage::at_origin(const std::string& sql) {

@@ -21,6 +21,7 @@ struct StageOptions {
   Level level = Level::kSession;
   std::string binary;                    // empty: $PGCACHE_BINARY
   std::vector<std::string> conf;         // lines of the origin's postgresql.conf
+  std::vector<std::string> conf_later;   // the same, reloaded once pgcache runs
   std::vector<std::string> arguments;    // of pgcache
   std::vector<std::string> environment;  // of pgcache
   std::int64_t max_staleness_ms = 1500;

@@ -20,6 +20,7 @@ cache::CacheLimits limits_of(const config::Config& config) {
   limits.transaction_log_bytes_max = config.transaction_log_size;
   limits.row_images_bytes_max = config.row_images_size;
   limits.max_staleness = config.max_staleness;
+  if (proxy::faults::broken("ignore_staleness")) limits.max_staleness = std::chrono::hours(1);
   limits.break_publish_check = proxy::faults::broken("skip_publish_check");
   return limits;
 }

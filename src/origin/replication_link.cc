@@ -17,6 +17,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/log.h"
@@ -62,6 +63,16 @@ Duration apply_delay() {
   return Duration::zero();
 }
 
+// Test builds can be told to be wrong (proxy/faults.h).
+bool resumes_over_crash() {
+#ifdef PGCACHE_FAULTS
+  const char* what = std::getenv("PGCACHE_FAULT_BREAK");
+  return what != nullptr && std::string_view(what) == "resume_over_crash";
+#else
+  return false;
+#endif
+}
+
 // Errors that say that the slot cannot continue: undefined_object (the slot or the publication is
 // gone), object_not_in_prerequisite_state (it was invalidated), undefined_file (its WAL is gone).
 bool slot_is_broken(const Failure& failure) {
@@ -91,9 +102,10 @@ struct ReplicationLink::Impl {
   // Of the replication thread alone.
   ProblemReporter reporter;
   cdc::PgoutputDecoder decoder;
-  bool have_slot = false;  // made by us, and continues where we are
-  bool slot_made = false;  // to be dropped at the end
-  std::string identity;    // of the server that the slot is on
+  bool have_slot = false;                    // made by us, and continues where we are
+  bool slot_made = false;                    // to be dropped at the end
+  std::string identity;                      // of the server that the slot is on
+  std::optional<std::string> last_recovery;  // of that server, when the slot was made
   pg::Lsn applied;
   int walsender_pid = 0;
   bool streaming = false;   // on_connected was said
@@ -207,6 +219,11 @@ End ReplicationLink::Impl::session() {
 }
 
 // The right server, and a slot on it that continues where we are; else a reason to try later.
+//
+// A server that crashed may have taken back commits that were seen already (their sessions did not
+// wait for the flush), and gives the ids of transactions that were not flushed to others. Results
+// that hold the former, and snapshots that see the latter, are wrong, and the stream tells nothing
+// of it.
 std::optional<End> ReplicationLink::Impl::prepare(Link& link) {
   Result<std::string> server = identify_system(link);
   if (!server.ok())
@@ -215,12 +232,21 @@ std::optional<End> ReplicationLink::Impl::prepare(Link& link) {
     log_warning("replication link: this is another server or timeline than before; starting cold");
     have_slot = false;
   }
+  const std::optional<std::string> recovery = read_last_recovery(link);
+  if (have_slot && (!recovery || recovery != last_recovery) && !resumes_over_crash()) {
+    log_warning("replication link: the origin {}; starting cold",
+                recovery ? "has recovered from a crash" : "does not tell whether it crashed");
+    have_slot = false;
+  }
   if (have_slot) {
     if (std::optional<End> end = check_resumable(link)) return end;
   }
   if (have_slot) return std::nullopt;
   std::optional<End> end = start_cold(link);
-  if (!end) identity = *server;
+  if (!end) {
+    identity = *server;
+    last_recovery = recovery;
+  }
   return end;
 }
 

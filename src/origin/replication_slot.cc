@@ -52,6 +52,13 @@ Result<std::string> identify_system(Link& replication) {
   return std::string(reply.text(0, 0)) + "/" + timeline;
 }
 
+std::optional<std::string> read_last_recovery(Link& link) {
+  const Reply reply = link.query(
+      "SELECT pg_catalog.\"extract\"('epoch', stats_reset) FROM pg_catalog.pg_stat_bgwriter");
+  if (!reply.ok() || reply.rows() != 1 || reply.text(0, 0).empty()) return std::nullopt;
+  return std::string(reply.text(0, 0));
+}
+
 SlotOutcome make_slot(Link& replication, const LinkOptions& ordinary, const std::string& slot,
                       const Event& stop, const std::function<void()>& still_waiting) {
   // In the form without parentheses, which every version from 14 on knows.

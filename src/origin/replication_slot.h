@@ -25,6 +25,11 @@ Result<SlotState> read_slot(Link& link, const std::string& slot);
 // What IDENTIFY_SYSTEM says: "<system identifier>/<timeline in hexadecimal>".
 Result<std::string> identify_system(Link& replication);
 
+// A text that changes whenever the server recovers from a crash, and stays the same over a clean
+// restart: since when it counts its statistics, which a crash loses. It changes, too, when somebody
+// resets those of the background writer. Nothing when the server does not tell.
+std::optional<std::string> read_last_recovery(Link& link);
+
 struct NewSlot {
   pg::Snapshot exported;
   pg::Lsn consistent_point;

@@ -7,7 +7,8 @@
 //   PGCACHE_FAULT_LOAD_DELAY_MS=N   between a result and its publishing
 //   PGCACHE_FAULT_BREAK=WHAT        no_invalidation | skip_publish_check | ignore_settings |
 //                                   serve_in_transactions | applier_dies |
-//                                   full_join_as_inner | toast_as_null | trust_pooler
+//                                   full_join_as_inner | toast_as_null | trust_pooler |
+//                                   forget_own_writes | ignore_staleness | resume_over_crash
 #pragma once
 
 #include <chrono>

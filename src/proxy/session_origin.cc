@@ -484,6 +484,7 @@ void Session::after_unit(const Effects& effects) {
 // written bypass the cache.
 void Session::note_write(bool sure) {
   if (!cacheable_session_ || env_.config->consistency == config::Consistency::kEventual) return;
+  if (faults::broken("forget_own_writes")) return;
   own_writes_.take(block_writes_);
   if (after_write_ == AfterWrite::kRequested) {
     write_since_request_ = true;

@@ -227,12 +227,15 @@ class Stack:
     # pgcache learns of other people's definitions by polling the catalog, as its manual says.
     POLL = "catalog_poll_interval=50ms"
     DEFINITIONS_SECONDS = 1  # twenty polls, for a machine that is busy otherwise
+    # Its defaults are a second and less.
+    WAITS = ("max_staleness", "load_wait_timeout", "tracking_wait_timeout")
+    PATIENT = [f"{name}={local.patience()}s" for name in WAITS] if local.patience() > 1 else []
 
     def __init__(self, binary, schema, settings=()):
         self.folder = tempfile.mkdtemp(prefix="pgcache-conversations-")
         os.chmod(self.folder, 0o755)
         self.direct = self.origin = self.pgcache = None
-        self.binary, self.settings = binary, [self.POLL, *settings]
+        self.binary, self.settings = binary, [self.POLL, *self.PATIENT, *settings]
         try:
             self.direct = Cluster(os.path.join(self.folder, "direct"))
             self.direct.start()

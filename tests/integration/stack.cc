@@ -11,8 +11,16 @@ namespace {
 constexpr int kWaitMs = 10000;
 
 std::vector<std::string> with_defaults(const std::vector<std::string>& arguments) {
-  std::vector<std::string> all{"--workers",       "2", "--catalog-poll-interval", "50ms",
-                               "--max-staleness", "5s"};
+  std::vector<std::string> all{"--workers",
+                               "2",
+                               "--catalog-poll-interval",
+                               "50ms",
+                               "--max-staleness",
+                               std::to_string(5 * patience()) + "s"};
+  if (patience() > 1) {
+    const std::string seconds = std::to_string(patience()) + "s";
+    all.insert(all.end(), {"--load-wait-timeout", seconds, "--tracking-wait-timeout", seconds});
+  }
   all.insert(all.end(), arguments.begin(), arguments.end());
   return all;
 }

@@ -14,6 +14,7 @@
 
 #include "oracle/answer.h"
 #include "oracle/random.h"
+#include "support/sanitizer.h"
 
 namespace pgcache::oracle {
 namespace {
@@ -22,7 +23,10 @@ constexpr int kAccounts = 12;
 constexpr int kBalance = 100;
 constexpr int kRegisters = 6;
 constexpr int kPairs = 4;
-constexpr auto kStaleness = std::chrono::milliseconds(400);
+
+std::chrono::milliseconds staleness() {
+  return std::chrono::milliseconds(400) * testing::patience();
+}
 
 // When each version of each register was acknowledged to its writer.
 class History {
@@ -380,7 +384,7 @@ void play(Stage& stage, const Act& act, const testing::PgcacheProcess& process, 
   for (int i = 0; i < 4; ++i) {
     threads.start([&run, &process, seed, i] {
       Checker(run, "pgcache reader " + number(i), process.dsn(),
-              mix(seed, 100 + static_cast<std::uint64_t>(i)), kStaleness)
+              mix(seed, 100 + static_cast<std::uint64_t>(i)), staleness())
           .work();
     });
   }
@@ -414,8 +418,8 @@ void run_concurrent(Stage& stage, std::uint64_t seed, Clock::time_point deadline
     // Its own slot and publication: the settled phase's process goes on beside it.
     const std::string name = std::string("concurrent_") + number(remaining);
     const auto process = stage.start({"--consistency", act.consistency, "--max-staleness",
-                                      number(static_cast<int>(kStaleness.count())) + "ms", "--slot",
-                                      name, "--publication", name},
+                                      number(static_cast<int>(staleness().count())) + "ms",
+                                      "--slot", name, "--publication", name},
                                      act.environment);
     make_tables(stage.admin());
     stage.wait_for_catalog();

@@ -3,6 +3,8 @@
 
 #include <thread>
 
+#include "support/sanitizer.h"
+
 namespace pgcache::oracle {
 
 namespace {
@@ -27,7 +29,8 @@ std::unique_ptr<testing::PgcacheProcess> Stage::start(
   options.binary = binary_;
   options.environment = environment_;
   options.environment.insert(options.environment.end(), environment.begin(), environment.end());
-  options.arguments = {"--heartbeat-interval",    "10ms",       "--max-staleness", "5s",
+  const std::string stale_after = std::to_string(5 * testing::patience()) + "s";
+  options.arguments = {"--heartbeat-interval",    "10ms",       "--max-staleness", stale_after,
                        "--catalog-poll-interval", kCatalogPoll, "--workers",       "2"};
   options.arguments.insert(options.arguments.end(), arguments.begin(), arguments.end());
   return std::make_unique<testing::PgcacheProcess>(std::move(options));

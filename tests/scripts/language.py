@@ -27,11 +27,17 @@ Between steps:
     pause seconds
     cancel          a request to cancel what the session does
     settle          all that this session wrote is applied, and pgcache knows it
+
+{slow 300} is a number, of a time that must be longer where pgcache is slower.
 """
 
+import re
 import shlex
 
+import servers
 import wire
+
+PATIENT = re.compile(r"\{slow ([0-9.]+)\}")
 
 
 class Step:
@@ -113,7 +119,7 @@ def tokens_of(text):
 def read(path):
     scripts, step, session = [], None, ""
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        line = line.rstrip()
+        line = PATIENT.sub(lambda m: f"{float(m[1]) * servers.local.patience():g}", line.rstrip())
         if not line or line.startswith("#"):
             continue
         if line.startswith("== "):

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kReaderPauseUs = 1500;
 constexpr std::uint64_t kWriterPauseUs = 60000;
 constexpr std::uint64_t kDisturberPauseUs = 20000;
-constexpr std::int64_t kWithoutDdlNs = 2'500'000'000;
+constexpr std::int64_t kWithoutDdlNs = 3'000'000'000;
 
 // The number of rows that an UPDATE changed is in its tag.
 bool changed_one(const Answer& answer) { return answer.ok() && answer.tag == "UPDATE 1"; }

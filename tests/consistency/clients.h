@@ -39,7 +39,7 @@ class Board {
   std::atomic<std::size_t> last_soft{0};
 
  private:
-  static constexpr std::int64_t kReadersAloneNs = 1'200'000'000;
+  static constexpr std::int64_t kReadersAloneNs = 1'800'000'000;
   std::atomic<std::int64_t> round_end_{0};
   std::vector<std::mutex> locks_;
   std::atomic<std::int64_t> last_number_{0};

@@ -153,15 +153,17 @@ void Rounds::play(std::int64_t end, History& history) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// At random times, and once more while nobody writes any more.
+// At random times, and in half of the rounds once more while nobody writes any more. In the others
+// what was loaded by then is still there to be compared.
 void Rounds::inject_some(std::int64_t end, History& history) {
   const std::int64_t last = end - kLastFault + random_ns(kLastFault);
+  const bool quiet_end = random_() % 2 == 0;
   for (bool more = true; more;) {
     std::int64_t next = now_ns() + random_ns(kFaultInterval);
     more = next < last;
     if (!more) next = last;
     std::this_thread::sleep_for(std::chrono::nanoseconds(next - now_ns()));
-    if (faults_.empty()) continue;
+    if (faults_.empty() || (!more && quiet_end)) continue;
     const Fault fault = faults_[random_() % faults_.size()];
     stage_.inject(fault, random_, history.incidents);
     ++totals_.faults[static_cast<std::size_t>(fault)];

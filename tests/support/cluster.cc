@@ -238,6 +238,12 @@ bool Cluster::launch() {
       pid_ = -1;
       const std::string tail = log_tail();
       if (tail.find("could not create any TCP/IP sockets") != std::string::npos) return false;
+      // Processes of a server that was killed are still ending.
+      if (tail.find("pre-existing shared memory block") != std::string::npos) {
+        std::this_thread::sleep_for(milliseconds(50));
+        pid_ = spawn({bin_ + "/postgres", "-D", folder_ + "/data"}, folder_ + "/log");
+        continue;
+      }
       fail("the server did not start:\n" + tail);
     }
     std::ifstream in(folder_ + "/data/postmaster.pid");

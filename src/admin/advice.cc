@@ -96,6 +96,7 @@ constexpr Advice kAdvice[] = {
     {Reason::kStarting, kNotTheQuery},
     {Reason::kStreamDown, kNotTheQuery},
     {Reason::kStale, kNotTheQuery},
+    {Reason::kNotSynchronous, kNotTheQuery},
     {Reason::kDefinitions, kNotTheQuery},
     {Reason::kDisabled, kNotTheQuery},
 };

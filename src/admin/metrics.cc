@@ -157,6 +157,16 @@ MetricFamily tls_sessions(const RouteCounts& counts) {
   return made;
 }
 
+void add_strict_families(const StrictReport& strict, std::vector<MetricFamily>& families) {
+  if (strict.by != "lease") return;
+  families.push_back(gauge("pgcache_synchronous", "1 while commits at the origin wait for pgcache.",
+                           strict.synchrony == "synchronous" ? 1 : 0));
+  families.push_back(counter("pgcache_strict_ack_timeouts_total",
+                             "How often commits waited longer than strict_ack_timeout, and the "
+                             "cache was dropped.",
+                             strict.ack_timeouts));
+}
+
 // Collects anew at each scrape: the program's counters live elsewhere.
 class SourcesCollectable final : public prometheus::Collectable {
  public:
@@ -182,6 +192,7 @@ class SourcesCollectable final : public prometheus::Collectable {
         "pgcache_definitions_pending",
         "DDL seen that the catalog does not show yet; nothing is served.",
         sources_.definitions_pending ? static_cast<double>(sources_.definitions_pending()) : 0));
+    if (sources_.strict) add_strict_families(sources_.strict(), families);
     families.push_back(gauge("pgcache_replication_lag_bytes",
                              "WAL of the origin, as last heard of, that is not applied yet.",
                              static_cast<double>(sources_.stream().lag_bytes)));

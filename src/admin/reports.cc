@@ -112,6 +112,12 @@ std::string status_json(const AdminSources& sources) {
   json["freshness_seconds"] = cache.freshness_seconds;
   json["serving"] = cache.serving;
   json["not_serving_reason"] = cache.not_serving_reason;
+  const StrictReport strict = sources.strict ? sources.strict() : StrictReport{};
+  if (!strict.by.empty()) json["strict"] = {{"verify", strict.by}};
+  if (strict.by == "lease") {
+    json["strict"]["state"] = strict.synchrony;
+    json["strict"]["ack_timeouts"] = strict.ack_timeouts;
+  }
   json["entries"] = cache.entries;
   json["bytes"] = cache.bytes;
   json["clients"] = sources.clients();

@@ -46,6 +46,13 @@ struct StreamReport {
   std::string detail;
 };
 
+// How the strict level is kept.
+struct StrictReport {
+  std::string by;         // lease, read; empty: another level
+  std::string synchrony;  // with lease: unknown, synchronous, not_synchronous
+  std::uint64_t ack_timeouts = 0;
+};
+
 // How exactly changes to one table were matched with results.
 struct RelationCounts {
   pg::Oid relation = pg::Oid::kInvalid;
@@ -67,6 +74,7 @@ struct AdminSources {
   // These may be missing: then there is nothing to tell.
   std::function<std::shared_ptr<const pg::Catalog>()> catalog = {};
   std::function<std::vector<RelationCounts>()> precision = {};
+  std::function<StrictReport()> strict = {};
   std::function<std::uint64_t()> definitions_pending = {};
   std::function<std::uint64_t()> identity_refusals = {};  // tables that could not be set to FULL
   ExplainContext explain = {};                            // without its catalog

@@ -21,6 +21,8 @@ cache::CacheLimits limits_of(const config::Config& config) {
   limits.row_images_bytes_max = config.row_images_size;
   limits.max_staleness = config.max_staleness;
   if (proxy::faults::broken("ignore_staleness")) limits.max_staleness = std::chrono::hours(1);
+  limits.needs_synchrony = config.strict_by() == config::StrictBy::kLease;
+  limits.proves_hits = config.strict_by() == config::StrictBy::kRead;
   limits.break_publish_check = proxy::faults::broken("skip_publish_check");
   return limits;
 }
@@ -64,19 +66,21 @@ std::string origin_name(const origin::Endpoint& endpoint) {
 
 App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_database)
     : endpoint_(std::move(endpoint)), tls_(config, endpoint_.tls), shapes_(config.max_shapes) {
-  if (config.consistency == config::Consistency::kStrict) {
-    // Nothing here makes pgcache a synchronous standby; reads from the origin are linearizable.
-    strict_unavailable_ = true;
-    config.cache = false;
-  }
   config_ = std::make_shared<const config::Config>(std::move(config));
   cache_ = std::make_unique<cache::Cache>(
       limits_of(*config_),
       [this](std::vector<pg::Oid> relations) { control_->request_tracking(std::move(relations)); });
   control_ =
       std::make_unique<origin::ControlLink>(config_, static_cast<origin::ControlEvents&>(*this));
+  const config::StrictBy strict_by = config_->strict_by();
+  if (strict_by == config::StrictBy::kLease) {
+    stand_in_ = std::make_unique<origin::StandIn>(config_, [this] {
+      cache_->suspend();
+      replication_->request_restart();
+    });
+  }
   replication_ = std::make_unique<origin::ReplicationLink>(
-      config_, *control_, static_cast<origin::ReplicationEvents&>(*this));
+      config_, *control_, static_cast<origin::ReplicationEvents&>(*this), stand_in_.get());
   proxy::ServerContext context;
   context.config = config_.get();
   context.cache = cache_.get();
@@ -98,6 +102,9 @@ App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_da
     });
   };
   context.definitions_pending = &definitions_pending_;
+  if (strict_by == config::StrictBy::kRead) {
+    context.request_proof = [this] { control_->request_proof(); };
+  }
   context.on_ddl_seen = [this](bool redefines) { on_ddl_seen(redefines); };
   server_ = std::make_unique<proxy::Server>(std::move(context));
 }
@@ -111,6 +118,7 @@ Status App::start() {
   if (Status status = admin_->start(); !status) return status;
   if (config_->cache) {
     control_->start();
+    if (stand_in_) stand_in_->start();
     replication_->start();
   }
   return {};
@@ -120,6 +128,7 @@ void App::stop() {
   server_->stop();
   if (config_->cache) {
     replication_->stop();
+    if (stand_in_) stand_in_->stop();
     control_->stop();
   }
   if (admin_) admin_->stop();
@@ -153,6 +162,26 @@ void App::on_heartbeat(pg::Lsn position, TimePoint taken_at) {
   origin_position_.store(position.value, std::memory_order_relaxed);
   cache_->on_heartbeat(position, taken_at);
   if (cache_->applied_lsn() < position) replication_->request_keepalive();
+}
+
+void App::on_flushed(pg::Lsn position) {
+  if (stand_in_) stand_in_->note_flushed(position);
+}
+
+void App::on_synchrony(bool waited_for, std::vector<origin::Problem> gaps) {
+  cache_->on_synchrony(waited_for);
+  const std::string now = waited_for ? "synchronous" : "not_synchronous";
+  const std::lock_guard lock(mutex_);
+  const bool news = synchrony_ != now || synchrony_problems_.size() != gaps.size() ||
+                    !std::equal(gaps.begin(), gaps.end(), synchrony_problems_.begin(),
+                                [](const auto& a, const auto& b) { return a.what == b.what; });
+  synchrony_ = now;
+  synchrony_problems_ = std::move(gaps);
+  if (!news) return;
+  if (waited_for) log_info("strict: commits at the origin wait for pgcache");
+  for (const origin::Problem& gap : synchrony_problems_) {
+    log_warning("strict: {}{}{}", gap.what, gap.mend.empty() ? "" : "; to mend it: ", gap.mend);
+  }
 }
 
 void App::on_tracked(pg::Oid relation, pg::Xid fence) { cache_->set_tracked(relation, fence); }
@@ -230,13 +259,8 @@ cache::CacheStatus App::cache_status() const {
 
 std::vector<std::string> App::problem_lines() const {
   std::vector<std::string> lines;
-  if (strict_unavailable_) {
-    lines.emplace_back(
-        "consistency = strict: reads are forwarded, since pgcache cannot act as a "
-        "synchronous standby yet; use consistency = session to cache");
-  }
   const std::lock_guard lock(mutex_);
-  for (const auto* problems : {&control_problems_, &replication_problems_}) {
+  for (const auto* problems : {&control_problems_, &replication_problems_, &synchrony_problems_}) {
     for (const origin::Problem& problem : *problems) {
       std::string line = problem.what;
       if (!problem.mend.empty()) line += "; to mend it: " + problem.mend;
@@ -249,7 +273,7 @@ std::vector<std::string> App::problem_lines() const {
 admin::Readiness App::readiness() const {
   const std::vector<std::string> problems = problem_lines();
   const cache::CacheStatus status = cache_status();
-  if (status.serving && !strict_unavailable_) return {true, {}};
+  if (status.serving) return {true, {}};
   std::string reason;
   for (const std::string& problem : problems) reason += (reason.empty() ? "" : "\n") + problem;
   if (reason.empty() && !config_->cache) reason = "the cache is switched off (cache = false)";
@@ -315,6 +339,24 @@ admin::StreamReport App::stream_report() const {
   return report;
 }
 
+admin::StrictReport App::strict_report() const {
+  admin::StrictReport report;
+  switch (config_->strict_by()) {
+    case config::StrictBy::kNothing:
+      return report;
+    case config::StrictBy::kRead:
+      report.by = "read";
+      return report;
+    case config::StrictBy::kLease:
+      break;
+  }
+  report.by = "lease";
+  report.ack_timeouts = stand_in_->timeouts();
+  const std::lock_guard lock(mutex_);
+  report.synchrony = synchrony_;
+  return report;
+}
+
 admin::AdminSources App::admin_sources() {
   admin::AdminSources sources;
   sources.readiness = [this] { return readiness(); };
@@ -334,6 +376,7 @@ admin::AdminSources App::admin_sources() {
     return counts;
   };
   sources.identity_refusals = [this] { return identity_refusals_.load(std::memory_order_relaxed); };
+  sources.strict = [this] { return strict_report(); };
   sources.definitions_pending = [this] { return definitions_pending_.load(); };
   sources.explain = explain_context(*config_);
   sources.origin = origin_name(endpoint_);

@@ -22,6 +22,7 @@
 #include "origin/control_link.h"
 #include "origin/events.h"
 #include "origin/replication_link.h"
+#include "origin/stand_in.h"
 #include "proxy/worker.h"
 
 namespace pgcache::app {
@@ -54,6 +55,8 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   void on_snapshot(pg::Snapshot snapshot) override;
   void on_server_started(const std::string& started) override;
   void on_heartbeat(pg::Lsn position, TimePoint taken_at) override;
+  void on_flushed(pg::Lsn position) override;
+  void on_synchrony(bool waited_for, std::vector<origin::Problem> gaps) override;
   void on_tracked(pg::Oid relation, pg::Xid fence) override;
   void on_untrackable(pg::Oid relation, origin::Untrackable why,
                       const std::string& detail) override;
@@ -73,15 +76,16 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   admin::AdminSources admin_sources();
   std::vector<std::pair<std::string, admin::Histogram>> latencies() const;
   admin::StreamReport stream_report() const;
+  admin::StrictReport strict_report() const;
   std::vector<std::string> problem_lines() const;
 
   std::shared_ptr<const config::Config> config_;
   origin::Endpoint endpoint_;
   TlsFiles tls_;
-  bool strict_unavailable_ = false;
   cache::ShapeTable shapes_;
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<origin::ControlLink> control_;
+  std::unique_ptr<origin::StandIn> stand_in_;  // null unless commits are to wait for pgcache
   std::unique_ptr<origin::ReplicationLink> replication_;
   std::unique_ptr<proxy::Server> server_;
   std::unique_ptr<admin::AdminServer> admin_;
@@ -95,6 +99,8 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   mutable std::mutex mutex_;  // guards what follows
   std::vector<origin::Problem> control_problems_;
   std::vector<origin::Problem> replication_problems_;
+  std::vector<origin::Problem> synchrony_problems_;
+  std::string synchrony_ = "unknown";  // or "synchronous", "not_synchronous"
   std::string stream_state_ = "starting";
   std::string stream_detail_;
 };

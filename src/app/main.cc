@@ -108,6 +108,9 @@ int check(const config::Config& config) {
   Result<std::vector<origin::Problem>> problems =
       origin::check_origin(config, running.report.has_value());
   if (!problems) return fail(problems.error());
+  const Result<std::vector<std::string>> settings = origin::strict_settings(config);
+  if (!settings) return fail(settings.error());
+  for (const std::string& line : *settings) std::printf("%s\n", line.c_str());
   for (const origin::Problem& problem : *problems) {
     std::printf("%s: %s\n", problem.fatal ? "missing" : "note", problem.what.c_str());
     if (!problem.mend.empty()) std::printf("    %s\n", problem.mend.c_str());

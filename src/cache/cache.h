@@ -29,6 +29,10 @@ struct CacheLimits {
   std::uint64_t transaction_log_bytes_max = 64ull << 20;
   std::uint64_t row_images_bytes_max = 64ull << 20;  // 0: none are kept
   Duration max_staleness = std::chrono::seconds(1);
+  // Nothing is served unless commits at the origin wait for pgcache (on_synchrony).
+  bool needs_synchrony = false;
+  // Hits are served behind proofs that were asked for on their behalf (wait_for_proof).
+  bool proves_hits = false;
   bool break_publish_check = false;  // test-only, without effect in a release build
 };
 
@@ -87,8 +91,9 @@ class Load {
   virtual ~Load() = default;
 };
 
-// Waiting for somebody else's load, or for a relation to become tracked. Dropping it cancels: after
-// the destructor returns the callback is not called any more (unless it is already running).
+// Waiting for somebody else's load, for a relation to become tracked, or for a proof of freshness.
+// Dropping it cancels: after the destructor returns the callback is not called any more (unless it
+// is already running).
 class Wait {
  public:
   virtual ~Wait() = default;
@@ -172,6 +177,10 @@ class Cache {
   // The answer outgrew result_bytes_max while it was captured: ends the load, counted as kTooLarge.
   void abandon_too_large(std::unique_ptr<Load> load);
   pg::Lsn applied_lsn() const;  // lock-free
+  // Whether every commit that was acknowledged before `since` is applied. Lock-free.
+  bool proven_since(TimePoint since) const;
+  // `wake` is called once, on any thread, when that is so, or when there is no knowing.
+  std::unique_ptr<Wait> wait_for_proof(TimePoint since, std::function<void()> wake);
   // One relaxed load: whether lookups can be served at all, else the reason.
   std::optional<sql::BypassReason> unavailable(TimePoint now) const;
 
@@ -186,7 +195,13 @@ class Cache {
   // Everything up to here has been applied (keepalives move it past other databases' WAL).
   void on_position(pg::Lsn position);
 
+  // --- any thread
+  // As on_stream_disconnected(): commits go on at the origin which the stream has not brought.
+  void suspend();
+
   // --- control thread
+  // Whether commits at the origin wait for pgcache.
+  void on_synchrony(bool waited_for);
   // A snapshot taken on the origin; serves all loads that start from now on.
   void set_snapshot(pg::Snapshot snapshot);
   // The origin's WAL position `position` was read at `taken_at` (a time before the query was sent):

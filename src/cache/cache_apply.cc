@@ -39,7 +39,7 @@ void prefetch_for_removal(const Entry& entry) {
 
 void Cache::apply(const std::shared_ptr<const cdc::Transaction>& transaction) {
   impl_->apply(transaction);
-  impl_->freshness.on_position(transaction->end_lsn);
+  on_position(transaction->end_lsn);
 }
 
 void CacheImpl::apply(const TransactionPtr& transaction) {

@@ -10,12 +10,6 @@ Cache::Cache(CacheLimits limits, std::function<void(std::vector<pg::Oid>)> reque
     : impl_(std::make_shared<CacheImpl>(limits, std::move(request_tracking))) {}
 Cache::~Cache() = default;
 
-pg::Lsn Cache::applied_lsn() const { return impl_->freshness.applied(); }
-
-std::optional<sql::BypassReason> Cache::unavailable(TimePoint now) const {
-  return impl_->freshness.unavailable(now);
-}
-
 void Cache::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) {
   CacheImpl& c = *impl_;
   CacheImpl::Everything everything;
@@ -37,13 +31,6 @@ void Cache::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point
   }
   c.count_everything(everything, InvalidationCause::kRestart);
   fire_all(woken);
-}
-
-void Cache::on_stream_connected() { impl_->freshness.on_connected(); }
-void Cache::on_stream_disconnected() { impl_->freshness.on_disconnected(); }
-void Cache::on_position(pg::Lsn position) { impl_->freshness.on_position(position); }
-void Cache::on_heartbeat(pg::Lsn position, TimePoint taken_at) {
-  impl_->freshness.on_heartbeat(position, taken_at);
 }
 
 void Cache::set_snapshot(pg::Snapshot snapshot) {

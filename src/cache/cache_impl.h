@@ -41,7 +41,7 @@
 //
 //   apply_mutex   index, log, images, forms, catalog, precision, the structure of the store
 //   front_mutex   snapshots, tracking, epoch, shape generations, those who wait for tracking
-//   (inside the parts: a shard of the store or of the load table; freshness)
+//   (inside the parts: a shard of the store or of the load table; freshness; proof_waiters)
 //
 //   A hit takes a shard's mutex only. A miss also takes front_mutex, for a few map look-ups. No
 //   callback is called, and nothing large destroyed, under any of them.
@@ -58,6 +58,7 @@
 #include "cache/freshness.h"
 #include "cache/image_store.h"
 #include "cache/loads.h"
+#include "cache/proof_waiters.h"
 #include "cache/snapshots.h"
 #include "cache/store.h"
 #include "cache/tracking.h"
@@ -71,7 +72,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   CacheImpl(CacheLimits the_limits, std::function<void(std::vector<pg::Oid>)> ask)
       : limits(the_limits),
         request_tracking(std::move(ask)),
-        freshness(limits.max_staleness),
+        freshness({limits.max_staleness, limits.needs_synchrony, limits.proves_hits}),
         log(limits.transaction_log_bytes_max),
         images(limits.row_images_bytes_max) {
 #ifdef PGCACHE_FAULTS
@@ -92,6 +93,10 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
     std::vector<std::unique_ptr<Entry>> remains_;  // outlives the lock
     const std::lock_guard<std::mutex> lock_;
   };
+
+  // --- proofs of freshness (cache_freshness.cc)
+  void wake_proven();
+  void wake_all_unproven();  // the proofs that they wait for may never come
 
   // --- look-up (cache_lookup.cc)
   LookupOutcome start_load(const LookupRequest& request, const HashedKey& key);
@@ -170,6 +175,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   const std::function<void(std::vector<pg::Oid>)> request_tracking;
 
   Freshness freshness;
+  ProofWaiters proof_waiters;
   Store store;
   LoadTable loads;
 

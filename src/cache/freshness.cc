@@ -14,7 +14,8 @@ std::optional<sql::BypassReason> Freshness::unavailable(TimePoint now) const {
   const std::int64_t word = word_.load(std::memory_order_relaxed);
   if (word == kStarting || word == kNoSnapshot) return sql::BypassReason::kStarting;
   if (word == kDown) return sql::BypassReason::kStreamDown;
-  if (word == kUnproven || to_word(now) - word > max_staleness_.count()) {
+  if (word == kNotSynchronous) return sql::BypassReason::kNotSynchronous;
+  if (word == kUnproven || to_word(now) - word > rules_.max_staleness.count()) {
     return sql::BypassReason::kStale;
   }
   return std::nullopt;
@@ -22,7 +23,7 @@ std::optional<sql::BypassReason> Freshness::unavailable(TimePoint now) const {
 
 double Freshness::age_seconds(TimePoint now) const {
   const std::int64_t word = word_.load(std::memory_order_relaxed);
-  if (word <= kUnproven) return 0;
+  if (word <= kNotSynchronous) return 0;
   const Duration age(std::max<std::int64_t>(0, to_word(now) - word));
   return std::chrono::duration<double>(age).count();
 }
@@ -35,18 +36,24 @@ void Freshness::rewrite_word() {
     word = has_snapshot_ ? kDown : kStarting;
   } else if (!has_snapshot_) {
     word = kNoSnapshot;
+  } else if (rules_.needs_synchrony && !synchronous_) {
+    word = kNotSynchronous;
   } else if (proven_) {
     word = to_word(*proven_);
   }
-  word_.store(word, std::memory_order_relaxed);
+  word_.store(word);  // in one order with the looks of those who begin to wait for a proof
+}
+
+void Freshness::forget_proofs() {
+  proven_.reset();
+  pending_.clear();
 }
 
 void Freshness::on_cold_start(pg::Lsn consistent_point) {
   const std::lock_guard lock(mutex_);
   started_ = true;
   has_snapshot_ = false;
-  proven_.reset();
-  pending_.clear();
+  forget_proofs();
   rewrite_word();
   applied_.store(consistent_point.value, std::memory_order_release);
 }
@@ -61,16 +68,22 @@ void Freshness::on_snapshot() {
 void Freshness::on_connected() {
   const std::lock_guard lock(mutex_);
   connected_ = true;
-  proven_.reset();
-  pending_.clear();
+  forget_proofs();
   rewrite_word();
 }
 
 void Freshness::on_disconnected() {
   const std::lock_guard lock(mutex_);
   connected_ = false;
-  proven_.reset();
-  pending_.clear();
+  forget_proofs();
+  rewrite_word();
+}
+
+void Freshness::on_synchrony(bool waited_for) {
+  const std::lock_guard lock(mutex_);
+  if (waited_for == synchronous_) return;
+  synchronous_ = waited_for;
+  forget_proofs();
   rewrite_word();
 }
 
@@ -85,12 +98,18 @@ void Freshness::on_heartbeat(pg::Lsn position, TimePoint taken_at) {
   const std::lock_guard lock(mutex_);
   if (!connected_) return;
   const pg::Lsn applied{applied_.load(std::memory_order_relaxed)};
-  if (position > applied && !pending_.empty() &&
-      taken_at - pending_.back().taken_at < max_staleness_ / 32) {
-    return;  // the one before will prove nearly as much
+  const bool full = pending_.size() >= kPendingMax;
+  if (rules_.keeps_every_proof) {
+    if (full) pending_.pop_back();  // the new one proves more; those before make room in time
+  } else {
+    if (position > applied && !pending_.empty() &&
+        taken_at - pending_.back().taken_at < rules_.max_staleness / 32) {
+      return;  // the one before will prove nearly as much
+    }
+    // With one every thirty-second part, the queue spans twice max_staleness; what leaves is
+    // useless.
+    if (full) pending_.erase(pending_.begin());
   }
-  // With one every thirty-second part, the queue spans twice max_staleness; what leaves is useless.
-  if (pending_.size() >= kPendingMax) pending_.erase(pending_.begin());
   pending_.push_back({position, taken_at});
   prove_up_to(applied);
 }

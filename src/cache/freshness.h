@@ -9,6 +9,9 @@
 // positions told while disconnected, are forgotten nevertheless: after a reconnect the cache serves
 // only when a position told since then has been applied.
 //
+// Where the origin's commits wait for pgcache (needs_synchrony) a proof is also a lease: as of T
+// they did. While they do not, nothing is proven, and proofs from before are forgotten.
+//
 // unavailable() is one relaxed load: everything that it asks is kept in one word. Any thread.
 #pragma once
 
@@ -24,12 +27,23 @@
 
 namespace pgcache::cache {
 
+struct FreshnessRules {
+  Duration max_staleness = std::chrono::seconds(1);
+  bool needs_synchrony = false;
+  bool keeps_every_proof = false;  // somebody waits for each: none is left out as nearly the same
+};
+
 class Freshness {
  public:
-  explicit Freshness(Duration max_staleness) : max_staleness_(max_staleness) {}
+  explicit Freshness(FreshnessRules rules) : rules_(rules) {}
 
   std::optional<sql::BypassReason> unavailable(TimePoint now) const;
   pg::Lsn applied() const { return {applied_.load(std::memory_order_acquire)}; }
+  // Whether there is a proof as of the time, or a later one, that is of use.
+  bool proven_since(TimePoint time) const {
+    const std::int64_t word = word_.load();
+    return word > kNotSynchronous && word >= time.time_since_epoch().count();
+  }
   // Seconds since the last proof, zero before the first.
   double age_seconds(TimePoint now) const;
   // All that is missing is a snapshot or a proof.
@@ -43,6 +57,7 @@ class Freshness {
   void on_snapshot();
   void on_connected();
   void on_disconnected();
+  void on_synchrony(bool waited_for);
   void on_position(pg::Lsn position);
   void on_heartbeat(pg::Lsn position, TimePoint taken_at);
 
@@ -52,6 +67,7 @@ class Freshness {
   static constexpr std::int64_t kDown = INT64_MIN + 1;
   static constexpr std::int64_t kNoSnapshot = INT64_MIN + 2;
   static constexpr std::int64_t kUnproven = INT64_MIN + 3;
+  static constexpr std::int64_t kNotSynchronous = INT64_MIN + 4;
   static constexpr std::size_t kPendingMax = 64;
 
   struct Pending {
@@ -61,7 +77,9 @@ class Freshness {
   void prove_up_to(pg::Lsn applied);  // with the lock held
   void rewrite_word();
 
-  const Duration max_staleness_;
+  void forget_proofs();  // likewise
+
+  const FreshnessRules rules_;
   std::atomic<std::int64_t> word_{kStarting};
   std::atomic<std::uint64_t> applied_{0};
 
@@ -69,6 +87,7 @@ class Freshness {
   bool started_ = false;
   bool has_snapshot_ = false;
   bool connected_ = false;
+  bool synchronous_ = false;
   std::optional<TimePoint> proven_;
   std::vector<Pending> pending_;  // as told
 };

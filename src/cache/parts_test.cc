@@ -259,7 +259,7 @@ TEST(TransactionLogTest, OneThatIsNotSeenDoesNotHoldUpTheRestForEver) {
 
 TEST(FreshnessTest, ServesOnlyWhenStartedConnectedAndProven) {
   using R = sql::BypassReason;
-  Freshness f(std::chrono::milliseconds(100));
+  Freshness f({.max_staleness = std::chrono::milliseconds(100)});
   EXPECT_EQ(f.unavailable(at_ms(0)), R::kStarting);
   f.on_cold_start({50});
   EXPECT_EQ(f.unavailable(at_ms(0)), R::kStarting);
@@ -281,7 +281,7 @@ TEST(FreshnessTest, ServesOnlyWhenStartedConnectedAndProven) {
 
 TEST(FreshnessTest, AReconnectNeedsAProofOfItsOwn) {
   using R = sql::BypassReason;
-  Freshness f(std::chrono::milliseconds(100));
+  Freshness f({.max_staleness = std::chrono::milliseconds(100)});
   f.on_cold_start({50});
   f.on_connected();
   f.on_snapshot();
@@ -301,7 +301,7 @@ TEST(FreshnessTest, AReconnectNeedsAProofOfItsOwn) {
 }
 
 TEST(FreshnessTest, ALaggingStreamStillProvesSomething) {
-  Freshness f(std::chrono::seconds(1));
+  Freshness f({.max_staleness = std::chrono::seconds(1)});
   f.on_cold_start({0});
   f.on_connected();
   f.on_snapshot();

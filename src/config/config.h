@@ -12,6 +12,12 @@
 namespace pgcache::config {
 
 enum class Consistency { kEventual, kSession, kStrict };
+// How it is known at the strict level that no commit was acknowledged which is not applied here.
+enum class StrictBy {
+  kNothing,  // another level
+  kLease,    // the origin lets every commit wait for pgcache, its synchronous standby
+  kRead,     // the origin is asked how far it is, for each hit after it has come in
+};
 
 struct HostPort {
   std::string host;
@@ -27,7 +33,10 @@ struct Config {
   std::vector<HostPort> listen{{"127.0.0.1", 6432}};
   HostPort admin{"127.0.0.1", 6433};  // port 0: any free one (printed)
   Consistency consistency = Consistency::kSession;
-  int workers = 0;                             // 0: one for every two processors
+  std::string strict_verify = "lease";  // or "read"
+  std::chrono::milliseconds strict_ack_timeout{5000};
+  std::string standby_name;  // in synchronous_standby_names; empty: as the slot is called
+  int workers = 0;           // 0: one for every two processors
   std::uint64_t cache_size = 1ull << 30;       // bytes
   std::uint64_t max_result_size = 8ull << 20;  // bytes
   std::uint32_t max_shapes = 10000;
@@ -70,6 +79,12 @@ struct Config {
   bool defer_begin = true;  // the origin hears of a block when a statement in it needs that
   std::string log_level = "info";
   bool live = false;  // a status line on the terminal, once a second
+
+  StrictBy strict_by() const {
+    if (consistency != Consistency::kStrict) return StrictBy::kNothing;
+    return strict_verify == "read" ? StrictBy::kRead : StrictBy::kLease;
+  }
+  const std::string& own_standby_name() const { return standby_name.empty() ? slot : standby_name; }
 };
 
 }  // namespace pgcache::config

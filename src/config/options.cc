@@ -40,6 +40,16 @@ constexpr std::array kOptions = std::to_array<Option>({
     {"consistency", &Config::consistency, OptionType::kChoice, 0, 0, "eventual session strict",
      "eventual: as fresh as the replication stream; session: a session also sees its own writes; "
      "strict: no read is older than any acknowledged commit."},
+    {"strict_verify", &Config::strict_verify, OptionType::kChoice, 0, 0, "lease read",
+     "How strict is kept. lease: commits wait for pgcache, which has to be a synchronous standby "
+     "of "
+     "the origin; hits cost nothing more. read: each hit asks the origin how far it is; commits "
+     "wait for nothing."},
+    {"strict_ack_timeout", &Config::strict_ack_timeout, OptionType::kDuration, 100, kHour, "",
+     "With lease: how long commits may wait for pgcache before it drops the cache, lets them go "
+     "on, and starts anew."},
+    {"standby_name", &Config::standby_name, OptionType::kText, 0, kNameBytesMax, "",
+     "With lease: the name in the origin's synchronous_standby_names. Empty: that of the slot."},
     {"workers", &Config::workers, OptionType::kCount, 0, 1024, "",
      "Threads that serve clients; 0: one for every two processors."},
     {"cache_size", &Config::cache_size, OptionType::kSize, kMiB, 64 * kTiB, "",

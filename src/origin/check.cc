@@ -15,6 +15,7 @@
 #include "origin/replica_identity.h"
 #include "origin/replication_slot.h"
 #include "origin/ssl_negotiation.h"
+#include "origin/synchrony.h"
 
 namespace pgcache::origin {
 namespace {
@@ -47,6 +48,7 @@ class Checker {
     publication();
     tables();
     pooler();
+    synchrony();
     if (error_) return *error_;
     return std::move(problems_);
   }
@@ -69,6 +71,7 @@ class Checker {
   void publication();
   void tables();
   void pooler();
+  void synchrony();
 
   const config::Config& config_;
   const bool running_;
@@ -159,6 +162,37 @@ void Checker::pooler() {
   }
 }
 
+// Whether commits wait for pgcache, or would if it ran.
+void Checker::synchrony() {
+  if (config_.strict_by() != config::StrictBy::kLease) return;
+  const Result<SlotState> slot = read_slot(link_, config_.slot);
+  const int walsender = slot.ok() && running_ ? slot->active_pid : 0;
+  const Reply reply = link_.query("SELECT " + synchrony_columns(walsender));
+  if (!reply.ok()) {
+    if (!error_) error_ = Error{reply.failure().message};
+    return;
+  }
+  const SynchronyReading reading = read_synchrony(reply, 0);
+  const std::string& name = config_.own_standby_name();
+  for (Problem& gap : walsender != 0 ? gaps_in(reading, name) : gaps_in_settings(reading, name)) {
+    problems_.push_back(std::move(gap));
+  }
+  if (!truth("SELECT rolsuper OR pg_has_role(rolname, 'pg_read_all_stats', 'USAGE') FROM pg_roles"
+             " WHERE rolname = current_user")) {
+    const std::string role = value("SELECT current_user");
+    add("role " + role + " may not see whether pgcache is a synchronous standby",
+        "GRANT pg_read_all_stats TO " + quote_identifier(role));
+  }
+  // The stream, and beside it the connection that confirms when the stream cannot.
+  const std::string wanted = running_ ? "1" : "2";
+  if (truth("SELECT count(*) + " + wanted +
+            " > current_setting('max_wal_senders')::int FROM"
+            " pg_stat_get_wal_senders()")) {
+    add("the origin has too few free walsenders: pgcache needs two",
+        "ALTER SYSTEM SET max_wal_senders = 10; then restart the server");
+  }
+}
+
 void Checker::publication() {
   const Result<PublicationState> state = read_publication(link_, config_.publication);
   if (!state.ok()) {
@@ -231,6 +265,25 @@ Result<std::vector<Problem>> check_origin(const config::Config& config, bool run
   Result<std::unique_ptr<Link>> link = connect_to_origin(config, kName);
   if (!link.ok()) return link.error();
   return Checker(config, running, **link).run();
+}
+
+Result<std::vector<std::string>> strict_settings(const config::Config& config) {
+  std::vector<std::string> lines;
+  if (config.strict_by() != config::StrictBy::kLease) return lines;
+  Result<std::unique_ptr<Link>> link = connect_to_origin(config, kName);
+  if (!link.ok()) return link.error();
+  lines.push_back("strict: pgcache is the standby " + config.own_standby_name());
+  // Our own connection has another synchronous_commit.
+  const Reply reply = (*link)->query(
+      "SELECT name, coalesce(reset_val, setting) FROM pg_settings WHERE name IN"
+      " ('synchronous_standby_names', 'synchronous_commit', 'wal_sender_timeout',"
+      " 'max_wal_senders') ORDER BY name");
+  if (!reply.ok()) return Error{reply.failure().message};
+  for (int row = 0; row < reply.rows(); ++row) {
+    lines.push_back("origin: " + std::string(reply.text(row, 0)) + " = '" +
+                    std::string(reply.text(row, 1)) + "'");
+  }
+  return lines;
 }
 
 Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {

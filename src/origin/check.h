@@ -17,6 +17,10 @@ namespace pgcache::origin {
 // `running`: a pgcache is known to front it, which may use the slot.
 Result<std::vector<Problem>> check_origin(const config::Config& config, bool running = false);
 
+// What the strict level rests on at the origin, a line for each setting; empty where it rests on
+// none.
+Result<std::vector<std::string>> strict_settings(const config::Config& config);
+
 // Removes the slot and the publication that pgcache made. Yields what was removed, a line each, and
 // what was left as pgcache had set it.
 Result<std::vector<std::string>> cleanup_origin(const config::Config& config);

@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "origin/control_link_impl.h"
+#include "origin/synchrony.h"
 
 namespace pgcache::origin {
 namespace {
@@ -84,6 +85,7 @@ void ControlLink::Impl::disconnect(const std::string& why) {
 }
 
 bool ControlLink::Impl::begin_session() {
+  verified_walsender = 0;
   const Reply settings = link->query(
       "SET statement_timeout = '60s'; SET lock_timeout = '500ms'; SET "
       "idle_in_transaction_session_timeout = 0;"
@@ -167,6 +169,8 @@ void ControlLink::Impl::serve_round() {
     return;
   }
 
+  if (requests.proof) next_heartbeat = now;
+  proof_asked = requests.proof;
   const bool snapshot_due = (snapshot_asked && now >= last_snapshot + kSnapshotSpacing) ||
                             (events.wants_snapshot() && now >= last_snapshot + wanted_spacing);
   if (!requests.positions.empty() || snapshot_due || now >= next_heartbeat) {
@@ -189,14 +193,20 @@ void ControlLink::Impl::serve_round() {
 // the proof of freshness, which holds as of the time before the query was sent.
 bool ControlLink::Impl::measure(const PositionWaiters& positions) {
   const TimePoint taken_at = Clock::now();
-  const Reply reply = link->query(kMeasureQuery);
+  // Where commits wait for us, only a heartbeat that verifies this proves anything.
+  const bool leased = config->strict_by() == config::StrictBy::kLease;
+  const bool proves = !leased || taken_at >= next_heartbeat;
+  const int pid = walsender.load(std::memory_order_acquire);
+  const Reply reply =
+      link->query(leased && proves ? std::string(kMeasureQuery) + ", " + synchrony_columns(pid)
+                                   : kMeasureQuery);
   std::optional<Measurement> m;
   if (reply.ok()) m = parse_measurement(reply, geometry);
   for (const auto& done : positions) done(m ? m->insert : pg::Lsn{});
   if (m) {
     const bool known = !system_identifier.empty() && !m->timeline.empty();
     set_identity(known ? system_identifier + "/" + m->timeline : "");
-    nudge_wal_writer(*m, taken_at, !positions.empty());
+    nudge_wal_writer(*m, taken_at, !positions.empty() || std::exchange(proof_asked, false));
   }
   if (!m) {
     last_snapshot = taken_at;
@@ -211,11 +221,28 @@ bool ControlLink::Impl::measure(const PositionWaiters& positions) {
     wanted_spacing = std::min(wanted_spacing * 2, kWantedSnapshotMax);
   }
   events.on_snapshot(std::move(m->snapshot));
-  if (streams_from_here()) events.on_heartbeat(m->flush, taken_at);
   snapshot_asked = false;
   last_snapshot = taken_at;
+  if (leased) events.on_flushed(m->flush);
+  if (!proves) return true;
   next_heartbeat = taken_at + config->heartbeat_interval;
+  if (leased && !verify_synchrony(reply, pid)) return true;
+  if (streams_from_here()) events.on_heartbeat(m->flush, taken_at);
   return true;
+}
+
+// Whether what the reply says of the origin's commits, and what the one before said, was that they
+// wait for us: a commit that was acknowledged without us was flushed before the first of the two,
+// so the position that came with the second lies behind it.
+bool ControlLink::Impl::verify_synchrony(const Reply& reply, int pid) {
+  std::vector<Problem> gaps =
+      gaps_in(read_synchrony(reply, kMeasureColumns), config->own_standby_name());
+  const bool waited_for =
+      gaps.empty() && pid != 0 && walsender.load(std::memory_order_acquire) == pid;
+  const bool was = std::exchange(verified_walsender, waited_for ? pid : 0) == pid && waited_for;
+  events.on_synchrony(waited_for, std::move(gaps));
+  if (waited_for && !was) next_heartbeat = Clock::now();
+  return was;
 }
 
 // The stream ends where the WAL is flushed, or before: the WAL writer flushes whole pages of an
@@ -233,8 +260,11 @@ void ControlLink::Impl::nudge_wal_writer(const Measurement& m, TimePoint taken_a
     unflushed_since = taken_at;
   }
   unflushed_waited_for |= waited_for;
-  const Duration patience =
+  Duration patience =
       unflushed_waited_for ? Duration(kNudgeAfter) : Duration(config->max_staleness) / 3;
+  if (config->strict_by() == config::StrictBy::kLease) {
+    patience = std::min<Duration>(patience, config->strict_ack_timeout / 3);
+  }
   if (unflushed.value == 0 || taken_at < unflushed_since + patience) return;
   unflushed_waited_for = false;
   unflushed = {};
@@ -342,6 +372,16 @@ void ControlLink::request_snapshot() {
   }
   impl_->wake.raise();
 }
+
+void ControlLink::request_proof() {
+  {
+    const std::lock_guard lock(impl_->mailbox_mutex);
+    impl_->mailbox.proof = true;
+  }
+  impl_->wake.raise();
+}
+
+void ControlLink::set_walsender(int pid) { impl_->walsender.store(pid, std::memory_order_release); }
 
 void ControlLink::request_catalog_check(std::function<void()> done) {
   {

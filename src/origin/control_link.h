@@ -31,6 +31,10 @@ class ControlLink {
   // hands it to `done` on the control thread; one query serves all callers that wait at that
   // moment. An invalid Lsn means that it could not be had.
   void request_position(std::function<void(pg::Lsn)> done);
+  // Proves freshness at once, by a position read after this call; coalesced.
+  void request_proof();
+  // Which walsender the stream comes from (0: none). Of interest where commits wait for pgcache.
+  void set_walsender(int pid);
   // The publication must exist before the slot streams: blocks the caller (the replication thread)
   // until it does or `timeout` has passed.
   bool wait_for_publication(Duration timeout);

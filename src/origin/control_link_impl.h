@@ -3,6 +3,7 @@
 // and publication). Nobody else includes it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -34,6 +35,7 @@ struct ControlRequests {
   std::vector<pg::Oid> tracking;
   PositionWaiters positions;
   bool snapshot = false;
+  bool proof = false;
   bool catalog_check = false;
   std::vector<std::function<void()>> catalog_waiters;
 };
@@ -62,6 +64,7 @@ struct ControlLink::Impl {
   mutable std::mutex identity_mutex;
   std::string identity;         // guarded by identity_mutex
   std::string stream_identity;  // guarded by identity_mutex
+  std::atomic<int> walsender{0};
   std::thread thread;
 
   // Of the control thread alone.
@@ -86,6 +89,8 @@ struct ControlLink::Impl {
   TimePoint next_heartbeat, next_catalog_check, next_publication_attempt, last_snapshot;
   Duration wanted_spacing = kWantedSnapshotMin;
   int wanted_rounds = 0;
+  bool proof_asked = false;    // by a session that waits for it
+  int verified_walsender = 0;  // the last verification found that commits wait for it; 0: none
 
   void run();
   bool connect();
@@ -97,6 +102,7 @@ struct ControlLink::Impl {
   ControlRequests take_requests();
   void fail_positions();
   bool measure(const PositionWaiters& positions);
+  bool verify_synchrony(const Reply& reply, int pid);
   void nudge_wal_writer(const Measurement& m, TimePoint taken_at, bool waited_for);
   void answer_tracking(const std::vector<pg::Oid>& asked);
   void deliver(const TrackingOutcome& outcome);

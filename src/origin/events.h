@@ -57,6 +57,10 @@ class ControlEvents {
   // `position` is as far as the WAL was flushed: a commit that its session did not wait for
   // (synchronous_commit = off) may lie behind it for up to three times wal_writer_delay.
   virtual void on_heartbeat(pg::Lsn position, TimePoint taken_at) = 0;
+  // As far as the WAL was flushed, whatever that proves; where commits wait for pgcache.
+  virtual void on_flushed(pg::Lsn /*position*/) {}
+  // Whether commits at the origin wait for pgcache, else why not. In front of each heartbeat.
+  virtual void on_synchrony(bool /*waited_for*/, std::vector<Problem> /*gaps*/) {}
   virtual void on_tracked(pg::Oid relation, pg::Xid fence) = 0;
   virtual void on_untrackable(pg::Oid relation, Untrackable why, const std::string& detail) = 0;
   // It could not be set to REPLICA IDENTITY FULL, and is used as it is. Once for each table.

@@ -26,6 +26,7 @@
 #include "origin/problems.h"
 #include "origin/replication_slot.h"
 #include "origin/replication_stream.h"
+#include "origin/stand_in.h"
 
 namespace pgcache::origin {
 namespace {
@@ -82,10 +83,11 @@ bool slot_is_broken(const Failure& failure) {
 }  // namespace
 
 struct ReplicationLink::Impl {
-  Impl(std::shared_ptr<const config::Config> c, ControlLink& l, ReplicationEvents& e)
+  Impl(std::shared_ptr<const config::Config> c, ControlLink& l, ReplicationEvents& e, StandIn* s)
       : config(std::move(c)),
         control(l),
         events(e),
+        stand_in(s),
         reporter(
             [this](std::vector<Problem> problems) { events.on_problems(std::move(problems)); }),
         decoder(config->max_transaction_size) {}
@@ -93,6 +95,7 @@ struct ReplicationLink::Impl {
   const std::shared_ptr<const config::Config> config;
   ControlLink& control;
   ReplicationEvents& events;
+  StandIn* const stand_in;  // null: no commit waits for us
   Event stop;
   Event wake;
   std::atomic<bool> keepalive_requested{false};
@@ -136,6 +139,9 @@ struct ReplicationLink::Impl {
   void wait_for_stream(Link& link, const Stream& s);
   LinkOptions link_options(bool replication) const;
   End not_now(Problem problem);
+  End slot_in_use(int pid);
+  bool begin_serving();
+  void note_walsender(int pid);
   void leave_slot();
 };
 
@@ -149,6 +155,7 @@ void ReplicationLink::Impl::run() {
     } catch (const std::exception& e) {
       end = {std::string("applying a change failed: ") + e.what(), Again::kCold};
     }
+    note_walsender(0);
     const bool was_streaming = std::exchange(streaming, false);
     decoder.on_disconnect();
     if (end.again == Again::kCold) have_slot = false;
@@ -174,7 +181,8 @@ void ReplicationLink::Impl::run() {
 
 LinkOptions ReplicationLink::Impl::link_options(bool replication) const {
   // The name by which synchronous_standby_names may name us.
-  LinkOptions options = origin::link_options(*config, replication ? config->slot : "pgcache start");
+  LinkOptions options =
+      origin::link_options(*config, replication ? config->own_standby_name() : "pgcache start");
   options.replication = replication;
   options.stop = &stop;
   return options;
@@ -195,7 +203,7 @@ End ReplicationLink::Impl::session() {
   }
   Link& link = *std::get<std::unique_ptr<Link>>(opened);
   if (std::optional<End> end = prepare(link)) return *end;
-
+  if (stand_in != nullptr) stand_in->end();
   const Reply started =
       link.query("START_REPLICATION SLOT " + quote_identifier(config->slot) +
                  " LOGICAL 0/0 (proto_version '1', publication_names " +
@@ -214,8 +222,32 @@ End ReplicationLink::Impl::session() {
   streaming = true;
   log_info("replication link: streaming from slot {} behind {}", config->slot,
            pg::to_string(applied));
-  events.on_connected();
+  if (!begin_serving()) return {"commits have waited too long", Again::kCold};
   return stream(link);
+}
+
+bool ReplicationLink::Impl::begin_serving() {
+  if (stand_in == nullptr) {
+    events.on_connected();
+    return true;
+  }
+  note_walsender(walsender_pid);
+  stand_in->note_applied(applied);
+  return stand_in->serve_unless_engaged([this] { events.on_connected(); });
+}
+
+void ReplicationLink::Impl::note_walsender(int pid) {
+  if (stand_in == nullptr) return;
+  if (pid != 0) stand_in->note_walsender(pid);
+  control.set_walsender(pid);
+}
+
+// Somebody else streams from the slot, or our own former walsender, which does not end.
+End ReplicationLink::Impl::slot_in_use(int pid) {
+  if (stand_in != nullptr && pid != walsender_pid) stand_in->disarm();
+  return not_now(explain_replication_failure(
+      *config, {"55006", "replication slot \"" + config->slot + "\" is active for PID " +
+                             std::to_string(pid)}));
 }
 
 // The right server, and a slot on it that continues where we are; else a reason to try later.
@@ -260,9 +292,7 @@ std::optional<End> ReplicationLink::Impl::check_resumable(Link& link) {
           link.query("SELECT pg_terminate_backend(" + std::to_string(walsender_pid) + ")");
       return End{"the former connection is still being closed", Again::kResume};
     }
-    return not_now(explain_replication_failure(
-        *config, {"55006", "replication slot \"" + config->slot + "\" is active for PID " +
-                               std::to_string(slot->active_pid)}));
+    return slot_in_use(slot->active_pid);
   }
   std::string why;
   if (!slot->exists) why = "the slot is gone";
@@ -290,9 +320,7 @@ std::optional<End> ReplicationLink::Impl::clear_old_slot(Link& link) {
     }
     if (slot->active_pid == 0) break;
     if (slot->active_pid != walsender_pid || Clock::now() >= deadline) {
-      return not_now(explain_replication_failure(
-          *config, {"55006", "replication slot \"" + config->slot + "\" is active for PID " +
-                                 std::to_string(slot->active_pid)}));
+      return slot_in_use(slot->active_pid);
     }
     if (stop.wait_for(milliseconds(50))) return End{"stopped", Again::kCold};
   }
@@ -308,6 +336,7 @@ std::optional<End> ReplicationLink::Impl::start_cold(Link& link) {
                     "see what the control connection reports", true});
   }
   if (std::optional<End> end = clear_old_slot(link)) return end;
+  if (stand_in != nullptr) stand_in->begin();
   const SlotOutcome outcome = make_slot(link, link_options(false), config->slot, stop, [this] {
     reporter.report(
         {{"the new slot waits for the end of transactions that were writing on the "
@@ -339,6 +368,7 @@ End ReplicationLink::Impl::stream(Link& link) {
   while (!stop.raised()) {
     wake.clear();
     if (std::optional<End> end = read_batch(link, s)) return *end;
+    if (stand_in != nullptr) stand_in->note_applied(applied);
     if (restart_requested.exchange(false)) return {"a new start was asked for", Again::kCold};
     const std::string server = control.origin_identity();
     if (!server.empty() && server != identity) {
@@ -471,8 +501,8 @@ void ReplicationLink::Impl::leave_slot() {
 }
 
 ReplicationLink::ReplicationLink(std::shared_ptr<const config::Config> config, ControlLink& control,
-                                 ReplicationEvents& events)
-    : impl_(std::make_unique<Impl>(std::move(config), control, events)) {}
+                                 ReplicationEvents& events, StandIn* stand_in)
+    : impl_(std::make_unique<Impl>(std::move(config), control, events, stand_in)) {}
 
 ReplicationLink::~ReplicationLink() { stop(); }
 

@@ -13,10 +13,13 @@
 
 namespace pgcache::origin {
 
+class StandIn;
+
 class ReplicationLink {
  public:
+  // `stand_in`: confirms commits while this link cannot; null where none waits for pgcache.
   ReplicationLink(std::shared_ptr<const config::Config> config, ControlLink& control,
-                  ReplicationEvents& events);
+                  ReplicationEvents& events, StandIn* stand_in = nullptr);
   ~ReplicationLink();
 
   void start();

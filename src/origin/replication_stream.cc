@@ -16,9 +16,10 @@ std::optional<StreamMessage> parse_stream_message(std::string_view bytes) {
   ByteReader in(bytes);
   const std::uint8_t kind = in.u8();
   if (kind == 'w') {
-    in.bytes(24);  // start, end, time
+    const pg::Lsn start{in.u64()};
+    in.bytes(16);  // end, time
     if (!in.ok()) return std::nullopt;
-    return XLogData{in.rest()};
+    return XLogData{start, in.rest()};
   }
   if (kind == 'k') {
     Keepalive keepalive;

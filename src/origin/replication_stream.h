@@ -21,6 +21,7 @@
 namespace pgcache::origin {
 
 struct XLogData {
+  pg::Lsn start;
   std::string_view payload;  // points into the message
 };
 struct Keepalive {

@@ -40,6 +40,7 @@ inline constexpr const char* kMeasureQuery =
     " CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn()"
     " END, CASE WHEN NOT pg_is_in_recovery()"
     " THEN left(lower(pg_walfile_name(pg_current_wal_insert_lsn())), 8) END";
+inline constexpr int kMeasureColumns = 4;
 std::optional<Measurement> parse_measurement(const Reply& reply, const WalGeometry& geometry);
 
 }  // namespace pgcache::origin

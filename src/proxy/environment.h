@@ -40,6 +40,9 @@ struct SessionEnvironment {
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
   // How many sessions' DDL the catalog does not show yet: meanwhile nothing is served.
   const std::atomic<std::uint64_t>* definitions_pending = nullptr;
+  // Has freshness proven at once (Cache::wait_for_proof), behind which alone hits are served; none:
+  // they need no proof of their own.
+  std::function<void()> request_proof;
   // A statement that may have changed the catalog has been completed; `redefines`: it counts in
   // definitions_pending.
   std::function<void(bool redefines)> on_ddl_seen;

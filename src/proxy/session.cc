@@ -41,6 +41,7 @@ bool Session::wants_origin_bytes() const {
 }
 
 void Session::on_client_bytes() {
+  if (env_.request_proof) input_at_ = io_.now();
   switch (phase_) {
     case Phase::kStartup:
       process_startup();

@@ -396,6 +396,10 @@ class Session {
   static std::optional<std::uint64_t> rows_max(const ReadCandidate& candidate);
   Verdict look_up(ReadCandidate& candidate);
   Verdict begin_wait(cache::Waiting waiting);
+  void hold_for(std::unique_ptr<cache::Wait> wait, FallbackReason reason, Duration time_max);
+  void begin_frame();
+  bool needs_proof() const;
+  Verdict wait_for_proof();
   void send_settings_query();
   Verdict ask_settings();  // and wait for the answer
   void lose_settings();
@@ -625,6 +629,8 @@ class Session {
   std::optional<FallbackReason> timed_out_;
   FallbackReason waiting_for_ = FallbackReason::kLoadWait;
   TimePoint frame_started_;
+  TimePoint input_at_;       // when the client's last bytes came in; where hits need proofs
+  TimePoint frame_came_by_;  // of the frame that is being handled, by then it was there
 };
 
 }  // namespace pgcache::proxy

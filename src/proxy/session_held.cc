@@ -99,7 +99,7 @@ std::optional<BypassReason> Session::lasting_refusal() {
 
 // Up to its first Execute as a unit, for what is to be known of that; the rest as it comes.
 void Session::forward_beginning(Verdict verdict, std::size_t bytes) {
-  if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
+  begin_frame();
   const std::size_t at = step_count_ - 1;
   const StatementPtr& statement = steps_[at].statement;
   const bool disturbs = statement && !execute_is_harmless(at);

@@ -407,6 +407,7 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
     outcome = env_.cache->lookup(request, io_.now());
   }
   if (auto* hit = std::get_if<cache::Hit>(&outcome)) {
+    if (needs_proof()) return wait_for_proof();
     verdict.kind = Verdict::Kind::kHit;
     verdict.result = std::move(hit->result);
   } else if (auto* load = std::get_if<cache::StartLoad>(&outcome)) {
@@ -425,11 +426,39 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
 Session::Verdict Session::begin_wait(cache::Waiting waiting) {
   waiting_for_ = waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
   if (cancel_wanted_) return fallback(waiting_for_);
+  hold_for(
+      std::move(waiting.wait), waiting_for_,
+      waiting.for_tracking ? env_.config->tracking_wait_timeout : env_.config->load_wait_timeout);
+  return held();
+}
+
+void Session::hold_for(std::unique_ptr<cache::Wait> wait, FallbackReason reason,
+                       Duration time_max) {
   parked_.clear();  // the timer is for this now
-  wait_ = std::move(waiting.wait);
+  waiting_for_ = reason;
+  wait_ = std::move(wait);
   hold_ = Hold::kWait;
-  io_.set_timer(io_.now() + (waiting.for_tracking ? env_.config->tracking_wait_timeout
-                                                  : env_.config->load_wait_timeout));
+  io_.set_timer(io_.now() + time_max);
+}
+
+// A frame is looked at, for the first time or again.
+void Session::begin_frame() {
+  if (frame_started_ != TimePoint{}) return;
+  frame_started_ = io_.now();
+  frame_came_by_ = input_at_;
+}
+
+// Whether a commit may have been acknowledged before the request came in that is not applied here.
+bool Session::needs_proof() const {
+  return env_.request_proof && !env_.cache->proven_since(frame_came_by_);
+}
+
+// One question to the origin serves all who wait by then.
+Session::Verdict Session::wait_for_proof() {
+  if (cancel_wanted_) return fallback(FallbackReason::kProofWait);
+  hold_for(env_.cache->wait_for_proof(frame_came_by_, io_.wake_callback()),
+           FallbackReason::kProofWait, env_.config->max_staleness);
+  env_.request_proof();
   return held();
 }
 
@@ -491,7 +520,7 @@ void Session::serve_query(const Verdict& verdict) {
 }
 
 bool Session::handle_query(wire::Frame frame) {
-  if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
+  begin_frame();
   std::optional<std::string_view> sql = wire::parse_query(frame.body());
   // A read behind a BEGIN is taken as a query of its own.
   std::size_t begin_bytes = sql ? begin_in_front(*sql) : 0;

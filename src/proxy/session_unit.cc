@@ -272,7 +272,7 @@ bool Session::uses_old_portal(const Step& step) const {
 }
 
 bool Session::handle_unit(std::string_view bytes) {
-  if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
+  begin_frame();
   parse_unit(bytes);
   const std::optional<BypassReason> shape_reason = link_unit();
   // Portals in memory are as the exchange finds them only when all before it is over.

@@ -24,9 +24,10 @@ enum class FallbackReason : std::uint8_t {
   kTrackingWait,   // the relation was not covered by the publication in time
   kSettingsQuery,  // the origin did not tell the session's settings
   kCacheError,     // the cache's code failed
+  kProofWait,      // strict by read: the proof that the hit is fresh did not come in time
 };
-inline constexpr std::string_view kFallbackReasonLabels[] = {"load_wait", "tracking_wait",
-                                                             "settings_query", "cache_error"};
+inline constexpr std::string_view kFallbackReasonLabels[] = {
+    "load_wait", "tracking_wait", "settings_query", "cache_error", "proof_wait"};
 
 class LatencyHistogram {
  public:

@@ -70,6 +70,7 @@ Worker::Worker(const ServerContext& context, WorkersShared& shared,
   environment_.origin_ssl_mode = context.origin_ssl_mode;
   environment_.settings_epoch = context.settings_epoch;
   environment_.definitions_pending = context.definitions_pending;
+  environment_.request_proof = context.request_proof;
   environment_.on_ddl_seen = context.on_ddl_seen;
 }
 

@@ -46,6 +46,7 @@ struct ServerContext {
   // Any thread; answers on any thread.
   std::function<void(std::function<void(pg::Lsn)>)> request_position;
   const std::atomic<std::uint64_t>* definitions_pending = nullptr;
+  std::function<void()> request_proof;  // see SessionEnvironment
   std::function<void(bool redefines)> on_ddl_seen;
 };
 

@@ -68,6 +68,7 @@ namespace pgcache::sql {
   X(kStarting, "starting")                     /* stream or catalog not there yet */            \
   X(kStreamDown, "stream_down")                                                                 \
   X(kStale, "stale")                           /* not proven fresh within max_staleness */      \
+  X(kNotSynchronous, "not_synchronous")        /* strict: commits do not wait for pgcache */    \
   X(kDefinitions, "definitions")               /* DDL was seen and is being looked into */      \
   X(kUntracked, "untracked")                   /* relation not in the publication, and why: status */\
   X(kTrackingPending, "tracking_pending")                                                       \

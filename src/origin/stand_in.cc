@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "origin/stand_in.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "origin/link.h"
+#include "origin/problems.h"
+#include "origin/replication_stream.h"
+
+namespace pgcache::origin {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr Duration kConnectTimeout = std::chrono::seconds(2);
+constexpr Duration kRetry = milliseconds(200);
+constexpr milliseconds kStatusInterval(50);
+
+}  // namespace
+
+struct StandIn::Impl {
+  Impl(std::shared_ptr<const config::Config> c, std::function<void()> stop_serving_now)
+      : config(std::move(c)), stop_serving(std::move(stop_serving_now)) {}
+
+  const std::shared_ptr<const config::Config> config;
+  const std::function<void()> stop_serving;
+  Event wake;
+  Event leave;  // the connection is to be closed
+  std::thread thread;
+  std::atomic<std::uint64_t> applied{0};
+  std::atomic<std::uint64_t> timeouts{0};
+
+  std::mutex mutex;  // guards what follows
+  std::condition_variable left;
+  bool stopping = false;
+  bool armed = false;    // the slot is ours: commits may be waiting for us
+  bool engaged = false;  // it confirms, or tries to
+  bool connected = false;
+  int walsender = 0;
+  // The oldest flushed position that is not applied, and since when that is known; zero: none.
+  pg::Lsn behind;
+  TimePoint behind_since;
+
+  void run();
+  bool wait_for_work();
+  void watch();
+  void stand();
+  std::optional<pg::Lsn> start_stream(Link& link);
+  bool confirm(Link& link, pg::Lsn position);
+  std::optional<pg::Lsn> receive(Link& link, pg::Lsn position);
+};
+
+void StandIn::Impl::run() {
+  while (wait_for_work()) {
+    watch();
+    {
+      const std::lock_guard lock(mutex);
+      if (!engaged || stopping) continue;
+      connected = true;
+    }
+    try {
+      stand();
+    } catch (const std::exception& e) {
+      log_error("stand-in: {}", e.what());
+    }
+    {
+      const std::lock_guard lock(mutex);
+      connected = false;
+    }
+    left.notify_all();
+    leave.wait_for(kRetry);
+  }
+}
+
+// Until somebody wakes the thread, or it is time to look; false: the end.
+bool StandIn::Impl::wait_for_work() {
+  const Duration interval =
+      std::clamp<Duration>(config->strict_ack_timeout / 10, milliseconds(10), milliseconds(250));
+  wake.wait_for(interval);
+  wake.clear();
+  const std::lock_guard lock(mutex);
+  return !stopping;
+}
+
+void StandIn::Impl::watch() {
+  const std::lock_guard lock(mutex);
+  if (behind.value <= applied.load(std::memory_order_acquire)) behind = {};
+  if (engaged || !armed || behind.value == 0) return;
+  if (Clock::now() < behind_since + config->strict_ack_timeout) return;
+  timeouts.fetch_add(1, std::memory_order_relaxed);
+  log_warning(
+      "stand-in: what the origin flushed up to {} is not applied after {} ms (strict_ack_timeout); "
+      "the cache is dropped, and commits need not wait for it until it has started anew",
+      pg::to_string(behind), config->strict_ack_timeout.count());
+  engaged = true;
+  stop_serving();
+}
+
+// One connection, until it is to be closed or breaks.
+void StandIn::Impl::stand() {
+  LinkOptions options = link_options(*config, config->own_standby_name());
+  options.replication = true;
+  options.connect_timeout = kConnectTimeout;
+  options.stop = &leave;
+  auto opened = Link::open(options);
+  if (const Failure* failure = std::get_if<Failure>(&opened)) {
+    if (!failure->interrupted) log_warning("stand-in: cannot connect: {}", failure->message);
+    return;
+  }
+  Link& link = *std::get<std::unique_ptr<Link>>(opened);
+  std::optional<pg::Lsn> position = start_stream(link);
+  while (position && !leave.raised()) {
+    if (!confirm(link, *position)) return;
+    std::array<pollfd, 2> p{pollfd{leave.fd(), POLLIN, 0}, pollfd{link.socket(), POLLIN, 0}};
+    poll(p.data(), p.size(), static_cast<int>(kStatusInterval.count()));
+    position = receive(link, *position);
+  }
+}
+
+// A walsender that has the name already comes first, and keeps its place as long as it lives.
+std::optional<pg::Lsn> StandIn::Impl::start_stream(Link& link) {
+  int before = 0;
+  {
+    const std::lock_guard lock(mutex);
+    before = walsender;
+  }
+  if (before != 0) {
+    const Reply ended = link.query(
+        "SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots"
+        " WHERE slot_name = " +
+        quote_literal(config->slot) + " AND active_pid = " + std::to_string(before));
+    if (!ended.ok()) log_warning("stand-in: {}", ended.failure().message);
+  }
+  const Reply where = link.query("IDENTIFY_SYSTEM");
+  const auto position =
+      where.ok() && where.rows() == 1 ? pg::parse_lsn(where.text(0, 2)) : std::nullopt;
+  if (!position) return std::nullopt;
+  const Reply started = link.query("START_REPLICATION PHYSICAL " + pg::to_string(*position));
+  if (!started.ok() || started.status() != PGRES_COPY_BOTH) {
+    if (!leave.raised()) {
+      log_warning("stand-in: the origin does not stream: {}",
+                  started.ok() ? "no stream" : started.failure().message);
+    }
+    return std::nullopt;
+  }
+  if (PQsetnonblocking(link.raw(), 1) != 0) return std::nullopt;
+  log_info("stand-in: commits at the origin are confirmed although the cache does not follow");
+  return position;
+}
+
+bool StandIn::Impl::confirm(Link& link, pg::Lsn position) {
+  const std::string update = make_status_update(position, std::chrono::system_clock::now(), false);
+  return PQputCopyData(link.raw(), update.data(), static_cast<int>(update.size())) >= 0 &&
+         PQflush(link.raw()) >= 0;
+}
+
+// What has come in, and how far it reaches; nothing when the stream has ended.
+std::optional<pg::Lsn> StandIn::Impl::receive(Link& link, pg::Lsn position) {
+  if (PQconsumeInput(link.raw()) == 0) return std::nullopt;
+  while (true) {
+    char* buffer = nullptr;
+    const int length = PQgetCopyData(link.raw(), &buffer, 1);
+    if (length == 0) return position;
+    if (length < 0) return std::nullopt;
+    const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
+    const auto message = parse_stream_message({buffer, static_cast<std::size_t>(length)});
+    if (!message) return std::nullopt;
+    if (const XLogData* data = std::get_if<XLogData>(&*message)) {
+      position = std::max(position, pg::Lsn{data->start.value + data->payload.size()});
+    } else {
+      position = std::max(position, std::get<Keepalive>(*message).end);
+    }
+  }
+}
+
+StandIn::StandIn(std::shared_ptr<const config::Config> config, std::function<void()> stop_serving)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(stop_serving))) {}
+
+StandIn::~StandIn() { stop(); }
+
+void StandIn::start() {
+  CHECK(!impl_->thread.joinable());
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+void StandIn::stop() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->leave.raise();
+  impl_->wake.raise();
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+void StandIn::note_flushed(pg::Lsn position) {
+  const std::lock_guard lock(impl_->mutex);
+  const pg::Lsn applied{impl_->applied.load(std::memory_order_acquire)};
+  if (impl_->behind <= applied) impl_->behind = {};
+  if (impl_->behind.value != 0 || position <= applied) return;
+  impl_->behind = position;
+  impl_->behind_since = Clock::now();
+}
+
+void StandIn::note_applied(pg::Lsn position) {
+  impl_->applied.store(position.value, std::memory_order_release);
+}
+
+void StandIn::note_walsender(int pid) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->walsender = pid;
+}
+
+void StandIn::begin() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->armed = true;
+  if (impl_->engaged || impl_->stopping) return;
+  impl_->engaged = true;
+  impl_->wake.raise();
+}
+
+void StandIn::end() {
+  std::unique_lock lock(impl_->mutex);
+  impl_->behind = {};
+  if (!impl_->engaged) return;
+  impl_->engaged = false;
+  impl_->leave.raise();
+  impl_->left.wait(lock, [this] { return !impl_->connected; });
+  if (!impl_->stopping) impl_->leave.clear();
+}
+
+void StandIn::disarm() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->armed = false;
+  }
+  end();
+}
+
+bool StandIn::serve_unless_engaged(const std::function<void()>& serve) {
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->engaged) return false;
+  serve();
+  return true;
+}
+
+std::uint64_t StandIn::timeouts() const { return impl_->timeouts.load(std::memory_order_relaxed); }
+
+}  // namespace pgcache::origin

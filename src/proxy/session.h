@@ -76,6 +76,8 @@ class Session {
   bool wants_origin_bytes() const;
   bool close_client_when_flushed() const { return phase_ == Phase::kClosing; }
   bool close_origin_when_flushed() const { return close_origin_; }
+  // The client says no more, and the origin is to see it: its connection's sending side is shut.
+  bool end_origin_when_flushed() const { return end_origin_; }
 
  private:
   enum class Phase : std::uint8_t {
@@ -259,6 +261,7 @@ class Session {
   void process_client();
   bool take_client_frame();          // false: no progress possible now
   bool dispatch(wire::Frame frame);  // false: held; the frame stays
+  bool relay_rest();
   bool stream_large_frame(wire::FrameHeader header, std::string_view bytes);
   void consume_client(std::size_t bytes);
   Unit& open_unit();
@@ -498,8 +501,9 @@ class Session {
   bool gss_answered_ = false;
   bool client_eof_ = false;
   bool close_origin_ = false;
+  bool end_origin_ = false;
   bool terminated_ = false;        // Terminate was sent to the origin
-  std::uint64_t client_skip_ = 0;  // bytes of a large client frame still to be relayed
+  std::uint64_t client_skip_ = 0;  // bytes of a client frame still to be relayed unread
   std::uint64_t origin_skip_ = 0;
   std::optional<wire::PendingRequest>
       skipped_row_;             // the row that origin_skip_ belongs to answers it

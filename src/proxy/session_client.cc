@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames of the client: taking them, and forwarding what is not served. See session.h.
 #include <algorithm>
+#include <limits>
 
 #include "pg/sqlstate.h"
 #include "proxy/session.h"
@@ -19,7 +20,11 @@ void Session::process_client() {
   }
   if (client_eof_ && phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits()) {
     forward_held_unit();
-    terminate();
+    if (client_skip_ > 0) {
+      end_origin_ = true;  // in the middle of a message another would be taken for a part of it
+    } else {
+      terminate();
+    }
   }
   client_input_.shrink(16 * 1024);
 }
@@ -44,18 +49,26 @@ bool Session::take_client_frame() {
   }
   bytes.remove_prefix(held_bytes_);
   wire::FrameHeader header;
-  const wire::FrameState state = wire::peek_frame(bytes, header);
+  const wire::FrameState state = wire::peek_client_frame(bytes, header);
   if (state == wire::FrameState::kIncomplete) return pass_on_held();
-  if (state == wire::FrameState::kMalformed) {
-    fail({"FATAL", pg::sqlstate::kProtocolViolation, "invalid message length", {}});
-    return false;
-  }
+  if (state == wire::FrameState::kMalformed) return relay_rest();
   const std::size_t total = header.total_bytes();
   if (bytes.size() >= total) return dispatch({header.tag, bytes.substr(0, total)});
   if (total > env_.config->max_unit_size || header.tag == 'd' || relay_only_) {
     return stream_large_frame(header, bytes);
   }
   return pass_on_held();
+}
+
+// No message begins here, or none that the origin takes: it gets all that comes, and ends the
+// session as it sees fit.
+bool Session::relay_rest() {
+  if (held_bytes_ > 0) {
+    forward_held_unit();
+  } else {
+    client_skip_ = std::numeric_limits<std::uint64_t>::max();
+  }
+  return true;
 }
 
 // A frame that will not be looked into is passed on as it comes, in constant memory.

@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import local  # noqa: E402
 
 BIN = "/usr/lib/postgresql/15/bin"
+LOCK_NOT_AVAILABLE = "55P03"
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 wal_level = logical
@@ -64,6 +65,12 @@ def wait_until(done, what, seconds=30.0, step=0.01):
         time.sleep(step)
 
 
+class ServerError(RuntimeError):
+    def __init__(self, body):
+        super().__init__(str(wire.fields(body)))
+        self.code = wire.fields(body).get("C")
+
+
 class Control:
     """A connection of the test's own: simple queries only, errors raise."""
 
@@ -81,7 +88,7 @@ class Control:
             reader.feed(data)
         for tag, body in reader.messages:
             if tag == "E":
-                raise RuntimeError(str(wire.fields(body)))
+                raise ServerError(body)
         return reader.messages
 
     def query(self, sql):
@@ -99,8 +106,8 @@ class Control:
 
 
 class Cluster:
-    def __init__(self, folder, copy_of=None):
-        self.folder = folder
+    def __init__(self, folder, copy_of=None, programs=BIN):
+        self.folder, self.programs = folder, programs
         self.port = free_port()
         self.process = None
         self.user = "postgres" if os.geteuid() == 0 else None
@@ -127,7 +134,7 @@ class Cluster:
         if self.user:
             record = pwd.getpwnam(self.user)
             os.chown(self.folder, record.pw_uid, record.pw_gid)
-        process = self.run([f"{BIN}/initdb", "-D", self.folder, "-U", "postgres", "-A", "trust",
+        process = self.run([f"{self.programs}/initdb", "-D", self.folder, "-U", "postgres", "-A", "trust",
                             "--no-sync", "--locale=C.UTF-8", "-E", "UTF8"],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         output = process.communicate()[0]
@@ -136,7 +143,7 @@ class Cluster:
 
     def start(self):
         log = open(self.folder + ".log", "ab")
-        self.process = self.run([f"{BIN}/postgres", "-D", self.folder], stdout=log, stderr=log,
+        self.process = self.run([f"{self.programs}/postgres", "-D", self.folder], stdout=log, stderr=log,
                                 preexec_fn=die_with_parent)
         wait_until(self.answers, "PostgreSQL does not start")
 
@@ -227,20 +234,22 @@ class Stack:
     # pgcache learns of other people's definitions by polling the catalog, as its manual says.
     POLL = "catalog_poll_interval=50ms"
     DEFINITIONS_SECONDS = 1  # twenty polls, for a machine that is busy otherwise
+    HANG = 5.0 * local.patience()  # pgcache owes something for this many seconds: it hangs
 
-    def __init__(self, binary, schema, settings=()):
+    def __init__(self, binary, schema, settings=(), programs=BIN):
         self.folder = tempfile.mkdtemp(prefix="pgcache-conversations-")
         os.chmod(self.folder, 0o755)
         self.direct = self.origin = self.pgcache = None
         self.binary, self.settings = binary, [self.POLL, *settings]
+        self.patience = self.HANG
         try:
-            self.direct = Cluster(os.path.join(self.folder, "direct"))
+            self.direct = Cluster(os.path.join(self.folder, "direct"), programs=programs)
             self.direct.start()
             control = Control(self.direct.port)
             control.query(schema)
             control.close()
             self.direct.stop()
-            self.origin = Cluster(os.path.join(self.folder, "origin"), self.direct.folder)
+            self.origin = Cluster(os.path.join(self.folder, "origin"), self.direct.folder, programs)
             self.direct.start()
             self.origin.start()
             self.start_pgcache()
@@ -276,6 +285,22 @@ class Stack:
             control.query(sql)
         if settle:
             self.settle()
+
+    def both_unless_locked(self, sql):
+        """Likewise; which of them refused it for a lock that somebody holds."""
+        refused = []
+        for control in self.controls:
+            control.query("SET lock_timeout = '200ms'")
+            try:
+                control.query(sql)
+                refused.append(False)
+            except ServerError as error:
+                if error.code != LOCK_NOT_AVAILABLE:
+                    raise
+                refused.append(True)
+            control.query("RESET lock_timeout")
+        self.settle()
+        return refused
 
     def settle(self):
         high, low = self.controls[1].query("SELECT pg_current_wal_flush_lsn()")[0].split("/")

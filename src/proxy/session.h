@@ -271,10 +271,13 @@ class Session {
   void forward_extended(wire::Frame frame);
   void before_target(char tag, const wire::Target& target);
   void forget_statements();
+  void query_forgets_unnamed();
   void forget_unnamed();
   void forward_close_statement(std::string_view frame, std::string_view name);
   void settle_statement(std::uint64_t cookie);
   void undo_statements();
+  struct PendingStatement;
+  void undo_statement(PendingStatement& pending);
   void forward_parse(std::string_view frame, const wire::Parse& parse, StatementPtr statement);
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
@@ -538,12 +541,15 @@ class Session {
   std::deque<Unit> units_;
   // RowDescriptions of the present unit's portals, by the id of the Inflight that executes them.
   std::vector<std::pair<std::uint64_t, std::string>> descriptions_;
-  // A Parse or Close of a statement that is under way.
+  // A Parse or Close of a statement that is under way, or a Query in the middle of an exchange,
+  // which destroys the unnamed one.
   struct PendingStatement {
     std::uint64_t cookie = 0;
     std::string name;
     StatementPtr statement;  // null: closed
     StatementPtr before;     // what had the name, and keeps it should this fail
+    bool behind = false;     // likewise, of the unnamed one: what behind_ said,
+    bool unread = false;     // and unread_statement_
   };
   std::deque<PendingStatement> pending_statements_;
   std::uint64_t doubts_ = 0;  // how often a named statement may have been dropped unnoticed

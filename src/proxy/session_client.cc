@@ -2,6 +2,7 @@
 // Frames of the client: taking them, and forwarding what is not served. See session.h.
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "pg/sqlstate.h"
 #include "proxy/session.h"
@@ -83,7 +84,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
   switch (relay_only_ ? 'd' : header.tag) {
     case 'Q':
       count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
-      forget_unnamed();
+      query_forgets_unnamed();
       forward_query(bytes, unread_effects(), bypass(sql::BypassReason::kQueryTooLong), nullptr);
       break;
     case 'P':
@@ -338,21 +339,29 @@ void Session::undo_statements() {
     if (request.cookie == 0 || it == pending_statements_.end()) continue;
     // The unnamed statement is gone before its text is read.
     const bool failed = i == 0 && request.request == wire::Request::kParse;
-    if (failed && it->name.empty()) it->before = nullptr;
+    if (failed && it->name.empty()) {
+      it->before = nullptr;
+      it->behind = it->unread = false;
+    }
     // Later ones under the name, of other exchanges, replaced what now never was.
     for (auto later = it + 1; later != pending_statements_.end(); ++later) {
       const bool replaced = later->name == it->name && later->before == it->statement;
       if (replaced) later->before = it->before;
     }
-    if (statements_.find(it->name) == it->statement) {
-      if (it->before) {
-        statements_.put(it->name, std::move(it->before));
-      } else {
-        statements_.erase(it->name);
-      }
-    }
+    PendingStatement undone = std::move(*it);
     pending_statements_.erase(it);
+    if (statements_.find(undone.name) == undone.statement) undo_statement(undone);
   }
+}
+
+void Session::undo_statement(PendingStatement& pending) {
+  if (pending.before) {
+    statements_.put(pending.name, std::move(pending.before));
+    return;
+  }
+  statements_.erase(pending.name);
+  behind_.unnamed_statement |= pending.behind;
+  unread_statement_ |= pending.unread;
 }
 
 // The text of a Parse, or even its name, will not be read.
@@ -363,7 +372,20 @@ void Session::forget_statements() {
   unread_statement_ = true;
 }
 
-// A simple query destroys it at the origin.
+// A simple query destroys it at the origin, but not one that an error in front of it discards.
+void Session::query_forgets_unnamed() {
+  if (tracker_.discarding()) return;
+  if (open_unit_) {
+    pending_statements_.push_back({open_unit_->id,
+                                   {},
+                                   nullptr,
+                                   statements_.find({}),
+                                   behind_.unnamed_statement,
+                                   unread_statement_});
+  }
+  forget_unnamed();
+}
+
 void Session::forget_unnamed() {
   statements_.erase({});
   behind_.unnamed_statement = unread_statement_ = unnamed_portal_open_ = false;
@@ -380,9 +402,12 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
     statement->parsed_settings = nullptr;
     statement->parsed_at_disturbance = 0;
   }
-  if (parse.statement.empty()) behind_.unnamed_statement = unread_statement_ = false;
-  pending_statements_.push_back(
-      {cookie, std::string(parse.statement), statement, statements_.find(parse.statement)});
+  PendingStatement& pending = pending_statements_.emplace_back();
+  pending = {cookie, std::string(parse.statement), statement, statements_.find(parse.statement)};
+  if (parse.statement.empty()) {
+    pending.behind = std::exchange(behind_.unnamed_statement, false);
+    pending.unread = std::exchange(unread_statement_, false);
+  }
   statements_.put(parse.statement, std::move(statement));
 }
 

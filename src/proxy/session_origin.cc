@@ -268,6 +268,9 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       phase_ = Phase::kBlind;
       return;
     case 'Z':
+      if (attribution.request.request == wire::Request::kQuery) {
+        settle_statement(attribution.request.cookie);
+      }
       if (attribution.completed) on_ready(frame[wire::kHeaderBytes], attribution.request.cookie);
       return;
     default:

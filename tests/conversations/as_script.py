@@ -13,6 +13,7 @@ import wire  # noqa: E402
 
 WIDTH = 100
 RUN_MIN = 16  # bytes
+ROWS_MAX = 20  # that are written of one answer
 
 
 def plain(text):
@@ -80,8 +81,13 @@ def line_of(message):
 
 
 def answers_of(messages):
-    lines, line = [], "<"
+    lines, line, rows = [], "<", 0
     for message in messages:
+        rows = rows + 1 if message[0] in "Dd" else 0
+        if rows == ROWS_MAX:
+            lines.append("# and more of them")
+        if rows >= ROWS_MAX:
+            continue
         token = language.token_of(message)
         if len(line) + len(token) >= WIDTH and line != "<":
             lines.append(line)

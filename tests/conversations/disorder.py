@@ -256,7 +256,7 @@ class Disorder(generate.Generator):
                 ("_pq_.nonsense", "1"), ("_pq_.", ""), ("replication", "0"), ("replication", "x"),
                 ("pgcache.mode", "off"), ("role", "limited"), ("work_mem", "1"), ("user ", "x"),
                 ("default_transaction_isolation", "serializable"), ("application_name", "\udcff"),
-                ("default_transaction_read_only", "on"), ("client_min_messages", "debug1"),
+                ("default_transaction_read_only", "on"), ("client_min_messages", "log"),
                 ("options", "-c client_min_messages=error -c IntervalStyle=iso_8601")])))
         return pairs
 

@@ -151,21 +151,35 @@ class Difference:
         return f"{self.kind} {brief(self.direct)} {brief(self.proxied)}"
 
 
+def errors_of(direct, proxied):
+    """The fields of two errors that stand against each other, or None."""
+    if not direct or not proxied or direct[0][0] != "E" or proxied[0][0] != "E":
+        return None
+    return [{code: text for code, text in wire.fields(body).items() if code not in "LR"}
+            for _, body in (direct[0], proxied[0])]
+
+
 def accepted(direct, proxied):
-    """The known difference, in failed blocks: a statement or portal that memory alone knows is
-    refused when it is prepared, with the same error from another place in PostgreSQL's source."""
-    tag, body = proxied[0] if proxied else ("", b"")
-    if tag == "E" and direct and direct[0][0] == "E":
-        theirs, ours = ({code: text for code, text in wire.fields(each).items() if code not in "LR"}
-                        for each in (direct[0][1], body))
-        return theirs == ours and ours.get("C") == "25P02"
-    return False
+    """Which known difference it is, or None.
+    - In failed blocks, a statement or portal that memory alone knows is refused when it is prepared,
+      with the same error from another place in PostgreSQL's source.
+    - The unnamed statement is prepared again before it is used, if pgcache's own query has ended it;
+      an error of another message in front of that use discards this as well."""
+    errors = errors_of(direct, proxied)
+    if errors is None:
+        return None
+    theirs, ours = errors
+    if theirs == ours and ours.get("C") == "25P02":
+        return "failed block"
+    if ours.get("M") == "unnamed prepared statement does not exist":
+        return "unnamed statement behind an error"
+    return None
 
 
 class Outcome:
-    """`steps` were compared; `accepted` tells that a known difference has ended the comparison."""
+    """`steps` were compared; `accepted` is the known difference that has ended the comparison."""
 
-    def __init__(self, steps, difference=None, accepted=False):
+    def __init__(self, steps, difference=None, accepted=None):
         self.steps, self.difference, self.accepted = steps, difference, accepted
 
 
@@ -198,14 +212,23 @@ def peremptory(messages):
     PostgreSQL says to a mistake in front of these comes with them."""
     demanded = True
     for message in messages:
-        if message[0] in "PBDCE":
+        data = wire.build(message)
+        tag = chr(data[0]) if data else ""
+        if tag and tag in "PBDCE":
             demanded = False
-        elif message[0] in "QFSHXfc" or message[0] == "shut":
+        elif tag in "HS" and tag:
+            demanded = demanded or len(data) == 5
+        elif tag not in "Xfcd":
             demanded = True
-        elif message[0] in ("raw", "bytes"):
-            tag = message[1] if message[0] == "raw" else chr(int(message[1][:2] or "0", 16))
-            demanded = tag not in "PBDCE" and (tag not in "SH" or demanded)
     return demanded
+
+
+def prefix(direct, proxied, start):
+    """Whether, up to where the first of them ends, both have said the same. A server that nobody
+    asked for its answer may keep some of it for itself when the client leaves."""
+    ours, theirs = ([m for m in peer.messages()[start:] if m[0] != "EOF"]
+                    for peer in (direct, proxied))
+    return direct.eof and proxied.eof and all(map(equal, ours, theirs))
 
 
 def compare(stack, conversation, direct, proxied):
@@ -238,10 +261,13 @@ def compare(stack, conversation, direct, proxied):
             proxied.drain(LAST_DOUBT / 2)
         found = differ(direct, proxied, compared)
         marks.append(compared)
+        if found is not None and open_end and prefix(direct, proxied, compared):
+            return Outcome(number)
         if found is not None:
             rest = direct.messages()[found:], proxied.messages()[found:]
-            if accepted(*rest):
-                return Outcome(number, accepted=True)
+            known = accepted(*rest)
+            if known is not None:
+                return Outcome(number, accepted=known)
             kind = "hang" if len(rest[1]) == 0 and not proxied.eof else "bytes"
             difference = Difference(number - 1, kind, *rest)
             marks.append(len(direct.messages()))
@@ -252,10 +278,11 @@ def compare(stack, conversation, direct, proxied):
             return Outcome(number)
         if step.get("pause"):
             time.sleep(step["pause"])
-    return finish(conversation.get("end", []), direct, proxied, len(steps))
+    last = conversation.get("end", [])
+    return finish(last, direct, proxied, len(steps), not peremptory(last) or (not last and open_end))
 
 
-def finish(last, direct, proxied, number):
+def finish(last, direct, proxied, number, open_end):
     """After a Terminate, or after the last word of a client that shuts its side, what is owed is
     still answered; then both must be closed."""
     compared = len(direct.messages())
@@ -266,7 +293,7 @@ def finish(last, direct, proxied, number):
             peer.shut()
         peer.read_until(lambda: False, ENDS)
     found = differ(direct, proxied, compared)
-    if found is None:
+    if found is None or (open_end and prefix(direct, proxied, compared)):
         return Outcome(number)
     return Outcome(number, Difference(number - 1, "end", direct.messages()[found:],
                                       proxied.messages()[found:]))

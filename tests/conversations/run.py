@@ -99,7 +99,7 @@ class Run:
         self.options = options
         self.kinds = list(GENERATORS) if options.kind == "both" else [options.kind]
         self.routes = {kind: {} for kind in GENERATORS}  # what pgcache counted for each
-        self.accepted = 0
+        self.accepted = {}  # known differences: how many conversations they have ended early
         self.start()
         self.ended_well = True
         self.crashes = 0
@@ -163,7 +163,7 @@ class Run:
     def play(self, conversation):
         """One play; what it leaves behind is compared as well."""
         outcome = play.play(self.stack, conversation)
-        if outcome.difference is None and not outcome.accepted:
+        if outcome.difference is None and outcome.accepted is None:
             left = state.difference(self.stack.controls)
             if left is not None:
                 ours, theirs = ([("state", str(each).encode())] for each in left)
@@ -178,7 +178,8 @@ class Run:
         difference = outcome.difference
         self.played += 1
         self.steps += outcome.steps
-        self.accepted += outcome.accepted
+        if outcome.accepted:
+            self.accepted[outcome.accepted] = self.accepted.get(outcome.accepted, 0) + 1
         if difference is None:
             return
         if self.stack.crashed():
@@ -267,7 +268,8 @@ class Run:
     def verdict(self):
         print(f"{self.played} conversations, {self.steps} steps, "
               f"{sum(self.signatures.values())} differences, {self.ignored} ignored, "
-              f"{self.accepted} ended early by a known one, {self.crashes} crashes of PostgreSQL")
+              f"{self.crashes} crashes of PostgreSQL; ended early by what is known: "
+              f"{self.accepted or 'none'}")
         shares = self.shares()
         if self.options.verbose:
             print(json.dumps(self.signatures, indent=1))
@@ -278,7 +280,7 @@ class Run:
         if self.signatures:
             return 1
         enough = all(share >= HITS_MIN[kind] for kind, share in shares.items())
-        few = self.accepted <= max(2, ACCEPTED_MAX * self.played)
+        few = sum(self.accepted.values()) <= max(2, ACCEPTED_MAX * self.played)
         return 0 if blocks > 0 and enough and few else 2
 
 

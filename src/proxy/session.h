@@ -271,11 +271,12 @@ class Session {
   void forward_extended(wire::Frame frame);
   void before_target(char tag, const wire::Target& target);
   void forget_statements();
-  void query_forgets_unnamed();
+  void query_forgets_unnamed(std::string_view sql);
+  void query_failed(std::uint64_t cookie, std::string_view sqlstate);
   void forget_unnamed();
   void forward_close_statement(std::string_view frame, std::string_view name);
   void settle_statement(std::uint64_t cookie);
-  void undo_statements();
+  void undo_statements(std::string_view sqlstate);
   struct PendingStatement;
   void undo_statement(PendingStatement& pending);
   void forward_parse(std::string_view frame, const wire::Parse& parse, StatementPtr statement);
@@ -550,6 +551,7 @@ class Session {
     StatementPtr before;     // what had the name, and keeps it should this fail
     bool behind = false;     // likewise, of the unnamed one: what behind_ said,
     bool unread = false;     // and unread_statement_
+    bool plain = true;       // no encoding makes anything else of its text
   };
   std::deque<PendingStatement> pending_statements_;
   std::uint64_t doubts_ = 0;  // how often a named statement may have been dropped unnoticed

@@ -72,6 +72,24 @@ TEST(SessionBehind, WhatAnErrorDiscardsLeavesTheUnnamedStatementGone) {
   EXPECT_EQ(peer.to_client(), error("26000") + ready());
 }
 
+TEST(SessionBehind, TextsThatPostgresCannotReadLeaveTheUnnamedStatement) {
+  for (const bool simple : {true, false}) {
+    World world;
+    Peer peer(world);
+    warm(peer);
+    peer.client(kExchange);  // from memory
+    ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+    const std::string bad = simple ? query("SELECT '\xff'") : parse("", "SELECT '\xff'") + sync();
+    peer.client(bad);
+    EXPECT_EQ(peer.to_origin(), bad);
+    peer.origin(error("22021") + ready());
+    EXPECT_EQ(peer.to_client(), error("22021") + ready());
+    const std::string use = testing::bind("", {"7"}) + sync();
+    peer.client(use);
+    EXPECT_EQ(peer.to_origin(), parse("", kText) + use);
+  }
+}
+
 TEST(SessionBehind, AQueryThatAnErrorDiscardsLeavesTheUnnamedStatement) {
   World world;
   Peer peer(world);

@@ -19,10 +19,12 @@ void Session::process_client() {
     cancel_wanted_ = false;
     if (!tracker_.idle()) io_.forward_cancel(cancel_key_);
   }
-  if (client_eof_ && phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits()) {
+  if (client_eof_ && !end_origin_ && phase_ == Phase::kReady && hold_ == Hold::kNone &&
+      !over_limits()) {
     forward_held_unit();
-    if (client_skip_ > 0) {
-      end_origin_ = true;  // in the middle of a message another would be taken for a part of it
+    // In the middle of a message, or in a COPY, a Terminate would be taken for something else.
+    if (client_skip_ > 0 || !tracker_.idle()) {
+      end_origin_ = true;
     } else {
       terminate();
     }
@@ -84,7 +86,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
   switch (relay_only_ ? 'd' : header.tag) {
     case 'Q':
       count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
-      query_forgets_unnamed();
+      query_forgets_unnamed({});
       forward_query(bytes, unread_effects(), bypass(sql::BypassReason::kQueryTooLong), nullptr);
       break;
     case 'P':
@@ -328,20 +330,36 @@ void Session::settle_statement(std::uint64_t cookie) {
   }
 }
 
+namespace {
+
+bool is_plain(std::string_view text) {
+  return std::ranges::none_of(text, [](char c) { return (c & 0x80) != 0; });
+}
+
+// PostgreSQL could not make its own encoding of the text, and has done nothing about it yet.
+bool refused_text(bool plain, std::string_view state) {
+  return !plain && (state == pg::sqlstate::kCharacterNotInRepertoire ||
+                    state == pg::sqlstate::kUntranslatableCharacter);
+}
+
+}  // namespace
+
 // Requests in dropped_ were discarded by an error; the first is the one that failed. Undone from
 // the last one on, so that names are what they were.
-void Session::undo_statements() {
+void Session::undo_statements(std::string_view sqlstate) {
   for (std::size_t i = dropped_.size(); i-- > 0;) {
     const wire::PendingRequest& request = dropped_[i];
     if (request.hidden) continue;
     const auto it = std::find_if(pending_statements_.begin(), pending_statements_.end(),
                                  [&](const auto& p) { return p.cookie == request.cookie; });
     if (request.cookie == 0 || it == pending_statements_.end()) continue;
-    // The unnamed statement is gone before its text is read.
+    // The unnamed statement is gone before its text is parsed; or else what is there is closed
+    // before it is used.
     const bool failed = i == 0 && request.request == wire::Request::kParse;
-    if (failed && it->name.empty()) {
+    if (failed && it->name.empty() && !refused_text(it->plain, sqlstate)) {
       it->before = nullptr;
-      it->behind = it->unread = false;
+      it->behind = true;
+      it->unread = false;
     }
     // Later ones under the name, of other exchanges, replaced what now never was.
     for (auto later = it + 1; later != pending_statements_.end(); ++later) {
@@ -373,17 +391,30 @@ void Session::forget_statements() {
 }
 
 // A simple query destroys it at the origin, but not one that an error in front of it discards.
-void Session::query_forgets_unnamed() {
+// Nor is it destroyed by one that PostgreSQL cannot read.
+void Session::query_forgets_unnamed(std::string_view sql) {
   if (tracker_.discarding()) return;
-  if (open_unit_) {
-    pending_statements_.push_back({open_unit_->id,
+  const bool plain = is_plain(sql);
+  if (open_unit_ || !plain) {
+    pending_statements_.push_back({open_unit().id,
                                    {},
                                    nullptr,
                                    statements_.find({}),
                                    behind_.unnamed_statement,
-                                   unread_statement_});
+                                   unread_statement_,
+                                   plain});
   }
   forget_unnamed();
+}
+
+void Session::query_failed(std::uint64_t cookie, std::string_view sqlstate) {
+  if (pending_statements_.empty()) return;
+  PendingStatement& pending = pending_statements_.front();
+  if (pending.cookie != cookie || pending.statement || !refused_text(pending.plain, sqlstate))
+    return;
+  PendingStatement undone = std::move(pending);
+  pending_statements_.pop_front();
+  if (!statements_.find({})) undo_statement(undone);
 }
 
 void Session::forget_unnamed() {
@@ -404,6 +435,7 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
   }
   PendingStatement& pending = pending_statements_.emplace_back();
   pending = {cookie, std::string(parse.statement), statement, statements_.find(parse.statement)};
+  pending.plain = is_plain(parse.sql);
   if (parse.statement.empty()) {
     pending.behind = std::exchange(behind_.unnamed_statement, false);
     pending.unread = std::exchange(unread_statement_, false);

@@ -265,7 +265,7 @@ class Disorder(generate.Generator):
         client then waits for more."""
         good = wire.startup(self.parameters(), self.dice.choice([0x30000, 0x30002]))
         body = bytearray(good[8:])
-        ssl, gss = bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")
+        ssl = bytes.fromhex("0000000804d2162f")
         at = self.dice.randrange(len(body))
 
         def packet(content, version=0x30000, length=None):
@@ -283,7 +283,7 @@ class Disorder(generate.Generator):
                      0),
             lambda: (good[:self.dice.randrange(1, len(good))], 0),
             lambda: (good + wire.build(["Q", "SELECT 1"]), 0), lambda: (good + good, 0),
-            lambda: (ssl + good, 1), lambda: (gss + good, 1), lambda: (ssl + ssl, 1),
+            lambda: (ssl + good, 1), lambda: (ssl + ssl, 1),
             lambda: (ssl[:4], 0), lambda: (ssl, 1), lambda: (b"", 0), lambda: (b"\0", 0),
             lambda: (b"GET / HTTP/1.0\r\n\r\n", 0), lambda: (b"\x16\x03\x01\0\5hello", 0),
             lambda: (bytes.fromhex("0000001004d2162e0000000100000001"), 0),

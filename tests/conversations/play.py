@@ -164,8 +164,11 @@ def accepted(direct, proxied):
     - In failed blocks, a statement or portal that memory alone knows is refused when it is prepared,
       with the same error from another place in PostgreSQL's source.
     - The unnamed statement is prepared again before it is used, if pgcache's own query has ended it;
-      an error of another message in front of that use discards this as well."""
+      an error of another message in front of that use discards this as well.
+    - PostgreSQL loses its way (XX000) after a FunctionCall in the middle of an exchange."""
     errors = errors_of(direct, proxied)
+    if direct and direct[0][0] == "E" and wire.fields(direct[0][1]).get("C") == "XX000":
+        return "internal error of PostgreSQL"
     if errors is None:
         return None
     theirs, ours = errors
@@ -256,6 +259,8 @@ def compare(stack, conversation, direct, proxied):
             continue
         if differ(direct, proxied, compared):
             direct.drain(LAST_DOUBT)
+            if proxied.eof and not direct.eof:
+                direct.read_until(lambda: False, ENDS)
             wanted = len(direct.messages())
             proxied.read_until(lambda: len(proxied.messages()) >= wanted, stack.patience)
             proxied.drain(LAST_DOUBT / 2)

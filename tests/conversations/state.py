@@ -16,24 +16,34 @@ OTHERS = """SELECT 'prepared: ' || gid FROM pg_prepared_xacts
     UNION ALL SELECT 'view: ' || definition FROM pg_views WHERE schemaname = 'public' ORDER BY 1"""
 
 
-def of(control):
-    return control.query(TABLES) + control.query(OTHERS)
-
-
-def difference(controls):
-    """The first thing in which the two servers differ, as they have it, or None."""
+def first_difference(controls, query):
+    """The first row in which the two servers differ, as each has it, or None."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        direct, proxied = (of(control) for control in controls)
+        direct, proxied = (control.query(query) for control in controls)
         if direct == proxied:
             return None
         if time.monotonic() > deadline:
             break
         time.sleep(0.02)
-    for ours, theirs in zip(direct + [None], proxied + [None]):
-        if ours != theirs:
-            return ours, theirs
-    return direct[len(proxied):], proxied[len(direct):]
+    rows = zip(direct + [None] * len(proxied), proxied + [None] * len(direct))
+    return next(pair for pair in rows if pair[0] != pair[1])
+
+
+def difference(controls):
+    """Likewise, of all that is looked at. Prepared transactions, whose locks would be in the way,
+    are rolled back in between."""
+    found = first_difference(controls, OTHERS)
+    if found is not None:
+        return found
+    roll_back_prepared(controls)
+    return first_difference(controls, TABLES)
+
+
+def roll_back_prepared(controls):
+    for control in controls:
+        for name in control.query("SELECT gid FROM pg_prepared_xacts"):
+            control.query(f"ROLLBACK PREPARED '{name}'")
 
 
 def sessions(control):

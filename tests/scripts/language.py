@@ -195,7 +195,8 @@ def token_of(message):
     if tag in ("C", "Z"):
         return f"{tag}[{body.rstrip(bytes(1)).decode()}]"
     if tag == "S":
-        return "S[" + "=".join(part.decode() for part in body.split(b"\0")[:2]) + "]"
+        name, value = (part.decode() for part in body.split(b"\0")[:2])
+        return f"S[{name}]" if name == "server_version" else f"S[{name}={value}]"
     if tag == "A":
         return "A[" + " ".join(part.decode() for part in body[4:].split(b"\0")[:2]) + "]"
     if tag == "d":

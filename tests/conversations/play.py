@@ -163,8 +163,9 @@ def accepted(direct, proxied):
     """Which known difference it is, or None.
     - In failed blocks, a statement or portal that memory alone knows is refused when it is prepared,
       with the same error from another place in PostgreSQL's source.
-    - The unnamed statement is prepared again before it is used, if pgcache's own query has ended it;
-      an error of another message in front of that use discards this as well.
+    - The unnamed statement is prepared again before it is used, if pgcache's own query has ended it, and
+      closed if an answer from memory should have; an error of another message in front of that use
+      discards this as well.
     - PostgreSQL loses its way (XX000) after a FunctionCall in the middle of an exchange."""
     errors = errors_of(direct, proxied)
     if direct and direct[0][0] == "E" and wire.fields(direct[0][1]).get("C") == "XX000":
@@ -174,7 +175,7 @@ def accepted(direct, proxied):
     theirs, ours = errors
     if theirs == ours and ours.get("C") == "25P02":
         return "failed block"
-    if ours.get("M") == "unnamed prepared statement does not exist":
+    if "unnamed prepared statement does not exist" in (theirs.get("M"), ours.get("M")):
         return "unnamed statement behind an error"
     return None
 
@@ -199,14 +200,14 @@ def play(stack, conversation):
 
 
 def elsewhere(stack, number, sql):
-    """Somebody else's statement. A session of ours may have locked what it needs: then in both
-    servers, or that is a difference."""
-    refused = stack.both_unless_locked(sql)
+    """Somebody else's statement. A session of ours may have locked what it needs, or redefined it:
+    then in both servers, or that is a difference."""
+    refused = stack.both_or_refused(sql)
     if sql.split()[0] in ("CREATE", "ALTER", "DROP", "GRANT", "REVOKE"):
         time.sleep(stack.DEFINITIONS_SECONDS)
     if refused[0] == refused[1]:
         return None
-    words = ([("elsewhere", b"locked" if each else b"done")] for each in refused)
+    words = ([("elsewhere", each.encode())] for each in refused)
     return Difference(number - 1, "lock", *words)
 
 

@@ -23,7 +23,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import local  # noqa: E402
 
 BIN = "/usr/lib/postgresql/15/bin"
-LOCK_NOT_AVAILABLE = "55P03"
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 wal_level = logical
@@ -286,18 +285,17 @@ class Stack:
         if settle:
             self.settle()
 
-    def both_unless_locked(self, sql):
-        """Likewise; which of them refused it for a lock that somebody holds."""
+    def both_or_refused(self, sql):
+        """Likewise; the SQLSTATE with which each of them refuses it: for a lock that somebody holds,
+        or since a table is another one now. Empty where it does not."""
         refused = []
         for control in self.controls:
             control.query("SET lock_timeout = '200ms'")
             try:
                 control.query(sql)
-                refused.append(False)
+                refused.append("")
             except ServerError as error:
-                if error.code != LOCK_NOT_AVAILABLE:
-                    raise
-                refused.append(True)
+                refused.append(error.code)
             control.query("RESET lock_timeout")
         self.settle()
         return refused

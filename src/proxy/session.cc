@@ -66,10 +66,15 @@ void Session::on_client_bytes() {
 
 void Session::on_client_closed(bool reset) {
   client_eof_ = true;
-  // In the middle of a frame that is being relayed there is nothing left to say to the origin.
-  const bool inside_frame = client_skip_ > 0;
-  if (phase_ == Phase::kReady && !reset && !inside_frame) {
+  if (phase_ == Phase::kReady && !reset) {
     process_client();
+    return;
+  }
+  // It may still read: the origin is told that no more comes, and answers what has come.
+  const bool authenticating = phase_ == Phase::kAuthenticating;
+  if (!reset && (authenticating || phase_ == Phase::kBlind)) {
+    // What waits behind the authentication is sent first.
+    end_origin_ = !authenticating || client_input_.size() == 0;
     return;
   }
   if (phase_ == Phase::kReady && !tracker_.idle() && !cancel_key_.empty()) {

@@ -76,6 +76,8 @@ class Session {
   bool wants_origin_bytes() const;
   bool close_client_when_flushed() const { return phase_ == Phase::kClosing; }
   bool close_origin_when_flushed() const { return close_origin_; }
+  // The client says no more, and the origin is to see it: its connection's sending side is shut.
+  bool end_origin_when_flushed() const { return end_origin_; }
 
  private:
   enum class Phase : std::uint8_t {
@@ -259,6 +261,7 @@ class Session {
   void process_client();
   bool take_client_frame();          // false: no progress possible now
   bool dispatch(wire::Frame frame);  // false: held; the frame stays
+  bool relay_rest();
   bool stream_large_frame(wire::FrameHeader header, std::string_view bytes);
   void consume_client(std::size_t bytes);
   Unit& open_unit();
@@ -268,10 +271,14 @@ class Session {
   void forward_extended(wire::Frame frame);
   void before_target(char tag, const wire::Target& target);
   void forget_statements();
+  void query_forgets_unnamed(std::string_view sql);
+  void query_failed(std::uint64_t cookie, std::string_view sqlstate);
   void forget_unnamed();
   void forward_close_statement(std::string_view frame, std::string_view name);
   void settle_statement(std::uint64_t cookie);
-  void undo_statements();
+  void undo_statements(std::string_view sqlstate);
+  struct PendingStatement;
+  void undo_statement(PendingStatement& pending);
   void forward_parse(std::string_view frame, const wire::Parse& parse, StatementPtr statement);
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
@@ -502,8 +509,9 @@ class Session {
   bool gss_answered_ = false;
   bool client_eof_ = false;
   bool close_origin_ = false;
+  bool end_origin_ = false;
   bool terminated_ = false;        // Terminate was sent to the origin
-  std::uint64_t client_skip_ = 0;  // bytes of a large client frame still to be relayed
+  std::uint64_t client_skip_ = 0;  // bytes of a client frame still to be relayed unread
   std::uint64_t origin_skip_ = 0;
   std::optional<wire::PendingRequest>
       skipped_row_;             // the row that origin_skip_ belongs to answers it
@@ -538,12 +546,16 @@ class Session {
   std::deque<Unit> units_;
   // RowDescriptions of the present unit's portals, by the id of the Inflight that executes them.
   std::vector<std::pair<std::uint64_t, std::string>> descriptions_;
-  // A Parse or Close of a statement that is under way.
+  // A Parse or Close of a statement that is under way, or a Query in the middle of an exchange,
+  // which destroys the unnamed one.
   struct PendingStatement {
     std::uint64_t cookie = 0;
     std::string name;
     StatementPtr statement;  // null: closed
     StatementPtr before;     // what had the name, and keeps it should this fail
+    bool behind = false;     // likewise, of the unnamed one: what behind_ said,
+    bool unread = false;     // and unread_statement_
+    bool plain = true;       // no encoding makes anything else of its text
   };
   std::deque<PendingStatement> pending_statements_;
   std::uint64_t doubts_ = 0;  // how often a named statement may have been dropped unnoticed

@@ -54,6 +54,60 @@ void suspend_portal(Peer& peer, std::string_view text, const std::vector<std::st
   peer.to_client();
 }
 
+TEST(SessionBehind, WhatAnErrorDiscardsLeavesTheUnnamedStatementGone) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(kSelect7);  // from memory: the client's unnamed statement is gone, the origin's not
+  ASSERT_EQ(peer.to_client(), kAnswer7 + ready());
+  const std::string failing = testing::bind("absent", {}) + parse("", "SELECT 1") + sync();
+  peer.client(failing);
+  EXPECT_EQ(peer.to_origin(), failing);
+  peer.origin(error("26000") + ready());
+  EXPECT_EQ(peer.to_client(), error("26000") + ready());
+  const std::string use = testing::bind("", {"7"}) + sync();
+  peer.client(use);
+  EXPECT_EQ(peer.to_origin(), kCloseStatement + use);
+  peer.origin(kClosed + error("26000") + ready());
+  EXPECT_EQ(peer.to_client(), error("26000") + ready());
+}
+
+TEST(SessionBehind, TextsThatPostgresCannotReadLeaveTheUnnamedStatement) {
+  for (const bool simple : {true, false}) {
+    World world;
+    Peer peer(world);
+    warm(peer);
+    peer.client(kExchange);  // from memory
+    ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+    const std::string bad = simple ? query("SELECT '\xff'") : parse("", "SELECT '\xff'") + sync();
+    peer.client(bad);
+    EXPECT_EQ(peer.to_origin(), bad);
+    peer.origin(error("22021") + ready());
+    EXPECT_EQ(peer.to_client(), error("22021") + ready());
+    const std::string use = testing::bind("", {"7"}) + sync();
+    peer.client(use);
+    EXPECT_EQ(peer.to_origin(), parse("", kText) + use);
+  }
+}
+
+TEST(SessionBehind, AQueryThatAnErrorDiscardsLeavesTheUnnamedStatement) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(kExchange);  // from memory
+  ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+  const std::string failing = execute(1) + query("SELECT 1") + sync();
+  peer.client(failing);
+  EXPECT_EQ(peer.to_origin(), failing);
+  peer.origin(error("34000") + ready());
+  EXPECT_EQ(peer.to_client(), error("34000") + ready());
+  const std::string use = testing::bind("", {"7"}) + sync();
+  peer.client(use);
+  EXPECT_EQ(peer.to_origin(), parse("", kText) + use);
+  peer.origin(kParsed + kBound + ready());
+  EXPECT_EQ(peer.to_client(), kBound + ready());
+}
+
 TEST(SessionBehind, TheSettingsQueryLeavesTheClientItsUnnamedStatement) {
   World world;
   Peer peer(world);

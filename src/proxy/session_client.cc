@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames of the client: taking them, and forwarding what is not served. See session.h.
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "pg/sqlstate.h"
 #include "proxy/session.h"
@@ -17,9 +19,15 @@ void Session::process_client() {
     cancel_wanted_ = false;
     if (!tracker_.idle()) io_.forward_cancel(cancel_key_);
   }
-  if (client_eof_ && phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits()) {
+  if (client_eof_ && !end_origin_ && phase_ == Phase::kReady && hold_ == Hold::kNone &&
+      !over_limits()) {
     forward_held_unit();
-    terminate();
+    // In the middle of a message, or in a COPY, a Terminate would be taken for something else.
+    if (client_skip_ > 0 || !tracker_.idle()) {
+      end_origin_ = true;
+    } else {
+      terminate();
+    }
   }
   client_input_.shrink(16 * 1024);
 }
@@ -44,18 +52,26 @@ bool Session::take_client_frame() {
   }
   bytes.remove_prefix(held_bytes_);
   wire::FrameHeader header;
-  const wire::FrameState state = wire::peek_frame(bytes, header);
+  const wire::FrameState state = wire::peek_client_frame(bytes, header);
   if (state == wire::FrameState::kIncomplete) return pass_on_held();
-  if (state == wire::FrameState::kMalformed) {
-    fail({"FATAL", pg::sqlstate::kProtocolViolation, "invalid message length", {}});
-    return false;
-  }
+  if (state == wire::FrameState::kMalformed) return relay_rest();
   const std::size_t total = header.total_bytes();
   if (bytes.size() >= total) return dispatch({header.tag, bytes.substr(0, total)});
   if (total > env_.config->max_unit_size || header.tag == 'd' || relay_only_) {
     return stream_large_frame(header, bytes);
   }
   return pass_on_held();
+}
+
+// No message begins here, or none that the origin takes: it gets all that comes, and ends the
+// session as it sees fit.
+bool Session::relay_rest() {
+  if (held_bytes_ > 0) {
+    forward_held_unit();
+  } else {
+    client_skip_ = std::numeric_limits<std::uint64_t>::max();
+  }
+  return true;
 }
 
 // A frame that will not be looked into is passed on as it comes, in constant memory.
@@ -70,7 +86,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
   switch (relay_only_ ? 'd' : header.tag) {
     case 'Q':
       count(bypass(sql::BypassReason::kQueryTooLong), nullptr);
-      forget_unnamed();
+      query_forgets_unnamed({});
       forward_query(bytes, unread_effects(), bypass(sql::BypassReason::kQueryTooLong), nullptr);
       break;
     case 'P':
@@ -317,32 +333,56 @@ void Session::settle_statement(std::uint64_t cookie) {
   }
 }
 
+namespace {
+
+bool is_plain(std::string_view text) {
+  return std::ranges::none_of(text, [](char c) { return (c & 0x80) != 0; });
+}
+
+// PostgreSQL could not make its own encoding of the text, and has done nothing about it yet.
+bool refused_text(bool plain, std::string_view state) {
+  return !plain && (state == pg::sqlstate::kCharacterNotInRepertoire ||
+                    state == pg::sqlstate::kUntranslatableCharacter);
+}
+
+}  // namespace
+
 // Requests in dropped_ were discarded by an error; the first is the one that failed. Undone from
 // the last one on, so that names are what they were.
-void Session::undo_statements() {
+void Session::undo_statements(std::string_view sqlstate) {
   for (std::size_t i = dropped_.size(); i-- > 0;) {
     const wire::PendingRequest& request = dropped_[i];
     if (request.hidden) continue;
     const auto it = std::find_if(pending_statements_.begin(), pending_statements_.end(),
                                  [&](const auto& p) { return p.cookie == request.cookie; });
     if (request.cookie == 0 || it == pending_statements_.end()) continue;
-    // The unnamed statement is gone before its text is read.
+    // The unnamed statement is gone before its text is parsed; or else what is there is closed
+    // before it is used.
     const bool failed = i == 0 && request.request == wire::Request::kParse;
-    if (failed && it->name.empty()) it->before = nullptr;
+    if (failed && it->name.empty() && !refused_text(it->plain, sqlstate)) {
+      it->before = nullptr;
+      it->behind = true;
+      it->unread = false;
+    }
     // Later ones under the name, of other exchanges, replaced what now never was.
     for (auto later = it + 1; later != pending_statements_.end(); ++later) {
       const bool replaced = later->name == it->name && later->before == it->statement;
       if (replaced) later->before = it->before;
     }
-    if (statements_.find(it->name) == it->statement) {
-      if (it->before) {
-        statements_.put(it->name, std::move(it->before));
-      } else {
-        statements_.erase(it->name);
-      }
-    }
+    PendingStatement undone = std::move(*it);
     pending_statements_.erase(it);
+    if (statements_.find(undone.name) == undone.statement) undo_statement(undone);
   }
+}
+
+void Session::undo_statement(PendingStatement& pending) {
+  if (pending.before) {
+    statements_.put(pending.name, std::move(pending.before));
+    return;
+  }
+  statements_.erase(pending.name);
+  behind_.unnamed_statement |= pending.behind;
+  unread_statement_ |= pending.unread;
 }
 
 // The text of a Parse, or even its name, will not be read.
@@ -353,7 +393,33 @@ void Session::forget_statements() {
   unread_statement_ = true;
 }
 
-// A simple query destroys it at the origin.
+// A simple query destroys it at the origin, but not one that an error in front of it discards.
+// Nor is it destroyed by one that PostgreSQL cannot read.
+void Session::query_forgets_unnamed(std::string_view sql) {
+  if (tracker_.discarding()) return;
+  const bool plain = is_plain(sql);
+  if (open_unit_ || !plain) {
+    pending_statements_.push_back({open_unit().id,
+                                   {},
+                                   nullptr,
+                                   statements_.find({}),
+                                   behind_.unnamed_statement,
+                                   unread_statement_,
+                                   plain});
+  }
+  forget_unnamed();
+}
+
+void Session::query_failed(std::uint64_t cookie, std::string_view sqlstate) {
+  if (pending_statements_.empty()) return;
+  PendingStatement& pending = pending_statements_.front();
+  if (pending.cookie != cookie || pending.statement || !refused_text(pending.plain, sqlstate))
+    return;
+  PendingStatement undone = std::move(pending);
+  pending_statements_.pop_front();
+  if (!statements_.find({})) undo_statement(undone);
+}
+
 void Session::forget_unnamed() {
   statements_.erase({});
   behind_.unnamed_statement = unread_statement_ = unnamed_portal_open_ = false;
@@ -370,9 +436,13 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
     statement->parsed_settings = nullptr;
     statement->parsed_at_disturbance = 0;
   }
-  if (parse.statement.empty()) behind_.unnamed_statement = unread_statement_ = false;
-  pending_statements_.push_back(
-      {cookie, std::string(parse.statement), statement, statements_.find(parse.statement)});
+  PendingStatement& pending = pending_statements_.emplace_back();
+  pending = {cookie, std::string(parse.statement), statement, statements_.find(parse.statement)};
+  pending.plain = is_plain(parse.sql);
+  if (parse.statement.empty()) {
+    pending.behind = std::exchange(behind_.unnamed_statement, false);
+    pending.unread = std::exchange(unread_statement_, false);
+  }
   statements_.put(parse.statement, std::move(statement));
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session_loop.h"
 
+#include <utility>
+
 #include "base/log.h"
 #include "proxy/origin_dial.h"
 #include "proxy/worker.h"
@@ -81,6 +83,7 @@ std::function<void(Args...)> SessionLoop::posting(void (*then)(SessionLoop&, Arg
 
 void SessionLoop::connect_origin(origin::Encryption how) {
   if (origin_) origin_->close();
+  origin_ended_ = false;
   OriginDial::start(
       worker_, how,
       [weak = weak_from_this()](std::unique_ptr<net::Stream> stream, const std::string& why) {
@@ -192,6 +195,10 @@ void SessionLoop::pump() {
   if (origin_ && session_.close_origin_when_flushed() && session_.to_origin().empty() &&
       origin_->flushed()) {
     origin_->close();
+  }
+  if (origin_ && session_.end_origin_when_flushed() && session_.to_origin().empty() &&
+      origin_->flushed() && !std::exchange(origin_ended_, true)) {
+    origin_->shutdown_sending();
   }
   if (session_.close_client_when_flushed() && session_.to_client().empty() && client_.flushed()) {
     linger();

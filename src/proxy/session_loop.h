@@ -63,6 +63,7 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   std::string cancel_request_;  // the key in the client's CancelRequest
   bool over_limit_ = false;
   bool client_readable_end_ = false;  // end of file seen
+  bool origin_ended_ = false;         // its connection's sending side is shut
   bool lingering_ = false;
   bool done_ = false;
 };

@@ -249,6 +249,8 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       begin_added_query(attribution);
       return;
     case 'E':
+      query_failed(attribution.request.cookie,
+                   wire::error_field(frame.substr(wire::kHeaderBytes), 'C'));
       // A name that is not known at the origin either: dropped there in a way not noticed here.
       if (!env_.pooled() && wire::error_field(frame.substr(wire::kHeaderBytes), 'C') ==
                                 pg::sqlstate::kInvalidStatementName) {
@@ -268,6 +270,9 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       phase_ = Phase::kBlind;
       return;
     case 'Z':
+      if (attribution.request.request == wire::Request::kQuery) {
+        settle_statement(attribution.request.cookie);
+      }
       if (attribution.completed) on_ready(frame[wire::kHeaderBytes], attribution.request.cookie);
       return;
     default:
@@ -321,7 +326,7 @@ void Session::take_description(Inflight& inflight) {
 
 // Requests that an error discarded: what they were to do to statements and portals is undone.
 void Session::on_dropped(std::string_view error) {
-  undo_statements();
+  undo_statements(wire::error_field(error.substr(wire::kHeaderBytes), 'C'));
   const bool replaced = dropped_.front().request == wire::Request::kBind &&
                         !fails_before_portal(error.substr(wire::kHeaderBytes));
   for (std::size_t i = dropped_.size(); i-- > 0;) {

@@ -118,7 +118,7 @@ bool Session::answer_portal(char tag, std::string_view name, std::int32_t row_li
     reply.frames = portal->result->row_description;
   } else {
     wire::append_close_complete(reply.frames);
-    reply.before = std::move(*portal);
+    reply.before = *portal;  // not moved: its name is still looked for
     portals_.erase(name);
   }
   answer_here(std::move(reply));

@@ -48,6 +48,25 @@ void begin(Peer& peer) {
   ASSERT_EQ(peer.to_origin(), "");
 }
 
+TEST(SessionPortal, APortalThatIsClosedInAForwardedExchangeIsGone) {
+  World world;
+  world.config.defer_begin = false;
+  Peer peer(world);
+  warm(peer);
+  peer.client(query("BEGIN"));
+  peer.origin(complete("BEGIN") + ready('T'));
+  peer.to_client();
+  peer.client(fetch(0, "p") + sync());
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + kRows + complete("SELECT 3") + ready('T'));
+  peer.to_origin();
+  const std::string close_other = frame('C', "Snone\0"s);
+  peer.client(run("p", 50) + close_other + close_portal("p") + sync());
+  const std::string sent = peer.to_origin();
+  EXPECT_TRUE(sent.ends_with(close_other + sync())) << sent;
+  peer.client(bind("absent", {}) + sync());
+  EXPECT_TRUE(peer.to_origin().ends_with(bind("absent", {}) + sync()));
+}
+
 TEST(SessionPortal, AnAnswerUnderARowLimitIsServedAgain) {
   World world;
   Peer peer(world);

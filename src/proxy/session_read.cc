@@ -587,7 +587,7 @@ void Session::forward_decided_query(std::string_view frame, std::optional<std::s
   } else {
     behind_.unnamed_portal = false;
   }
-  if (sql) forget_unnamed();  // a malformed one is refused before it destroys anything
+  if (sql) query_forgets_unnamed(*sql);  // a malformed one is refused before it destroys anything
   Inflight& inflight = forward_query(frame, std::move(effects), std::move(verdict), decided);
   inflight.statement = executed;
   inflight.generation = env_.shapes->generation();

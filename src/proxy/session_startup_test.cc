@@ -149,6 +149,28 @@ TEST(SessionStartup, EachRequestMayComeOnce) {
   EXPECT_TRUE(says(secured.to_client(), "unsupported frontend protocol 1234.5680"));
 }
 
+TEST(SessionStartup, AClientThatSaysNoMoreStillHearsTheOrigin) {
+  Newcomer one;
+  one.client(startup());
+  one.session->on_origin_connected(false);
+  one.session->on_client_closed(false);
+  EXPECT_TRUE(one.session->end_origin_when_flushed());
+  one.origin(kOk);
+  EXPECT_EQ(one.to_client(), kOk);
+  EXPECT_FALSE(one.session->close_client_when_flushed());
+  one.session->on_origin_closed("");
+  EXPECT_TRUE(one.session->close_client_when_flushed());
+
+  Newcomer other;
+  other.client(startup() + query("SHOW all"));
+  other.session->on_origin_connected(false);
+  other.session->on_client_closed(false);
+  EXPECT_FALSE(other.session->end_origin_when_flushed());
+  EXPECT_EQ(other.to_origin(), startup());
+  other.origin(kOk);
+  EXPECT_TRUE(other.to_origin().starts_with(query("SHOW all")));
+}
+
 TEST(SessionStartup, InvalidLengthsAreClosedWithoutAWord) {
   for (const std::string& bytes :
        {"\0\0\0\7\0\0\0\0"s, "\x7f\xff\xff\xff\0\3\0\0"s, "\x16\3\1 hello"s}) {

@@ -511,13 +511,35 @@ TEST(Session, ADescriptionOfAStatementIsNotThatOfItsPortal) {
   EXPECT_EQ(peer.to_origin(), portal);
 }
 
-TEST(Session, MalformedLengthsEndTheSessionWithAnError) {
+TEST(Session, WhatIsNoMessageIsTheOriginsToRefuse) {
+  for (const std::string& what :
+       {"Q\x7f\xff\xff\xff"s, "Q\0\0\0\3"s, "\0"s, "z"s, "S\0\0\x27\x11"s}) {
+    World world;
+    Peer peer(world);
+    load(peer);
+    peer.client(kSelect7 + what);
+    EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
+    EXPECT_EQ(peer.to_origin(), what);
+    peer.client(kSelect7);  // nothing is read any more
+    EXPECT_EQ(peer.to_origin(), kSelect7);
+    peer.session.on_client_closed(false);
+    EXPECT_EQ(peer.to_origin(), "");
+    EXPECT_TRUE(peer.session.end_origin_when_flushed());
+    peer.origin(error("08P01"));
+    EXPECT_EQ(peer.to_client(), error("08P01"));
+    EXPECT_FALSE(peer.session.close_client_when_flushed());
+    peer.session.on_origin_closed("");
+    EXPECT_TRUE(peer.session.close_client_when_flushed());
+  }
+}
+
+TEST(Session, WhatIsNoMessageComesBehindWhatIsHeld) {
   World world;
   Peer peer(world);
-  peer.client("Q\x7f\xff\xff\xff"s);
-  EXPECT_NE(peer.to_client().find("08P01"), std::string::npos);
-  EXPECT_TRUE(peer.session.close_client_when_flushed());
-  EXPECT_TRUE(peer.session.close_origin_when_flushed());
+  load(peer);
+  const std::string unit = parse("", "SELECT id FROM users WHERE id = 7") + bind("", {});
+  peer.client(unit + "\xff"s);
+  EXPECT_EQ(peer.to_origin(), unit + "\xff"s);
 }
 
 TEST(Session, ALargeFrameIsStreamedAndNotHeld) {
@@ -558,7 +580,8 @@ TEST(Session, AHalfClosedClientStillGetsItsAnswer) {
   peer.client(kSelect7);
   peer.session.on_client_closed(false);
   peer.answer_settings();
-  EXPECT_EQ(peer.to_origin(), kSelect7 + frame('X', ""));
+  EXPECT_EQ(peer.to_origin(), kSelect7);
+  EXPECT_TRUE(peer.session.end_origin_when_flushed());
   peer.origin(kAnswer7 + ready());
   EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
   peer.session.on_origin_closed("");

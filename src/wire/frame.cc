@@ -13,6 +13,17 @@ FrameState peek_frame(std::string_view bytes, FrameHeader& header) {
   return FrameState::kHeader;
 }
 
+FrameState peek_client_frame(std::string_view bytes, FrameHeader& header) {
+  if (bytes.empty()) return FrameState::kIncomplete;
+  const bool large = std::string_view("QPBFd").find(bytes[0]) != std::string_view::npos;
+  const bool small = std::string_view("DECHSXcf").find(bytes[0]) != std::string_view::npos;
+  if (!large && !small) return FrameState::kMalformed;
+  const FrameState state = peek_frame(bytes, header);
+  const bool too_long =
+      state == FrameState::kHeader && small && header.length > kSmallMessageBytesMax;
+  return too_long ? FrameState::kMalformed : state;
+}
+
 namespace {
 
 void append_empty(std::string& out, char tag) {

@@ -15,6 +15,7 @@ namespace pgcache::wire {
 inline constexpr std::size_t kHeaderBytes = 5;
 // The largest length PostgreSQL accepts (PQ_LARGE_MESSAGE_LIMIT).
 inline constexpr std::uint32_t kMessageBytesMax = 0x3fffffff - 1;
+inline constexpr std::uint32_t kSmallMessageBytesMax = 10000;
 
 struct FrameHeader {
   char tag = 0;
@@ -25,11 +26,16 @@ struct FrameHeader {
 enum class FrameState : std::uint8_t {
   kIncomplete,  // fewer bytes than a header
   kHeader,      // the header is known (whole or not is for the caller: total_bytes() <= size)
-  kMalformed,  // a length below 4 or above kMessageBytesMax: the peer cannot be understood any more
+  kMalformed,   // a length below 4 or above the maximum: the peer cannot be understood any more
 };
 
 // Reads the header at the start of `bytes`.
 FrameState peek_frame(std::string_view bytes, FrameHeader& header);
+
+// The same for a client's messages behind its authentication, where PostgreSQL takes certain types
+// only, and most of them up to a small length (PQ_SMALL_MESSAGE_LIMIT). A type that it does not
+// know is kMalformed before the length has come.
+FrameState peek_client_frame(std::string_view bytes, FrameHeader& header);
 
 // One whole frame. `bytes` includes the header.
 struct Frame {

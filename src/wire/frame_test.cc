@@ -48,6 +48,24 @@ TEST(Frame, LengthsOutOfBoundsAreMalformed) {
   EXPECT_EQ(peek_frame("S\0\0\0\4"s, header), FrameState::kHeader);
 }
 
+TEST(Frame, ClientsMessagesAreTakenAsPostgresTakesThem) {
+  FrameHeader header;
+  EXPECT_EQ(peek_client_frame("", header), FrameState::kIncomplete);
+  for (const char tag : "\0\x01zAKRTZptvW[\x80\xff"s) {
+    EXPECT_EQ(peek_client_frame(std::string(1, tag), header), FrameState::kMalformed) << int{tag};
+  }
+  for (const char tag : "DECHSXcf"s) {
+    EXPECT_EQ(peek_client_frame(std::string(1, tag), header), FrameState::kIncomplete) << tag;
+    EXPECT_EQ(peek_client_frame(tag + "\0\0\x27\x10"s, header), FrameState::kHeader) << tag;
+    EXPECT_EQ(peek_client_frame(tag + "\0\0\x27\x11"s, header), FrameState::kMalformed) << tag;
+    EXPECT_EQ(peek_client_frame(tag + "\0\0\0\3"s, header), FrameState::kMalformed) << tag;
+  }
+  for (const char tag : "QPBFd"s) {
+    EXPECT_EQ(peek_client_frame(tag + "\x3f\xff\xff\xfe"s, header), FrameState::kHeader) << tag;
+    EXPECT_EQ(peek_client_frame(tag + "\x3f\xff\xff\xff"s, header), FrameState::kMalformed) << tag;
+  }
+}
+
 TEST(Frame, ErrorResponseHasPostgresFields) {
   std::string out;
   append_error_response(out, {"FATAL", "08P01", "bad", "do better"});

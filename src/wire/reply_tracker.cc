@@ -112,6 +112,7 @@ Attribution ReplyTracker::on_frame(char tag, std::vector<PendingRequest>& droppe
       break;
   }
   if (attribution.completed) pending_.pop_front();
+  pop_copy_ends();  // nothing is owed for one outside of a COPY
   return attribution;
 }
 

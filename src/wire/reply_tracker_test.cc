@@ -134,6 +134,17 @@ TEST(ReplyTracker, ErrorInASimpleCopyLeavesLateCopyDoneWithoutMeaning) {
   EXPECT_TRUE(s.tracker.idle());
 }
 
+TEST(ReplyTracker, ACopyDoneOutsideOfACopyIsNotWaitedFor) {
+  Script s;
+  s.send(Request::kDescribe, false, 1);
+  s.send(Request::kCopyEnd);
+  s.send(Request::kCopyEnd);
+  s.reply('t');
+  EXPECT_FALSE(s.tracker.idle());
+  EXPECT_TRUE(s.reply('T').completed);
+  EXPECT_TRUE(s.tracker.idle());
+}
+
 TEST(ReplyTracker, SyncInTheMiddleOfAnExtendedCopyCannotBeCounted) {
   Script s;
   s.send(Request::kExecute);

@@ -47,6 +47,7 @@ RESET = ("TRUNCATE m, other.m, z; "
          "INSERT INTO m SELECT g, 'm' || g, g FROM generate_series(1, 5) g; "
          "INSERT INTO other.m SELECT g, 'other' || g, g FROM generate_series(1, 5) g; "
          "INSERT INTO z SELECT g, g FROM generate_series(1, 3) g")
+REFILL = "UPDATE s SET t = nullif('text ' || id, 'text 4') WHERE id < 13"
 REDEFINE = ("DROP SCHEMA IF EXISTS postgres CASCADE; DROP TABLE IF EXISTS z, nt CASCADE; "
             "CREATE TABLE z (id int PRIMARY KEY, a int); GRANT SELECT ON s, k TO limited; "
             "CREATE OR REPLACE VIEW sv AS SELECT id, t, n FROM s WHERE bo")
@@ -513,9 +514,14 @@ class Generator:
 
 def redefines(conversation):
     """Whether it may leave other tables behind than it found."""
-    if any(step.get("elsewhere") for step in conversation["steps"]):
-        return True
-    messages = [m for step in conversation["steps"] for m in step["send"]]
-    texts = [part for m in messages + conversation.get("end", []) for part in m]
-    return any(word in text for text in texts if isinstance(text, str)
-               for word in ("ALTER", "DROP", "CREATE"))
+    return mentions(conversation, ("ALTER", "DROP", "CREATE", "GRANT", "REVOKE"))
+
+
+def mentions(conversation, words):
+    """Whether one of the words is in a text of the conversation."""
+    steps = conversation["steps"]
+    messages = [m for step in steps for m in step["send"]] + conversation.get("end", [])
+    texts = [bytes.fromhex(m[1]).decode("latin-1") if m[0] == "bytes" else part
+             for m in messages for part in m if isinstance(part, str)]
+    texts += [step["elsewhere"] for step in steps if step.get("elsewhere")]
+    return any(word in text for text in texts for word in words)

@@ -4,13 +4,20 @@
 
 Random conversations of protocol 3 are played twice: at a PostgreSQL server, and through pgcache at
 a second server that holds the same. After every step the bytes that came back must be equal, but
-for keys, process numbers and the oids of new objects. Many of the reads are answered from memory,
-which the metrics prove at the end. A difference is shortened to the steps that are needed for it.
+for keys, process numbers and the oids of new objects; so must the connection's end, and at the end
+what the tables hold. Many of the reads are answered from memory, which the metrics prove. A
+difference is shortened to the messages that are needed for it, and printed as a protocol script
+(tests/scripts) as well.
 
-    run.py --binary PGCACHE [--seed N] [--seconds N] [--set KEY=VALUE]... [--replay FILE]
+    run.py --binary PGCACHE [--kind orderly|disorder|both] [--seed N] [--seconds N]
+           [--set KEY=VALUE]... [--pg-bin FOLDER] [--replay FILE] [--fault NAME]
 
 First come the conversations of scripts.py (about 10 seconds), then random ones until the time is
-over. Two clusters and pgcache are started in a temporary folder, and removed afterwards.
+over: orderly ones (generate.py), and such of clients that make mistakes (disorder.py). Two clusters
+and pgcache are started in a temporary folder, and removed afterwards.
+
+With --fault, pgcache runs with that part of it broken (src/proxy/faults.h), and a difference must be
+found in time.
 
 Exit status: 0 no difference; 1 differences, which are printed, or a pgcache that did not end well; 2 the
 test itself could not run, or too few of the reads were hits, or no block was answered from memory alone,
@@ -26,20 +33,34 @@ import signal
 import sys
 import time
 
+import as_script
+import disorder
 import generate
 import play
 import scripts
 import servers
+import shorten
+import state
 import wire
 
 CRASHES_MAX = 5
-HITS_MIN = 0.20  # of all queries that pgcache counts as reads
+# Of all queries that pgcache counts as reads, by kind of conversation.
+HITS_MIN = {"orderly": 0.20, "disorder": 0.15}
+NOT_READS = ("not_read", "empty_query", "multi_statement", "function_call", "syntax")
+ACCEPTED_MAX = 0.05  # of the conversations: those that a known difference has ended early
+SHORTEN_SECONDS = 60
+READS_MIN = 300  # of each kind, or its share of hits means nothing
+MORE_SECONDS = 30  # at most, for that
+GENERATORS = {"orderly": generate.Generator, "disorder": disorder.Disorder}
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default=os.environ.get("PGCACHE_BINARY"),
                         help="the pgcache program (default: $PGCACHE_BINARY)")
+    parser.add_argument("--kind", choices=["orderly", "disorder", "both"], default="both")
+    parser.add_argument("--pg-bin", default=servers.BIN, help="the folder of PostgreSQL's programs")
+    parser.add_argument("--fault", help="what of pgcache is broken, to see that it is noticed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
@@ -75,23 +96,29 @@ def report(conversation, difference):
     for who, messages in (("PostgreSQL", difference.direct), ("pgcache", difference.proxied)):
         lines.append(f"  {who} from there:")
         lines += ["    " + wire.describe(message) for message in messages[:12]] or ["    nothing"]
+    lines += ["", "as a protocol script:", "", as_script.text_of(conversation, difference)]
     return "\n".join(lines)
 
 
 class Run:
     def __init__(self, options):
         self.options = options
+        self.kinds = list(GENERATORS) if options.kind == "both" else [options.kind]
+        self.routes = {kind: {} for kind in GENERATORS}  # what pgcache counted for each
+        self.accepted = {}  # known differences: how many conversations they have ended early
         self.start()
         self.ended_well = True
         self.crashes = 0
         self.played = self.steps = 0
         self.ignored = 0
-        self.redefined = False
+        self.redefined = self.refill = False
         self.signatures = {}
 
     def start(self):
-        self.stack = servers.Stack(self.options.binary, generate.SCHEMA, self.options.set)
+        self.stack = servers.Stack(self.options.binary, generate.SCHEMA, self.options.set,
+                                   self.options.pg_bin)
         self.stack.both(generate.FILL)
+        self.redefined = self.refill = False
 
     def guarded(self, name, conversation):
         """A conversation that makes PostgreSQL itself crash says nothing about pgcache."""
@@ -102,17 +129,17 @@ class Run:
             if not self.stack.crashed() or self.crashes >= CRASHES_MAX:
                 raise
             self.crashes += 1
-            self.redefined = False
             self.ended_well &= self.stack.stop()
             self.start()
 
     def reset(self, redefine=True):
+        state.roll_back_prepared(self.stack.controls)
         for control in self.stack.controls:
             control.query("SET client_min_messages = error")
-            for name in control.query("SELECT gid FROM pg_prepared_xacts"):
-                control.query(f"ROLLBACK PREPARED '{name}'")
             if redefine:
                 control.query(generate.REDEFINE)
+            if self.refill:
+                control.query(generate.REFILL)
             control.query(generate.RESET)
         self.stack.settle()
         if redefine:
@@ -120,7 +147,7 @@ class Run:
 
     def forget(self):
         """Also empties the cache: a shortened conversation must do its own loading."""
-        self.reset()
+        self.reset(self.redefined)
         self.stack.both(generate.FILL)
 
     def scripts(self):
@@ -130,15 +157,45 @@ class Run:
             if self.options.only in name:
                 self.guarded(name, conversation)
 
-    def random(self, seed):
-        self.guarded(f"seed {seed}", generate.Generator(seed).conversation())
+    def random(self, kind, number):
+        seed = self.options.seed * 1000000 + number
+        before = self.stack.pgcache.routes()
+        self.guarded(f"seed {seed} {kind}", GENERATORS[kind](seed).conversation())
+        for route, count in self.stack.pgcache.routes().items():
+            more = count - before.get(route, 0)
+            self.routes[kind][route] = self.routes[kind].get(route, 0) + max(0, more)
+
+    def play(self, conversation):
+        """One play; what it leaves behind is compared as well, and that pgcache lives."""
+        try:
+            outcome = play.play(self.stack, conversation)
+        except (RuntimeError, OSError):
+            if self.stack.pgcache.process.poll() is None:
+                raise
+            outcome = play.Outcome(0)
+        if self.stack.pgcache.process.poll() is not None:
+            crash = play.Difference(outcome.steps - 1, "crash", [], [])
+            crash.answers = outcome.difference.answers if outcome.difference else []
+            outcome.difference, outcome.accepted = crash, None
+            self.stack.start_pgcache()
+            return outcome
+        if outcome.difference is None and outcome.accepted is None:
+            left = state.difference(self.stack.controls)
+            if left is not None:
+                ours, theirs = ([("state", str(each).encode())] for each in left)
+                outcome.difference = play.Difference(outcome.steps - 1, "state", ours, theirs)
+        return outcome
 
     def one(self, name, conversation):
         self.reset(self.redefined)
         self.redefined = generate.redefines(conversation)
-        difference, compared = play.play(self.stack, conversation)
+        self.refill = generate.mentions(conversation, ["UPDATE s "])
+        outcome = self.play(conversation)
+        difference = outcome.difference
         self.played += 1
-        self.steps += compared
+        self.steps += outcome.steps
+        if outcome.accepted:
+            self.accepted[outcome.accepted] = self.accepted.get(outcome.accepted, 0) + 1
         if difference is None:
             return
         if self.stack.crashed():
@@ -159,19 +216,18 @@ class Run:
         self.explain(name, conversation, difference)
 
     def explain(self, name, conversation, difference):
-        self.redefined = True
         if self.options.no_shorten or not name.startswith("seed"):
             self.write(name, conversation, difference)
             return
-        short = play.shorten(self.stack, conversation, difference.signature(), self.forget,
-                             time.monotonic() + 60)
+        short = shorten.Shortener(self, conversation, difference.signature(),
+                                  SHORTEN_SECONDS).shorten()
         if short is None:
             print("  (not seen again with an empty cache)")
             short = conversation
         else:
             self.forget()
             for _ in range(2):
-                again, _steps = play.play(self.stack, short)
+                again = self.play(short).difference
                 if again is not None:
                     difference = again
                     break
@@ -185,13 +241,13 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
             stem = name.replace(" ", "-").replace(":", "")
             (folder / f"{stem}.json").write_text(json.dumps(conversation))
-            (folder / f"{stem}.txt").write_text(text + "\n")
+            (folder / f"{stem}.txt").write_text(text + "\n", errors="backslashreplace")
 
     def replay(self, path):
         conversation = json.loads(path.read_text())
         self.forget()
         for _ in range(3):
-            difference, _steps = play.play(self.stack, conversation)
+            difference = self.play(conversation).difference
             self.played += 1
             if difference is not None:
                 self.signatures[difference.signature()] = 1
@@ -206,28 +262,53 @@ class Run:
         number = 0
         if not self.options.no_scripts:
             self.scripts()
-        while time.monotonic() < end and (self.options.keep_going or not self.signatures):
-            self.random(self.options.seed * 1000000 + number)
+        while self.goes_on(end) and (self.options.keep_going or not self.signatures):
+            self.random(self.kinds[number % len(self.kinds)], number)
             number += 1
         return self.verdict()
 
+    def goes_on(self, end):
+        now = time.monotonic()
+        few = any(self.reads(kind) < READS_MIN for kind in self.kinds)
+        return now < end or (few and now < end + MORE_SECONDS)
+
+    def reads(self, kind):
+        return sum(count for name, count in self.routes[kind].items()
+                   if name.split(":")[-1] not in NOT_READS)
+
+    def shares(self):
+        """The share of hits in the reads of each kind of conversation, which is printed."""
+        shares = {}
+        for kind in self.kinds:
+            routes = self.routes[kind]
+            hits = routes.get("hit", 0)
+            shares[kind] = hits / max(1, self.reads(kind))
+            print(f"{kind}: {hits} hits, {shares[kind]:.0%} of the reads; "
+                  f"{sum(routes.values())} queries")
+            if self.options.verbose:
+                print(json.dumps(routes, indent=1, sort_keys=True))
+        return shares
+
     def verdict(self):
-        routes = self.stack.pgcache.routes()
-        not_reads = ("not_read", "empty_query", "multi_statement", "function_call", "syntax")
-        reads = sum(n for name, n in routes.items() if name.split(":")[-1] not in not_reads)
-        share = routes.get("hit", 0) / max(1, reads)
         print(f"{self.played} conversations, {self.steps} steps, "
               f"{sum(self.signatures.values())} differences, {self.ignored} ignored, "
-              f"{self.crashes} crashes of PostgreSQL, {routes.get('hit', 0)} hits "
-              f"({share:.0%} of the reads)")
+              f"{self.crashes} crashes of PostgreSQL; ended early by what is known: "
+              f"{self.accepted or 'none'}")
+        shares = self.shares()
         if self.options.verbose:
-            print(json.dumps(routes, indent=1, sort_keys=True))
             print(json.dumps(self.signatures, indent=1))
         blocks = self.stack.pgcache.count("pgcache_blocks_local_total")
         print(f"{blocks} blocks that the origin did not see")
+        servers.wait_until(lambda: state.sessions(self.stack.controls[1]) == 0,
+                           "sessions at the origin outlive their clients", 5)
+        if self.options.fault:
+            return 0 if self.signatures else 1
         if self.signatures:
             return 1
-        return 0 if blocks > 0 and share >= HITS_MIN else 2
+        enough = all(share >= HITS_MIN[kind] for kind, share in shares.items())
+        few = sum(self.accepted.values()) <= max(2, ACCEPTED_MAX * self.played)
+        blocks_tried = "orderly" in self.kinds
+        return 0 if (blocks > 0 or not blocks_tried) and enough and few else 2
 
 
 def main():
@@ -237,6 +318,9 @@ def main():
         return 2
     # So that the servers are ended and their folder removed also when this is told to stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
+    sys.stdout.reconfigure(errors="backslashreplace")
+    if options.fault:
+        os.environ["PGCACHE_FAULT_BREAK"] = options.fault
     run, status = None, 2
     try:
         run = Run(options)

@@ -64,6 +64,12 @@ def wait_until(done, what, seconds=30.0, step=0.01):
         time.sleep(step)
 
 
+class ServerError(RuntimeError):
+    def __init__(self, body):
+        super().__init__(str(wire.fields(body)))
+        self.code = wire.fields(body).get("C")
+
+
 class Control:
     """A connection of the test's own: simple queries only, errors raise."""
 
@@ -81,7 +87,7 @@ class Control:
             reader.feed(data)
         for tag, body in reader.messages:
             if tag == "E":
-                raise RuntimeError(str(wire.fields(body)))
+                raise ServerError(body)
         return reader.messages
 
     def query(self, sql):
@@ -99,8 +105,8 @@ class Control:
 
 
 class Cluster:
-    def __init__(self, folder, copy_of=None):
-        self.folder = folder
+    def __init__(self, folder, copy_of=None, programs=BIN):
+        self.folder, self.programs = folder, programs
         self.port = free_port()
         self.process = None
         self.user = "postgres" if os.geteuid() == 0 else None
@@ -127,7 +133,7 @@ class Cluster:
         if self.user:
             record = pwd.getpwnam(self.user)
             os.chown(self.folder, record.pw_uid, record.pw_gid)
-        process = self.run([f"{BIN}/initdb", "-D", self.folder, "-U", "postgres", "-A", "trust",
+        process = self.run([f"{self.programs}/initdb", "-D", self.folder, "-U", "postgres", "-A", "trust",
                             "--no-sync", "--locale=C.UTF-8", "-E", "UTF8"],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         output = process.communicate()[0]
@@ -136,7 +142,7 @@ class Cluster:
 
     def start(self):
         log = open(self.folder + ".log", "ab")
-        self.process = self.run([f"{BIN}/postgres", "-D", self.folder], stdout=log, stderr=log,
+        self.process = self.run([f"{self.programs}/postgres", "-D", self.folder], stdout=log, stderr=log,
                                 preexec_fn=die_with_parent)
         wait_until(self.answers, "PostgreSQL does not start")
 
@@ -230,20 +236,22 @@ class Stack:
     # Its defaults are a second and less.
     WAITS = ("max_staleness", "load_wait_timeout", "tracking_wait_timeout")
     PATIENT = [f"{name}={local.patience()}s" for name in WAITS] if local.patience() > 1 else []
+    HANG = 5.0 * local.patience()  # pgcache owes something for this many seconds: it hangs
 
-    def __init__(self, binary, schema, settings=()):
+    def __init__(self, binary, schema, settings=(), programs=BIN):
         self.folder = tempfile.mkdtemp(prefix="pgcache-conversations-")
         os.chmod(self.folder, 0o755)
         self.direct = self.origin = self.pgcache = None
         self.binary, self.settings = binary, [self.POLL, *self.PATIENT, *settings]
+        self.patience = self.HANG
         try:
-            self.direct = Cluster(os.path.join(self.folder, "direct"))
+            self.direct = Cluster(os.path.join(self.folder, "direct"), programs=programs)
             self.direct.start()
             control = Control(self.direct.port)
             control.query(schema)
             control.close()
             self.direct.stop()
-            self.origin = Cluster(os.path.join(self.folder, "origin"), self.direct.folder)
+            self.origin = Cluster(os.path.join(self.folder, "origin"), self.direct.folder, programs)
             self.direct.start()
             self.origin.start()
             self.start_pgcache()
@@ -279,6 +287,21 @@ class Stack:
             control.query(sql)
         if settle:
             self.settle()
+
+    def both_or_refused(self, sql):
+        """Likewise; the SQLSTATE with which each of them refuses it: for a lock that somebody holds,
+        or since a table is another one now. Empty where it does not."""
+        refused = []
+        for control in self.controls:
+            control.query("SET lock_timeout = '200ms'")
+            try:
+                control.query(sql)
+                refused.append("")
+            except ServerError as error:
+                refused.append(error.code)
+            control.query("RESET lock_timeout")
+        self.settle()
+        return refused
 
     def settle(self):
         high, low = self.controls[1].query("SELECT pg_current_wal_flush_lsn()")[0].split("/")

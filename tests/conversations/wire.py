@@ -12,9 +12,12 @@ stored as JSON and shortened:
     ["H"] ["S"] ["c"] ["X"]                     Flush, Sync, CopyDone, Terminate
     ["d", text] ["f", text]                     CopyData, CopyFail
     ["F", oid, [value, ...], result format]     FunctionCall
-    ["raw", tag, hexadecimal body]              anything else
+    ["raw", tag, hexadecimal body]              anything else in a frame
+    ["bytes", digits]                           any bytes
+    ["shut"]                                    nothing: the client shuts its sending side
 
-A value is None, a text, or ["hex", digits].
+A value is None, a text, or ["hex", digits]. A text may hold a byte that is no UTF-8 as a lone
+surrogate (Python's surrogateescape).
 """
 
 import struct
@@ -32,12 +35,16 @@ def be32(value):
     return struct.pack("!I", value & 0xFFFFFFFF)
 
 
+def encoded(text):
+    return text.encode("utf-8", "surrogateescape")
+
+
 def cstring(text):
-    return text.encode("utf-8", "surrogateescape") + b"\0"
+    return encoded(text) + b"\0"
 
 
 def value_bytes(value):
-    return bytes.fromhex(value[1]) if isinstance(value, list) else value.encode("utf-8")
+    return bytes.fromhex(value[1]) if isinstance(value, list) else encoded(value)
 
 
 def counted(value):
@@ -71,7 +78,7 @@ def build(message):
     if tag in "HScX":
         return frame(tag)
     if tag == "d":
-        return frame(tag, message[1].encode())
+        return frame(tag, encoded(message[1]))
     if tag == "f":
         return frame(tag, cstring(message[1]))
     if tag == "F":
@@ -80,7 +87,18 @@ def build(message):
                      + b"".join(map(counted, values)) + be16(result))
     if tag == "raw":
         return frame(message[1], bytes.fromhex(message[2]))
+    if tag == "bytes":
+        return bytes.fromhex(message[1])
+    if tag == "shut":
+        return b""
     raise ValueError(f"no such message: {message}")
+
+
+def owes_ready(message):
+    """Whether a ReadyForQuery answers it, unless an error or a COPY swallows it."""
+    if message[0] == "bytes":
+        return bytes.fromhex(message[1])[:1] in (b"S", b"Q", b"F")
+    return message[0] in SYNCHRONIZING
 
 
 def startup(parameters, version=0x30000):
@@ -90,9 +108,11 @@ def startup(parameters, version=0x30000):
 
 class Reader:
     """Cuts a server's bytes into messages, with everything replaced that two equal servers do not
-    have in common: keys, process numbers, and the oids of objects that are not built in."""
+    have in common: keys, process numbers, and the oids of objects that are not built in. The first
+    `singles` bytes are answers of their own, to requests for encryption."""
 
-    def __init__(self):
+    def __init__(self, singles=0):
+        self.singles = singles
         self.rest = b""
         self.messages = []  # (tag, body)
         self.oids = {}
@@ -100,6 +120,10 @@ class Reader:
     def feed(self, data):
         self.rest += data
         at = 0
+        while self.singles and at < len(self.rest):
+            self.messages.append(("answer", self.rest[at:at + 1]))
+            self.singles -= 1
+            at += 1
         while len(self.rest) - at >= 5:
             length = struct.unpack_from("!I", self.rest, at + 1)[0]
             if len(self.rest) - at < length + 1:
@@ -145,7 +169,7 @@ NAMES = {"1": "ParseComplete", "2": "BindComplete", "3": "CloseComplete", "n": "
 
 def fields(body):
     """The fields of an ErrorResponse or NoticeResponse."""
-    return {part[:1].decode(): part[1:].decode("utf-8", "replace")
+    return {part[:1].decode("latin-1"): part[1:].decode("utf-8", "replace")
             for part in body.split(b"\0") if part}
 
 

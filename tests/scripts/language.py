@@ -10,10 +10,14 @@ its own. Blank lines and lines that begin with # mean nothing. A step sends some
     > D P portal    > D S statement    > C P portal    > C S statement     Describe, Close
     > E portal limit                            Execute
     > H    > S    > X    > c    > d text    > f text                       Flush ... CopyFail
+    > bytes 440000270a 00*9990                anything; of these the last 9990 times
+    > shut                                    the client sends no more
+    > startup 000000080000...                 first in a session: in place of its startup packet; what
+                                              answers it is said too
 
 then says all that comes back, on as many lines as one likes,
 
-    < 1 2 T[id:23/0 v:25/0] D[1|one] D[2|NULL] C[SELECT 2] s n I 3 t[23] E[42P01] N[text] S[name=value] A[channel load] Z[I]
+    < 1 2 T[id:23/0 v:25/0] D[1|one] D[2|NULL] C[SELECT 2] s n I 3 t[23] E[42P01] N[text] S[name=value] A[channel load] Z[I] EOF
 
 and at will the routes that pgcache counts for it, all of them (a bar: whichever comes first):
 
@@ -22,7 +26,8 @@ and at will the routes that pgcache counts for it, all of them (a bar: whichever
 Between steps:
 
     @name           the following steps are of another session (opened when first named)
-    connect a=b     startup parameters of the session that is opened next
+    connect a=b     startup parameters of the session that is opened next, quoted as in a shell;
+                    version=3.2 is that of the protocol
     elsewhere sql   somebody else's statement, applied by pgcache when the script goes on
     pause seconds
     cancel          a request to cancel what the session does
@@ -94,8 +99,11 @@ def message_of(text):
         return [tag, words[0], name_of(words[1])]
     if tag == "E":
         return [tag, name_of(words[0]), int(words[1]) if len(words) > 1 else 0]
-    if tag in ("H", "S", "X", "c"):
+    if tag in ("H", "S", "X", "c", "shut"):
         return [tag]
+    if tag in ("bytes", "startup"):
+        parts = (word.partition("*") for word in rest.split())
+        return [tag, "".join(digits * int(times or 1) for digits, _, times in parts)]
     raise ValueError(f"no such message: {text}")
 
 
@@ -193,9 +201,12 @@ def token_of(message):
     if tag in ("C", "Z"):
         return f"{tag}[{body.rstrip(bytes(1)).decode()}]"
     if tag == "S":
-        return "S[" + "=".join(part.decode() for part in body.split(b"\0")[:2]) + "]"
+        name, value = (part.decode() for part in body.split(b"\0")[:2])
+        return f"S[{name}]" if name == "server_version" else f"S[{name}={value}]"
     if tag == "A":
         return "A[" + " ".join(part.decode() for part in body[4:].split(b"\0")[:2]) + "]"
     if tag == "d":
         return f"d[{printable(body.rstrip())}]"
+    if tag == "answer":
+        return f"answer[{printable(body)}]"
     return tag

@@ -16,6 +16,7 @@ itself could not run.
 import argparse
 import os
 import pathlib
+import shlex
 import signal
 import socket
 import struct
@@ -33,6 +34,7 @@ import wire  # noqa: E402
 QUIET = 0.01 * servers.local.patience()  # nothing more comes; what comes later is seen in the next step
 HANG = 8.0 * servers.local.patience()
 WIDTH = 100
+REQUESTS = ("0000000804d2162f", "0000000804d21630")  # for encryption: a single byte answers them
 
 
 class KeyReader(wire.Reader):
@@ -47,23 +49,35 @@ class KeyReader(wire.Reader):
 class Session:
     """The same session at both servers."""
 
-    def __init__(self, stack, parameters):
-        startup = [["user", "postgres"], ["database", "postgres"], *parameters]
+    def __init__(self, stack, parameters, startup_bytes=None):
+        opening = {"startup": [["user", "postgres"], ["database", "postgres"]]}
+        if startup_bytes is not None:
+            opening["startup_bytes"] = startup_bytes
+            opening["singles"] = int(startup_bytes.startswith(REQUESTS))
+        for name, value in parameters:
+            if name == "version":
+                major, minor = value.split(".")
+                opening["version"] = int(major) << 16 | int(minor)
+            else:
+                opening["startup"].append([name, value])
         self.peers = []
         for port in (stack.direct.port, stack.pgcache.port):
-            peer = play.Peer(port, {"startup": startup})
-            peer.reader = KeyReader()
-            peer.read_until(lambda p=peer: any(t in "ZE" for t, _ in p.messages()), 10)
+            peer = play.Peer(port, opening)
+            peer.reader = KeyReader(opening.get("singles", 0))
+            if startup_bytes is None:
+                peer.read_until(lambda p=peer: any(t in "ZE" for t, _ in p.messages()), 10)
             self.peers.append(peer)
-        self.read = [len(peer.messages()) for peer in self.peers]
+        self.read = [0 if startup_bytes is not None else len(p.messages()) for p in self.peers]
         self.ports = (stack.direct.port, stack.pgcache.port)
 
     def exchange(self, which, step):
         """What comes back, raw; until as much has come as is owed, or nothing comes any more."""
         peer = self.peers[which]
         peer.send([b"".join(map(wire.build, step.send))])
+        if ["shut"] in step.send:
+            peer.shut()
         start = self.read[which]
-        owed = sum(1 for m in step.send if m[0] in wire.SYNCHRONIZING)
+        owed = sum(map(wire.owes_ready, step.send))
         wanted = len(step.expect)
 
         def done():
@@ -116,13 +130,16 @@ class Player:
         try:
             for step in script.steps:
                 if step.action and step.action[0] == "connect":
-                    parameters = [pair.split("=", 1) for pair in step.action[1].split()]
+                    parameters = [pair.split("=", 1) for pair in shlex.split(step.action[1])]
                     continue
                 if step.action and step.action[0] in ("elsewhere", "pause"):
                     self.act(step, None)
                     continue
                 if step.session not in sessions:
-                    sessions[step.session] = Session(self.stack, parameters)
+                    startup = None
+                    if step.send and step.send[0][0] == "startup":
+                        startup = step.send.pop(0)[1]
+                    sessions[step.session] = Session(self.stack, parameters, startup)
                     parameters = []
                 if step.action:
                     self.act(step, sessions[step.session])
@@ -234,13 +251,17 @@ def same(direct, proxied):
         if tag not in "EN" or not body:
             return message
         return tag, {k: v for k, v in wire.fields(body).items() if k not in "LR"}
-    return [plain(m) for m in direct] == [plain(m) for m in proxied]
+
+    def alike(ours, theirs):
+        return play.equal(ours, theirs) or plain(ours) == plain(theirs)
+    return len(direct) == len(proxied) and all(map(alike, direct, proxied))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default=os.environ.get("PGCACHE_BINARY"))
     parser.add_argument("--only", default="")
+    parser.add_argument("--pg-bin", default=servers.BIN, help="the folder of PostgreSQL's programs")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
@@ -250,7 +271,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     stack, status = None, 2
     try:
-        stack = servers.Stack(options.binary, (HERE / "schema.sql").read_text())
+        stack = servers.Stack(options.binary, (HERE / "schema.sql").read_text(),
+                              programs=options.pg_bin)
         player = Player(stack, options.record)
         count = 0
         for path in options.files or sorted(HERE.glob("*.pgs")):

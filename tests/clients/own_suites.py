@@ -330,6 +330,7 @@ ALL = {
     "pg-cursor": lambda: Mocha("pg-cursor", "2.22.1", "2.0.1"),
     "pg-query-stream": lambda: Mocha("pg-query-stream", "4.17.0", "2.1.2"),
     "tokio-postgres": lambda: Cargo("tokio-postgres", Cargo.ROLES, fixed_port="5433", options=["--test", "test"]),
+    "sqlx": lambda: unavailable("the crate that its tests need is not published"),
     "postgres.js": lambda: unavailable("the package has no tests"),
     "psycopg2": lambda: Pytest("psycopg2", "psycopg2", PSYCOPG2_TESTDB="postgres", PSYCOPG2_TEST_REPL_DSN="",
                                setup="CREATE EXTENSION hstore"),

@@ -19,16 +19,16 @@ from local import as_postgres, bad_end, bin_folder, free_port, patience  # noqa:
 
 
 class Stack(contextlib.AbstractContextManager):
-    """Leaving it raises OSError when pgcache did not end well."""
+    """Ports are free ones, unless they are given. Leaving it raises OSError when pgcache did not end well."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, origin_port=None, port=None):
         self._binary = binary
         self._bin = bin_folder()
         self._processes = {}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pgcache-clients-"))
         try:
-            self.origin = self._start_postgres()
-            self.pgcache, self.admin = self._start_pgcache()
+            self.origin = self._start_postgres(origin_port or free_port())
+            self.pgcache, self.admin = self._start_pgcache(port or free_port())
         except BaseException:
             self.__exit__()
             raise
@@ -62,7 +62,7 @@ class Stack(contextlib.AbstractContextManager):
         self._processes[name] = process
         return process
 
-    def _start_postgres(self):
+    def _start_postgres(self, port):
         data = self.folder / "data"
         os.chmod(self.folder, 0o755)
         data.mkdir(mode=0o700)
@@ -70,7 +70,6 @@ class Stack(contextlib.AbstractContextManager):
             shutil.chown(data, "postgres", "postgres")
         subprocess.run(as_postgres([self._bin / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                                     "--locale=C.UTF-8", "--no-sync"]), check=True, stdout=subprocess.DEVNULL)
-        port = free_port()
         settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": data,
                     "wal_level": "logical", "max_connections": 200, "fsync": "off", "timezone": "UTC",
                     "autovacuum": "off", "max_prepared_transactions": 10}
@@ -87,8 +86,10 @@ class Stack(contextlib.AbstractContextManager):
         if done.returncode != 0:
             raise OSError(done.stderr)
 
-    def _start_pgcache(self):
-        port, admin = free_port(), free_port() + 1
+    def _start_pgcache(self, port):
+        admin = free_port()
+        if admin == port:
+            admin += 1
         process = self._spawn("pgcache", [self._binary, "run", "--origin", self.origin,
                                           "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"])
         admin_url = f"http://127.0.0.1:{admin}"

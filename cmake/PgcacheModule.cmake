@@ -61,8 +61,9 @@ function(pgcache_module NAME)
 endfunction()
 
 # Properties that every test has. LABEL tells ./dev what to run where: test (pure, fast), corpus,
-# pgtest (starts servers), program (tests/), wire (those of them that run with every sanitizer in every
-# run of the tests). TEST_SANITIZER tells the tests what pgcache is built with (tests/support/sanitizer.h).
+# pgtest (starts servers), program (tests/), wire (those of them that every run of the tests repeats with
+# the address sanitizer). TEST_SANITIZER tells the tests what pgcache is built with
+# (tests/support/sanitizer.h).
 function(pgcache_test_defaults TEST)
   set(timeout 300)
   set(environment ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1

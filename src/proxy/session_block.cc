@@ -121,8 +121,9 @@ bool Session::answer_block_command(std::string_view sql, const sql::StatementSha
   return true;
 }
 
-// A simple query of two statements, the BEGIN of a block that may be deferred and a cacheable read:
-// how many bytes are in front of the read. 0: it is something else.
+// A simple query of two statements, the BEGIN of a block that may be deferred and a cacheable read
+// (as far as that is known without the settings): how many bytes are in front of the read. 0: it is
+// something else.
 std::size_t Session::begin_in_front(std::string_view sql) const {
   const std::size_t semicolon = sql.substr(0, kBeginBytesMax).find(';');
   if (semicolon == std::string_view::npos || status_ != 'I' ||
@@ -140,11 +141,11 @@ std::size_t Session::begin_in_front(std::string_view sql) const {
   if (leading_keyword(read) != Lead::kRead) return 0;
   const sql::StatementShape scanned = sql::scan_shape(begin, needs_conforming());
   const cache::ShapePtr shape = find_shape(begin, scanned, {});
-  if (!shape || block_command(*shape) != BlockCommand::kBegin || !may_defer(scanned, *shape))
-    return 0;
+  if (!shape || block_command(*shape) != BlockCommand::kBegin) return 0;
+  if (settings_ && !may_defer(scanned, *shape)) return 0;
   const cache::ShapePtr shape_of_read =
       find_shape(read, sql::scan_shape(read, needs_conforming()), {});
-  return shape_of_read && shape_of_read->analysis.cacheable() != nullptr ? start : 0;
+  return shape_of_read && !is_hopeless(*shape_of_read) ? start : 0;
 }
 
 // Answers the BEGIN of such a query. What is left of it, should it go to the origin: the read in

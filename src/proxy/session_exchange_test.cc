@@ -255,6 +255,20 @@ TEST(SessionBeginAndRead, IsAnsweredFromMemory) {
   EXPECT_EQ(world.stats.blocks_local.load(), 1u);
 }
 
+// Forwarded it would make them unknown again, each time.
+TEST(SessionBeginAndRead, TheSettingsAreAskedForFirst) {
+  World world;
+  Peer first(world);
+  warm(first);
+  Peer peer(world);
+  peer.client(query("BEGIN;SELECT id FROM users WHERE id = 7"));
+  EXPECT_EQ(peer.to_client(), "");
+  peer.answer_settings();
+  EXPECT_EQ(peer.to_client(), complete("BEGIN") + kAnswer7 + ready('T'));
+  EXPECT_EQ(peer.to_origin(), "");
+  EXPECT_EQ(world.stats.blocks_deferred.load(), 1u);
+}
+
 TEST(SessionBeginAndRead, PositionsStayWhatTheyAre) {
   World world;
   Peer peer(world);

@@ -494,7 +494,12 @@ bool Session::handle_query(wire::Frame frame) {
   if (frame_started_ == TimePoint{}) frame_started_ = io_.now();
   std::optional<std::string_view> sql = wire::parse_query(frame.body());
   // A read behind a BEGIN is taken as a query of its own.
-  const std::size_t begin_bytes = sql ? begin_in_front(*sql) : 0;
+  std::size_t begin_bytes = sql ? begin_in_front(*sql) : 0;
+  if (begin_bytes > 0) {
+    const std::optional<Verdict> stop = gate();
+    if (stop && stop->kind == Verdict::Kind::kHeld) return false;
+    if (stop) begin_bytes = 0;
+  }
   const std::string_view text = sql.value_or(std::string_view{});
   if (begin_bytes > 0) sql->remove_prefix(begin_bytes);
   const Lead lead = sql ? leading_keyword(*sql) : Lead::kUtility;

@@ -19,12 +19,12 @@ std::shared_ptr<pg::Catalog> make_catalog() {
                               {"last", pg::type::kText},
                               {"nick", pg::type::kText, testing::kNondeterministic}});
   people.unique_keys = {{{"id"}}, {{"first", "last"}}, {{"nick"}}};
-  catalog->add_relation(people);
   pg::Relation parent = people;
   parent.oid = pg::Oid{20002};
   parent.name = "parent";
-  parent.descendants = {pg::Oid{20001}};
   catalog->add_relation(parent);
+  people.parents = {parent.oid};
+  catalog->add_relation(people);
   catalog->finish();
   return catalog;
 }

@@ -168,6 +168,7 @@ void Backend::dispatch(std::string_view frame) {
     return;
   }
   if (skipping_ && tag != 'S') return;
+  note_own(tag, body);
   switch (tag) {
     case 'Q':
       on_query(body);
@@ -196,6 +197,14 @@ void Backend::dispatch(std::string_view frame) {
     default:
       return;  // what is left of a copy that failed
   }
+}
+
+// Whether the message is the proxy's own, by the names in it.
+void Backend::note_own(char tag, std::string_view body) {
+  const bool own = body.find("pgcache settings") != std::string_view::npos ||
+                   body.find("pgcache: ") != std::string_view::npos;
+  silent_ = tag == 'S' ? own_exchange_ : own;
+  own_exchange_ = tag != 'S' && own;
 }
 
 // --- the simple protocol

@@ -100,6 +100,7 @@ class Backend {
   void run_write(const Command& command, const Call& call);
   void run_set(const Command& command, bool describe);
   void run_settings_query(bool describe);
+  void note_own(char tag, std::string_view body);
   void run_discard(const Command& command);
   void begin_block(const Command& command);
   void begin_implicit();
@@ -134,8 +135,9 @@ class Backend {
   bool closed_ = false;
   bool skipping_ = false;  // after an error, until Sync
   bool cancelled_ = false;
-  bool erred_ = false;   // the present message
-  bool silent_ = false;  // the present message is the proxy's own
+  bool erred_ = false;         // the present message
+  bool silent_ = false;        // the present message is the proxy's own
+  bool own_exchange_ = false;  // and so is all since the last Sync
 
   std::deque<Record> records_;
   std::uint32_t first_record_ = 1;

@@ -130,6 +130,10 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
   active_ = id;
   active_at_ = 0;
   active_error_ = active_hidden_ = false;
+  if (is_hidden_prepare(*record)) {
+    active_ = 0;
+    return;
+  }
   if (!expected_.empty() && record->request == expected_.front().frame) return;
   if (is_hidden_begin(*record)) {
     if (record->frames[0] == 'E') {
@@ -137,6 +141,11 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
     } else {
       active_ = 0;
     }
+    return;
+  }
+  // An unnamed portal that the client has no more.
+  if (record->request == simulator::frame('C', std::string("P\0", 2))) {
+    active_ = 0;
     return;
   }
   if (!is_hidden_parse(*record)) {
@@ -165,6 +174,16 @@ bool Client::is_hidden_parse(const Record& record) const {
 bool Client::is_hidden_begin(const Record& record) {
   if (unseen_begin_.empty() || record.request != unseen_begin_.front()) return false;
   unseen_begin_.pop_front();
+  return true;
+}
+
+// What prepares a statement behind the exchange that the proxy answered. An error in it is told
+// when the statement is used.
+bool Client::is_hidden_prepare(const Record& record) {
+  if (unseen_prepare_.empty() || record.request != unseen_prepare_.front()) return false;
+  unseen_prepare_.pop_front();
+  const bool failed = !record.frames.empty() && record.frames[0] == 'E';
+  if (failed && record.request[0] == 'P') unseen_prepare_.pop_front();
   return true;
 }
 
@@ -316,11 +335,24 @@ void Client::on_own_frame(std::string_view frame) {
     case 'C': {
       const char tag = request.tag == 'P' ? '1' : request.tag == 'B' ? '2' : '3';
       if (frame != simulator::frame(tag, {})) break;
+      if (tag == '1' && !request.statement.empty()) {
+        unseen_prepare_.push_back(request.frame);
+        unseen_prepare_.push_back(simulator::frame('D', 'S' + request.statement + '\0'));
+        unseen_prepare_.push_back(simulator::frame('S', {}));
+      }
       note_done(request, true);
       pop_expected();
       return;
     }
     case 'D': {
+      if (request.kind == 'S') {
+        if (frame[0] == 't') return;
+        const auto it = statements_.find(request.statement);
+        if (it == statements_.end()) break;
+        if (frame != row_description(columns_of(it->second->commands[0]), {})) break;
+        pop_expected();
+        return;
+      }
       const auto it = portals_.find(request.portal);
       if (request.kind != 'P' || it == portals_.end()) break;
       const Call& call = it->second.call;

@@ -90,6 +90,7 @@ class Client {
   void on_marker(std::uint32_t id, Backend& backend);
   bool is_hidden_parse(const Record& record) const;
   bool is_hidden_begin(const Record& record);
+  bool is_hidden_prepare(const Record& record);
   bool is_own_block_command(const Script& script) const;
   void check_block_command(const Script& script, bool simple);
   void on_record_frame(std::string_view frame, const Record& record);
@@ -156,6 +157,8 @@ class Client {
   std::string own_;  // frames without a marker, of the present answer
   // A BEGIN that the proxy answered and the server has not seen: the messages by which it will.
   std::deque<std::string> unseen_begin_;
+  // The same for statements that it prepared in the exchange that executes them.
+  std::deque<std::string> unseen_prepare_;
   std::map<std::string, const Script*> statements_;
   std::map<std::string, OpenPortal> portals_;
 };

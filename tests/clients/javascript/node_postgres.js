@@ -197,7 +197,7 @@ async function main() {
   await contract.chapter('types', types, { hits: 2 * contract.kinds.length - 9 });
   await contract.chapter('round-trip', roundTrip);
   await contract.chapter('searches', searches, { hits: 2 * contract.searched.length + 1 });
-  await contract.chapter('prepared', prepared, { hits: 19 });
+  await contract.chapter('prepared', prepared, { hits: 20 });
   await contract.chapter('read-blocks', readBlocks, { hits: 6, local: 5 });
   await contract.chapter('transactions', transactions);
   await contract.chapter('batches', batches, { hits: 20 });

@@ -308,7 +308,7 @@ int main(int, char** arguments) {
   contract::chapter("round-trip", round_trip);
   contract::chapter("prepared", prepared, 9);
   contract::chapter("unprepared", unprepared, 9);
-  contract::chapter("read-blocks", read_blocks);
+  contract::chapter("read-blocks", read_blocks, 6, 6);
   contract::chapter("transactions", transactions);
   contract::chapter("batches", batches);
   contract::chapter("cursors", cursors);

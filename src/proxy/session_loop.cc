@@ -129,7 +129,10 @@ void SessionLoop::deliver_cancel(std::string key) {
       });
 }
 
+// What the client sent before its request may not have been read yet: the request is for that.
 bool SessionLoop::take_cancel() {
+  if (!client_readable_end_ && session_.wants_client_bytes()) read_client();
+  if (done_) return false;
   const bool taken = session_.on_cancel();
   pump();
   return taken;

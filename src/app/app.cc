@@ -86,6 +86,7 @@ App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_da
   context.cache = cache_.get();
   context.shapes = &shapes_;
   context.settings_epoch = &settings_epoch_;
+  context.configuration_checked = &configuration_checked_;
   context.client_tls = &tls_.for_clients();
   context.origin_tls = &tls_.for_origin();
   context.origin_ssl_mode = endpoint_.tls.mode;
@@ -200,6 +201,10 @@ void App::on_identity_refused(pg::Oid /*relation*/, const std::string& /*detail*
 void App::on_configuration_reloaded() {
   settings_epoch_.fetch_add(1, std::memory_order_acq_rel);
   cache_->drop_all(cache::InvalidationCause::kDdl);
+}
+
+void App::on_configuration_checked(TimePoint began) {
+  configuration_checked_.store(began, std::memory_order_release);
 }
 
 void App::on_control_problems(std::vector<origin::Problem> problems) {

@@ -62,6 +62,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
                       const std::string& detail) override;
   void on_identity_refused(pg::Oid relation, const std::string& detail) override;
   void on_configuration_reloaded() override;
+  void on_configuration_checked(TimePoint began) override;
   void on_control_problems(std::vector<origin::Problem> problems) override;
   bool wants_snapshot() override;
   // origin::ReplicationEvents
@@ -90,6 +91,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::unique_ptr<proxy::Server> server_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::atomic<std::uint64_t> settings_epoch_{1};
+  std::atomic<TimePoint> configuration_checked_{TimePoint{}};
   std::atomic<std::uint64_t> definitions_pending_{0};
   std::atomic<std::uint64_t> server_started_{0};
   std::atomic<std::uint64_t> origin_position_{0};

@@ -46,6 +46,9 @@ struct CachedResult {
   bool parsed = false;  // the text was parsed in the same exchange, with no notice
   // The answer to an Execute with a row limit, which ended it: `rows` ends with PortalSuspended.
   bool suspended = false;
+  // It was made by several Executes, the last of which ended then: the origin may have reloaded its
+  // configuration between two of them, and the rows before and behind differ in form.
+  std::optional<TimePoint> portions_ended = std::nullopt;
 
   // Where the last DataRow ends.
   std::size_t rows_end() const {

@@ -33,6 +33,7 @@ bool ControlLink::Impl::renew_catalog() {
   // After a load the state is read once more: the text of views is read as of now, not as of the
   // load's snapshot.
   for (int attempt = 0; attempt < 3; ++attempt) {
+    const TimePoint began = Clock::now();
     Result<CatalogState> state = read_catalog_state(*link);
     if (!state.ok()) {
       if (!link->lost()) {
@@ -45,6 +46,7 @@ bool ControlLink::Impl::renew_catalog() {
       catalog_state.configuration_loaded_at = state->configuration_loaded_at;
       events.on_configuration_reloaded();
     }
+    events.on_configuration_checked(began);
     if (catalog != nullptr && state->fingerprint == catalog_state.fingerprint) break;
     if (!reload_catalog()) return false;
     if (catalog_state.fingerprint.empty()) break;

@@ -67,6 +67,8 @@ class ControlEvents {
   virtual void on_identity_refused(pg::Oid /*relation*/, const std::string& /*detail*/) {}
   // pg_conf_load_time() changed: sessions' settings may have changed under them.
   virtual void on_configuration_reloaded() = 0;
+  // It was looked for at `began`, and what was found told.
+  virtual void on_configuration_checked(TimePoint /*began*/) {}
   virtual void on_control_problems(std::vector<Problem> problems) = 0;
   // Asked before each idle round: are fresh snapshots worth taking now?
   virtual bool wants_snapshot() = 0;

@@ -38,6 +38,8 @@ struct SessionEnvironment {
   std::atomic<bool>* plain_for_scram = nullptr;
   // Bumped when the origin reloaded its configuration: settings known before are doubtful.
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
+  // When it was last looked for that (the epoch says what was found).
+  const std::atomic<TimePoint>* configuration_checked = nullptr;
   // How many sessions' DDL the catalog does not show yet: meanwhile nothing is served.
   const std::atomic<std::uint64_t>* definitions_pending = nullptr;
   // Has freshness proven at once (Cache::wait_for_proof), behind which alone hits are served; none:

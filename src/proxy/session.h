@@ -118,8 +118,9 @@ class Session {
     bool limited = false;                   // loaded under the key of its row limit
     std::optional<std::uint64_t> rows_max;  // it has no more
     std::optional<std::string> formats_be;  // of the result, if only the statement is described
-    bool suspended = false;  // the limit has ended an Execute, and the portal may go on
-    std::string portal;      // where that can be
+    bool suspended = false;    // the limit has ended an Execute, and the portal may go on
+    bool in_portions = false;  // of several Executes
+    std::string portal;        // where that can be
     // What it prepares, being a PREPARE.
     std::string prepared_name;
     StatementPtr prepared;
@@ -402,6 +403,7 @@ class Session {
   void build_key(const ReadCandidate& candidate, std::int32_t row_limit);
   static std::optional<std::uint64_t> rows_max(const ReadCandidate& candidate);
   Verdict look_up(ReadCandidate& candidate);
+  bool is_of_one_form(const cache::CachedResult& result) const;
   Verdict begin_wait(cache::Waiting waiting);
   void hold_for(std::unique_ptr<cache::Wait> wait, FallbackReason reason, Duration time_max);
   void begin_frame();

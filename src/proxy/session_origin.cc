@@ -287,6 +287,7 @@ void Session::complete_capture(Inflight& inflight, std::string_view frame) {
     return;
   }
   take_description(inflight);
+  inflight.in_portions |= inflight.suspended;
   // The tag of the whole, also where the rows came in parts.
   const std::string whole = "SELECT " + std::to_string(inflight.row_count);
   if (tag.substr(0, tag.find(' ', 7)) == whole) {
@@ -302,6 +303,7 @@ void Session::complete_capture(Inflight& inflight, std::string_view frame) {
 // more rows.
 void Session::suspend_capture(Inflight& inflight, std::string_view frame) {
   take_description(inflight);
+  inflight.in_portions |= inflight.suspended;
   if (inflight.rows_max && inflight.row_count >= *inflight.rows_max) {
     wire::append_command_complete(inflight.rows, "SELECT " + std::to_string(inflight.row_count));
     inflight.complete = true;
@@ -439,6 +441,7 @@ void Session::complete_unit(Unit unit) {
     result.load_time = now - unit.started;
     result.parsed = inflight.parsed;
     result.suspended = inflight.suspended;
+    if (inflight.in_portions) result.portions_ended = now;
     faults::load_delay();
     (void)env_.cache->publish(std::move(inflight.load), std::move(result));
   }

@@ -367,6 +367,15 @@ std::optional<std::uint64_t> Session::rows_max(const ReadCandidate& candidate) {
   return limit;
 }
 
+// Whether no reload of the origin's configuration can have come between the portions of a result:
+// one that did is known, and what was loaded around it dropped, once it was looked for behind them.
+bool Session::is_of_one_form(const cache::CachedResult& result) const {
+  // The server tells its processes of a reload one after the other.
+  constexpr Duration kSpread = std::chrono::milliseconds(100);
+  return !result.portions_ended || env_.configuration_checked->load(std::memory_order_acquire) >
+                                       *result.portions_ended + kSpread;
+}
+
 Session::Verdict Session::look_up(ReadCandidate& candidate) {
   cache::LookupRequest request;
   build_key(candidate, 0);
@@ -407,6 +416,7 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
     outcome = env_.cache->lookup(request, io_.now());
   }
   if (auto* hit = std::get_if<cache::Hit>(&outcome)) {
+    if (!is_of_one_form(*hit->result)) return miss();
     if (needs_proof()) return wait_for_proof();
     verdict.kind = Verdict::Kind::kHit;
     verdict.result = std::move(hit->result);

@@ -125,6 +125,7 @@ struct World {
     environment.stats = &stats;
     environment.database = "shop";
     environment.settings_epoch = &epoch;
+    environment.configuration_checked = &configuration_checked;
     environment.definitions_pending = &definitions_pending;
     environment.on_ddl_seen = [this](bool redefines) {
       ++ddl_seen;
@@ -146,6 +147,7 @@ struct World {
   SettingsTable settings;
   RouteStats stats;
   std::atomic<std::uint64_t> epoch{1};
+  std::atomic<TimePoint> configuration_checked{TimePoint::max()};
   std::atomic<std::uint64_t> definitions_pending{0};
   int ddl_seen = 0;
   SessionEnvironment environment;

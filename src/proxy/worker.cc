@@ -69,6 +69,7 @@ Worker::Worker(const ServerContext& context, WorkersShared& shared,
   socket_options_ = options_of(*context.config);
   environment_.origin_ssl_mode = context.origin_ssl_mode;
   environment_.settings_epoch = context.settings_epoch;
+  environment_.configuration_checked = context.configuration_checked;
   environment_.definitions_pending = context.definitions_pending;
   environment_.request_proof = context.request_proof;
   environment_.on_ddl_seen = context.on_ddl_seen;

@@ -34,6 +34,7 @@ struct ServerContext {
   cache::Cache* cache = nullptr;
   cache::ShapeTable* shapes = nullptr;
   const std::atomic<std::uint64_t>* settings_epoch = nullptr;
+  const std::atomic<TimePoint>* configuration_checked = nullptr;  // see SessionEnvironment
   const net::CurrentTls* client_tls = nullptr;  // holds one if the configuration says so
   const net::CurrentTls* origin_tls = nullptr;  // holds one if its mode allows TLS
   origin::SslMode origin_ssl_mode = origin::SslMode::kDisable;

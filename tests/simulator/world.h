@@ -173,6 +173,7 @@ class World {
   std::unique_ptr<cache::Cache> cache_;
   proxy::SettingsTable settings_;
   std::atomic<std::uint64_t> settings_epoch_{1};
+  std::atomic<TimePoint> configuration_checked_{TimePoint{}};
   std::atomic<std::uint64_t> definitions_pending_{0};
   std::vector<std::unique_ptr<Link>> links_;
   std::uint32_t next_link_ = 1;

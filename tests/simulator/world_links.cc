@@ -13,6 +13,7 @@ void World::prepare(proxy::SessionEnvironment& environment) {
   environment.settings = &settings_;
   environment.database = "app";
   environment.settings_epoch = &settings_epoch_;
+  environment.configuration_checked = &configuration_checked_;
   environment.definitions_pending = &definitions_pending_;
   environment.on_ddl_seen = [this](bool redefines) {
     catalog_doubtful_ = true;
@@ -119,7 +120,10 @@ void World::control_step() {
   }
 }
 
-void World::begin_round() { round_ = {{}, now_, origin_->moment()}; }
+void World::begin_round() {
+  if (reload_known_) configuration_checked_.store(now_);
+  round_ = {{}, now_, origin_->moment()};
+}
 
 void World::finish_round() {
   round_->position = origin_->position();

@@ -21,6 +21,7 @@ constexpr Duration kIdentityMoment = milliseconds(150);
 constexpr Duration kDefinitionsSpacingMin = milliseconds(5);
 constexpr Duration kDefinitionsSpacingMax = milliseconds(500);
 constexpr Duration kTellerRetry = std::chrono::minutes(1);
+constexpr Duration kTellerRetryAfterAccident = std::chrono::seconds(1);  // a lock not to be had ...
 
 }  // namespace
 
@@ -122,6 +123,9 @@ void ControlLink::Impl::look_after_teller() {
       const std::optional<Failure> failure = create_teller(*link);
       if (link->lost()) return;
       if (failure) why_not = failure->message;
+      const bool refused =
+          failure && (failure->sqlstate == "42501" || failure->sqlstate == "25006");
+      if (failure && !refused) next_teller_attempt = Clock::now() + kTellerRetryAfterAccident;
       const Result<TellerState> again = read_teller(*link);
       if (!again.ok()) return;
       now = *again;
@@ -146,6 +150,11 @@ bool ControlLink::Impl::refresh_publication() {
   next_publication_attempt = Clock::now() + kPublicationRetry;
   Result<PublicationState> now = read_publication(*link, config->publication);
   if (!now.ok()) return false;
+  // A table that was dropped has left it; nothing rests on that any more.
+  std::erase_if(publication.members, [&](const auto& member) {
+    return catalog != nullptr && catalog->find_relation(member.first) == nullptr &&
+           !now->members.contains(member.first);
+  });
   if (!std::exchange(publication_read, true)) {
     publication = std::move(*now);
   } else if (*now != publication) {

@@ -21,7 +21,7 @@ constexpr Duration kIdentityMoment = milliseconds(150);
 constexpr Duration kDefinitionsSpacingMin = milliseconds(5);
 constexpr Duration kDefinitionsSpacingMax = milliseconds(500);
 constexpr Duration kTellerRetry = std::chrono::minutes(1);
-constexpr Duration kTellerRetryAfterAccident = std::chrono::seconds(1);  // a lock not to be had ...
+constexpr Duration kTellerRetryAfterAccident = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -119,13 +119,13 @@ void ControlLink::Impl::look_after_teller() {
     if (!read.ok()) return;
     now = *read;
     if (!now.in_place && (teller.in_place || Clock::now() >= next_teller_attempt)) {
-      next_teller_attempt = Clock::now() + kTellerRetry;
       const std::optional<Failure> failure = create_teller(*link);
       if (link->lost()) return;
       if (failure) why_not = failure->message;
+      // insufficient_privilege, or a standby (read_only_sql_transaction)
       const bool refused =
           failure && (failure->sqlstate == "42501" || failure->sqlstate == "25006");
-      if (failure && !refused) next_teller_attempt = Clock::now() + kTellerRetryAfterAccident;
+      next_teller_attempt = Clock::now() + (refused ? kTellerRetry : kTellerRetryAfterAccident);
       const Result<TellerState> again = read_teller(*link);
       if (!again.ok()) return;
       now = *again;

@@ -398,7 +398,6 @@ admin::AdminSources App::admin_sources() {
   };
   sources.identity_refusals = [this] { return identity_refusals_.load(std::memory_order_relaxed); };
   sources.strict = [this] { return strict_report(); };
-  sources.definitions_pending = [this] { return definitions_pending_.load(); };
   sources.definitions_pending = [this] {
     return definitions_pending_.load() + cache_->definitions_pending();
   };

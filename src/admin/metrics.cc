@@ -190,9 +190,14 @@ class SourcesCollectable final : public prometheus::Collectable {
                                sources_.identity_refusals ? sources_.identity_refusals() : 0));
     families.push_back(gauge(
         "pgcache_definitions_pending",
-        "DDL seen that the catalog does not show yet; nothing is served.",
+        "DDL that was seen, or told of in the stream, and is not read yet; what rests on it is not "
+        "served.",
         sources_.definitions_pending ? static_cast<double>(sources_.definitions_pending()) : 0));
     if (sources_.strict) add_strict_families(sources_.strict(), families);
+    families.push_back(gauge(
+        "pgcache_definitions_told",
+        "1: event triggers on the origin tell of DDL in the stream; 0: the catalog is polled.",
+        sources_.definitions_told && sources_.definitions_told() ? 1 : 0));
     families.push_back(gauge("pgcache_replication_lag_bytes",
                              "WAL of the origin, as last heard of, that is not applied yet.",
                              static_cast<double>(sources_.stream().lag_bytes)));

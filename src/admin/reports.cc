@@ -108,6 +108,9 @@ std::string status_json(const AdminSources& sources) {
   json["reason"] = readiness.reason;
   json["stream"] = {
       {"state", stream.state}, {"lag_bytes", stream.lag_bytes}, {"detail", stream.detail}};
+  json["definitions"] = {
+      {"told", sources.definitions_told && sources.definitions_told()},
+      {"pending", sources.definitions_pending ? sources.definitions_pending() : 0}};
   json["applied_lsn"] = pg::to_string(cache.applied_lsn);
   json["freshness_seconds"] = cache.freshness_seconds;
   json["serving"] = cache.serving;

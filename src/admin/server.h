@@ -76,6 +76,7 @@ struct AdminSources {
   std::function<std::vector<RelationCounts>()> precision = {};
   std::function<StrictReport()> strict = {};
   std::function<std::uint64_t()> definitions_pending = {};
+  std::function<bool()> definitions_told = {};            // in the stream
   std::function<std::uint64_t()> identity_refusals = {};  // tables that could not be set to FULL
   ExplainContext explain = {};                            // without its catalog
 };

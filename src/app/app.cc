@@ -145,9 +145,20 @@ void App::on_ddl_seen(bool redefines) {
 
 // --- the control thread
 
-void App::on_catalog(std::shared_ptr<const pg::Catalog> catalog) {
-  shapes_.set_catalog(catalog);
-  cache_->on_catalog_changed(shapes_.generation(), std::move(catalog));
+void App::on_catalog(origin::CatalogNews news) {
+  shapes_.set_catalog(news.catalog, news.change);
+  cache_->on_catalog_changed({shapes_.generation(), std::move(news.catalog),
+                              std::move(news.snapshot), std::move(news.change)});
+}
+
+void App::on_definitions_read(const pg::Snapshot& snapshot) {
+  cache_->on_definitions_read(snapshot);
+}
+
+bool App::wants_definitions() { return cache_->definitions_pending() > 0; }
+
+void App::on_definitions_told(bool told, const std::string& /*why_not*/) {
+  definitions_told_.store(told, std::memory_order_relaxed);
 }
 
 // What sessions of a pooler have been told of another one is asked for again.
@@ -216,7 +227,15 @@ bool App::wants_snapshot() { return cache_->wants_snapshot(); }
 
 // --- the applier thread
 
+// Definitions may have changed while there was no stream to tell of it: they are read again before
+// anything is served.
 void App::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) {
+  definitions_unread_.fetch_add(1, std::memory_order_acq_rel);
+  definitions_pending_.fetch_add(1, std::memory_order_acq_rel);
+  control_->request_catalog_check([this] {
+    definitions_pending_.fetch_sub(1, std::memory_order_acq_rel);
+    definitions_unread_.fetch_sub(1, std::memory_order_acq_rel);
+  });
   cache_->on_cold_start(exported, consistent_point);
 }
 
@@ -278,11 +297,13 @@ std::vector<std::string> App::problem_lines() const {
 admin::Readiness App::readiness() const {
   const std::vector<std::string> problems = problem_lines();
   const cache::CacheStatus status = cache_status();
-  if (status.serving) return {true, {}};
+  const bool unread = definitions_unread_.load(std::memory_order_acquire) > 0;
+  if (status.serving && !unread) return {true, {}};
   std::string reason;
   for (const std::string& problem : problems) reason += (reason.empty() ? "" : "\n") + problem;
   if (reason.empty() && !config_->cache) reason = "the cache is switched off (cache = false)";
   if (reason.empty()) reason = status.not_serving_reason;
+  if (reason.empty()) reason = "the origin's definitions are being read";
   return {false, reason};
 }
 
@@ -382,7 +403,10 @@ admin::AdminSources App::admin_sources() {
   };
   sources.identity_refusals = [this] { return identity_refusals_.load(std::memory_order_relaxed); };
   sources.strict = [this] { return strict_report(); };
-  sources.definitions_pending = [this] { return definitions_pending_.load(); };
+  sources.definitions_pending = [this] {
+    return definitions_pending_.load() + cache_->definitions_pending();
+  };
+  sources.definitions_told = [this] { return definitions_told_.load(); };
   sources.explain = explain_context(*config_);
   sources.origin = origin_name(endpoint_);
   return sources;

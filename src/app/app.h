@@ -51,7 +51,10 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
 
  private:
   // origin::ControlEvents
-  void on_catalog(std::shared_ptr<const pg::Catalog> catalog) override;
+  void on_catalog(origin::CatalogNews news) override;
+  void on_definitions_read(const pg::Snapshot& snapshot) override;
+  bool wants_definitions() override;
+  void on_definitions_told(bool told, const std::string& why_not) override;
   void on_snapshot(pg::Snapshot snapshot) override;
   void on_server_started(const std::string& started) override;
   void on_heartbeat(pg::Lsn position, TimePoint taken_at) override;
@@ -93,6 +96,8 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::atomic<std::uint64_t> settings_epoch_{1};
   std::atomic<TimePoint> configuration_checked_{TimePoint{}};
   std::atomic<std::uint64_t> definitions_pending_{0};
+  std::atomic<std::uint64_t> definitions_unread_{0};  // since so many new starts of the stream
+  std::atomic<bool> definitions_told_{false};         // in the stream
   std::atomic<std::uint64_t> server_started_{0};
   std::atomic<std::uint64_t> origin_position_{0};
   std::atomic<std::uint64_t> identity_refusals_{0};

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "cache/shape_table.h"
 #include "cdc/row_change.h"
+#include "pg/definition_change.h"
 #include "pg/ids.h"
 #include "sql/analysis.h"
 
@@ -133,6 +134,20 @@ struct Bypass {
 };
 using LookupOutcome = std::variant<Hit, StartLoad, Waiting, NoEntry, Bypass>;
 
+// A catalog that was read from the origin.
+struct CatalogUpdate {
+  // That this catalog began in the table of shapes: results of shapes that are not of it are not
+  // published any more.
+  std::uint64_t shape_generation = 0;
+  // A change to a relation that it does not know (a new partition, say) drops everything, since it
+  // may belong to anything; a null catalog knows every relation.
+  std::shared_ptr<const pg::Catalog> catalog;
+  // It shows at least what this one sees; nothing: not known, or of another server than the stream.
+  std::optional<pg::Snapshot> snapshot = std::nullopt;
+  // All in which it may differ from the one before.
+  pg::DefinitionChange change = pg::DefinitionChange::of_everything();
+};
+
 struct CacheStatus {
   bool serving = false;
   std::string not_serving_reason;  // empty while serving
@@ -194,6 +209,8 @@ class Cache {
   void on_stream_connected();
   void on_stream_disconnected();  // bypass until connected and a later heartbeat is applied;
                                   // entries stay
+  // What the transaction says of definitions takes effect with its rows: results that rest on the
+  // older ones are dropped, and none is published before on_definitions_read.
   void apply(const std::shared_ptr<const cdc::Transaction>& transaction);
   // Everything up to here has been applied (keepalives move it past other databases' WAL).
   void on_position(pg::Lsn position);
@@ -214,18 +231,24 @@ class Cache {
   // xmin >= fence does not see.
   void set_tracked(pg::Oid relation, pg::Xid fence);
   void set_untrackable(pg::Oid relation, sql::BypassReason reason);
-  // The catalog changed: drop everything cached and all coverage answers of kind untrackable. Call
-  // it after ShapeTable::set_catalog, with the generation that this began: results of older shapes
-  // are not published any more. A change to a relation that `catalog` does not know (a new
-  // partition, say) drops everything, since it may belong to anything; a null catalog knows every
-  // relation.
+  // The catalog changed: drops what rests on the change, and all coverage answers of kind
+  // untrackable. Call it after ShapeTable::set_catalog, with the same change.
+  void on_catalog_changed(CatalogUpdate update);
   void on_catalog_changed(std::uint64_t shape_generation,
-                          std::shared_ptr<const pg::Catalog> catalog);
+                          std::shared_ptr<const pg::Catalog> catalog) {
+    on_catalog_changed(CatalogUpdate{shape_generation, std::move(catalog)});
+  }
+  // The origin's definitions, as the snapshot sees them, are those of the last on_catalog_changed:
+  // changes that the stream told of, and it sees, hold nothing up any more.
+  void on_definitions_read(const pg::Snapshot& snapshot);
   // Drops entries over the relation (or all).
   void invalidate_relation(pg::Oid relation, InvalidationCause cause);
   void drop_all(InvalidationCause cause);
 
   // --- any thread
+  // Transactions applied whose changes of definitions have not been read. Meanwhile look-ups that
+  // rest on these are bypassed.
+  std::uint64_t definitions_pending() const;
   CacheStatus status(TimePoint now) const;
   // For each relation whose changes have invalidated something; ascending.
   std::vector<RelationPrecision> precision() const;

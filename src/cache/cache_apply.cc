@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cache/cache_impl.h"
+#include "cdc/definition_message.h"
 
 namespace pgcache::cache {
 
@@ -55,9 +56,12 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
   bool drops_all = false;
   {
     const ApplyLock apply_lock(*this);
+    pg::DefinitionChange change = cdc::definitions_changed(transaction->messages, catalog.get());
+    if (!change.empty()) redefine(change, xid);
     LoggedTransaction logged =
         log_entry(transaction, xid, resolved.epoch == images_epoch ? resolved.images : nullptr);
-    if (logged.relations.empty()) return;
+    logged.definitions = std::move(change);
+    if (logged.relations.empty() && logged.definitions.empty()) return;
     drops_all = std::any_of(logged.relations.begin(), logged.relations.end(),
                             [this](pg::Oid oid) { return is_unknown_relation(oid); });
     log.append(std::move(logged));
@@ -91,8 +95,11 @@ void CacheImpl::apply_change(const cdc::RowChange& change, const std::string* st
   remove_changed(relation, index.affected_by(seen), cause_of(change.kind));
 }
 
+// One that has just come, as the stream told, belongs to nothing that is cached.
 bool CacheImpl::is_unknown_relation(pg::Oid relation) const {
-  return catalog && !catalog->find_relation(relation);
+  if (!catalog || catalog->find_relation(relation) != nullptr) return false;
+  return std::none_of(pending_definitions.begin(), pending_definitions.end(),
+                      [&](const auto& p) { return p.change.touches({relation}); });
 }
 
 void CacheImpl::apply_whole_relations(const cdc::Transaction& transaction) {

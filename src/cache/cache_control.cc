@@ -25,6 +25,11 @@ void Cache::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point
     c.log.clear();
     c.forms.clear();
     c.distrust_images();
+    // Perhaps of another server, whose transactions have other ids.
+    c.catalogs_read.clear();
+    c.definitions_read.reset();
+    c.pending_definitions.clear();
+    c.note_pending();
     everything = c.take_everything();
     c.note_log_size();
     c.note_tracking();
@@ -82,26 +87,6 @@ void Cache::set_untrackable(pg::Oid relation, sql::BypassReason reason) {
     woken = c.settled_waiters();
     c.note_tracking();
   }
-  fire_all(woken);
-}
-
-void Cache::on_catalog_changed(std::uint64_t shape_generation,
-                               std::shared_ptr<const pg::Catalog> catalog) {
-  CacheImpl& c = *impl_;
-  CacheImpl::Everything everything;
-  Waiters woken;
-  {
-    const std::lock_guard apply_lock(c.apply_mutex);
-    const std::lock_guard front(c.front_mutex);
-    ++c.epoch;
-    c.shape_generation_min = shape_generation;
-    c.catalog.swap(catalog);  // the old one is destroyed behind the locks
-    c.tracking.forget_untrackable();
-    c.distrust_images();
-    woken = c.settled_waiters();
-    everything = c.take_everything();
-  }
-  c.count_everything(everything, InvalidationCause::kDdl);
   fire_all(woken);
 }
 

@@ -33,6 +33,11 @@
 //   does not matter: follow the changes that R's query did not see, in commit order; as long as
 //   none affects R, R is the query's result on the state before the next, and so shows the key of
 //   every row of that state that it depends on.
+//   T may change definitions too (event triggers on the origin tell; cdc/definition_message.h).
+//   Then T affects whatever rests on what it changed and may have been loaded, or analysed, before:
+//   all but what was analysed with a catalog that shows T, since its query was sent after that
+//   catalog was read. Until a catalog that shows T has been read, nothing that rests on the change
+//   is published; from then on nothing of a shape that the new catalog replaced is.
 //   The stream knows of T only if the slot decodes it and the publication covers the relation. The
 //   snapshot must therefore see all that the slot's exported snapshot sees (else T may have
 //   committed before the slot began), and have xmin >= the relation's fence (tracking.h).
@@ -48,6 +53,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -149,6 +155,17 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void distrust_images();
   void distrust_images_of(pg::Oid relation);
 
+  // --- definitions (cache_definitions.cc); apply_mutex held
+  // Drops what rests on the change, which the transaction made.
+  void redefine(const pg::DefinitionChange& change, pg::Xid xid);
+  // The first shape generation whose catalog shows what the transaction changed.
+  std::uint64_t generation_that_shows(pg::Xid xid) const;
+  // Whether the query may be analysed as before the change, or its result be of before.
+  bool is_outdated_by(const LoggedTransaction& transaction, const Shape& shape) const;
+  // Whether it rests on changes that have not been read; either mutex held.
+  bool is_pending(const sql::CacheableQuery& query) const;
+  void note_pending();  // both held
+
   // --- the control thread (cache_control.cc)
   Waiters settled_waiters();  // front_mutex held; those whose wait for tracking is over
   void note_log_size();       // apply_mutex held
@@ -186,8 +203,23 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   std::uint64_t images_epoch = 0;  // images resolved in an earlier one are not to be used
   FormCache forms;
   std::shared_ptr<const pg::Catalog> catalog;  // null: every relation is known
+  // Of the last catalogs that came: the snapshot that each shows at least. Ascending.
+  struct CatalogRead {
+    std::uint64_t shape_generation = 0;
+    pg::Snapshot snapshot;
+  };
+  std::deque<CatalogRead> catalogs_read;
+  std::optional<pg::Snapshot> definitions_read;  // the last catalog is right as of this one
   std::map<pg::Oid, RelationPrecision> precision;
   std::vector<std::unique_ptr<Entry>> removed;  // under the ApplyLock that is held
+
+  // Changes of definitions that were applied and have not been read. Written under both mutexes.
+  struct PendingDefinitions {
+    pg::Xid xid;
+    pg::DefinitionChange change;
+  };
+  std::vector<PendingDefinitions> pending_definitions;
+  std::atomic<std::uint64_t> pending_count{0};
 
   std::mutex front_mutex;
   SnapshotBook snapshots;

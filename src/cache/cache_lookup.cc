@@ -26,10 +26,11 @@ LookupOutcome CacheImpl::start_load(const LookupRequest& request, const HashedKe
     const std::lock_guard front(front_mutex);
     const SnapshotPtr current = snapshots.current();
     if (!current) return Bypass{sql::BypassReason::kStarting};
+    if (is_pending(*query)) return Bypass{sql::BypassReason::kDefinitions};
     const Tracking::Judgement judgement = tracking.judge(query->relations, *current);
     if (judgement.verdict == Tracking::Verdict::kUntrackable) return Bypass{judgement.reason};
     if (request.hit_only || !request.operands) return NoEntry{};
-    if (request.shape->generation < shape_generation_min) return NoEntry{};
+    if (!request.shape->is_of(shape_generation_min)) return NoEntry{};
     if (judgement.verdict != Tracking::Verdict::kReady) {
       to_ask = tracking.start_asking(query->relations);
       outcome = Bypass{sql::BypassReason::kTrackingPending};

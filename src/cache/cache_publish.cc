@@ -108,7 +108,8 @@ PublishOutcome CacheImpl::verdict_on(const LoadState& load, const Candidate& can
   {
     const std::lock_guard front(front_mutex);
     if (load.epoch != epoch) return PublishOutcome::kObsolete;
-    if (load.shape->generation < shape_generation_min) return PublishOutcome::kObsolete;
+    if (!load.shape->is_of(shape_generation_min)) return PublishOutcome::kObsolete;
+    if (is_pending(*load.shape->analysis.cacheable())) return PublishOutcome::kObsolete;
     // That the snapshot sees all of the exported one is ensured by SnapshotBook, within an epoch.
     const auto& relations = load.shape->analysis.cacheable()->relations;
     if (tracking.judge(relations, snapshot).verdict != Tracking::Verdict::kReady) {
@@ -131,6 +132,7 @@ bool CacheImpl::affects(const LoggedTransaction& transaction, const Candidate& c
   for (const pg::Oid oid : transaction.relations) {
     if (is_unknown_relation(oid)) return true;
   }
+  if (is_outdated_by(transaction, *candidate.entry->shape)) return true;
   const sql::CacheableQuery& query = *candidate.entry->shape->analysis.cacheable();
   const BoundOperands& operands = candidate.entry->operands;
   const cdc::Transaction& t = *transaction.transaction;

@@ -169,7 +169,10 @@ inline ShapePtr make_shape(std::uint64_t id, std::vector<sql::Dependency> depend
         query.relations.end()) {
       query.relations.push_back(dependency.relation);
     }
+    query.definitions.insert(query.definitions.end(), dependency.members.begin(),
+                             dependency.members.end());
   }
+  std::sort(query.definitions.begin(), query.definitions.end());
   query.dependencies = std::move(dependencies);
   shape->analysis.kind = sql::StatementKind::kRead;
   shape->analysis.outcome = std::move(query);

@@ -353,4 +353,16 @@ std::vector<Entry*> DependencyIndex::all_over(pg::Oid relation) {
   return found;
 }
 
+std::vector<Entry*> DependencyIndex::all_of(const std::function<bool(const Shape&)>& chosen) {
+  std::vector<Entry*> found;
+  for (const auto& [id, shape] : held_.shapes) {
+    if (!chosen(*shape->shape)) continue;
+    for (const auto& node : shape->nodes) {
+      if (node) node->find_all(found);
+    }
+    for (const Bucket::Slot& slot : shape->idle.slots) doom(*slot.entry, false, found);
+  }
+  return found;
+}
+
 }  // namespace pgcache::cache

@@ -27,6 +27,7 @@
 // A node is listed under every member of its dependency (descendants, publishing ancestors).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -90,6 +91,9 @@ class DependencyIndex {
   std::vector<Entry*> all_reading_rows_of(pg::Oid relation);
   // All whose query names the relation, each once, marked doomed.
   std::vector<Entry*> all_over(pg::Oid relation);
+
+  // All of the shapes that are chosen, each once, marked doomed.
+  std::vector<Entry*> all_of(const std::function<bool(const Shape&)>& chosen);
 
   // Some entry depends on rows of the relation.
   bool knows(pg::Oid relation) const;

@@ -2,8 +2,9 @@
 // A sharded hash map from (shape text, search path, string rule, parameter types) to the shape. A
 // find hashes the text once and allocates nothing; analysis runs outside the locks, and when two
 // sessions analyse the same statement at once the first to insert wins. Each shard is bounded,
-// oldest first out. A new catalog empties the table: a shape that was being analysed under the old
-// one is not remembered.
+// oldest first out. A new catalog empties the table of the shapes that may mean something else
+// under it, and renews the others; one that was not renewed yet counts as absent, and a shape that
+// was being analysed under the old one is not remembered.
 #include "cache/shape_table.h"
 
 #include <algorithm>
@@ -71,7 +72,7 @@ struct ShapeTable::Impl {
         per_shard_max(std::max<std::size_t>(1, shapes_max / shards.size())) {}
 
   Shard& shard_of(const KeyView& key) { return shards[(key.hash >> 56) % shards.size()]; }
-  ShapePtr find(const KeyView& key);
+  ShapePtr find(const KeyView& key, std::uint64_t generation);
   ShapePtr remember(const KeyView& key, const ShapeScope& scope, ShapePtr shape,
                     const std::atomic<std::uint64_t>& generation);
 
@@ -83,11 +84,12 @@ struct ShapeTable::Impl {
   std::shared_ptr<const pg::Catalog> catalog;
 };
 
-ShapePtr ShapeTable::Impl::find(const KeyView& key) {
+ShapePtr ShapeTable::Impl::find(const KeyView& key, std::uint64_t generation) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   const auto it = shard.map.find(key);
-  return it == shard.map.end() ? nullptr : it->second->shape;
+  if (it == shard.map.end() || !it->second->shape->is_of(generation)) return nullptr;
+  return it->second->shape;
 }
 
 ShapePtr ShapeTable::Impl::remember(const KeyView& key, const ShapeScope& scope, ShapePtr shape,
@@ -96,11 +98,14 @@ ShapePtr ShapeTable::Impl::remember(const KeyView& key, const ShapeScope& scope,
       Item{std::string(key.text), scope, *key.parameter_types, std::move(shape)});
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
-  // The table is emptied after the generation moved on, shard by shard under the same lock: what
-  // gets in here under the old number is emptied too.
+  // The table is gone through after the generation moved on, shard by shard under the same lock:
+  // what gets in here under the old number is looked at there too.
   if (item->shape->generation != generation.load(std::memory_order_acquire)) return item->shape;
   const auto it = shard.map.find(key);
-  if (it != shard.map.end()) return it->second->shape;
+  if (it != shard.map.end()) {
+    if (!it->second->shape->is_of(item->shape->generation)) it->second->shape = item->shape;
+    return it->second->shape;
+  }
   while (shard.map.size() >= per_shard_max) {
     const KeyView oldest = shard.order.front();
     shard.order.pop_front();
@@ -115,17 +120,37 @@ ShapePtr ShapeTable::Impl::remember(const KeyView& key, const ShapeScope& scope,
 
 ShapeTable::ShapeTable(std::size_t shapes_max) : impl_(std::make_shared<Impl>(shapes_max)) {}
 
-void ShapeTable::set_catalog(std::shared_ptr<const pg::Catalog> catalog) {
+void ShapeTable::set_catalog(std::shared_ptr<const pg::Catalog> catalog,
+                             const pg::DefinitionChange& change) {
+  std::uint64_t now = 0;
   {
     const std::lock_guard lock(impl_->catalog_mutex);
     impl_->catalog.swap(catalog);
-    generation_.fetch_add(1, std::memory_order_acq_rel);
+    now = generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
+  const auto stays = [&](const Shape& shape) {
+    if (shape.is_of(now)) return true;  // analysed since
+    const sql::CacheableQuery* const query = shape.analysis.cacheable();
+    if (query == nullptr || !shape.is_of(now - 1) || change.touches(query->definitions)) {
+      return false;
+    }
+    shape.renewed.store(now, std::memory_order_release);
+    return true;
+  };
   for (Shard& shard : impl_->shards) {
-    decltype(shard.map) old_map;  // destroyed behind the lock
+    std::vector<std::unique_ptr<Item>> gone;  // destroyed behind the lock
     const std::lock_guard lock(shard.mutex);
-    old_map.swap(shard.map);
-    shard.order.clear();
+    std::deque<KeyView> order;
+    for (const KeyView& key : shard.order) {
+      const auto it = shard.map.find(key);
+      if (stays(*it->second->shape)) {
+        order.push_back(key);
+      } else {
+        gone.push_back(std::move(it->second));
+        shard.map.erase(it);
+      }
+    }
+    shard.order.swap(order);
   }
 }
 
@@ -138,7 +163,7 @@ ShapePtr ShapeTable::find_or_analyze(std::string_view text, const sql::Statement
                                      const ShapeScope& scope,
                                      const std::vector<pg::Oid>& parameter_types) {
   const KeyView key = make_key(shape.text, scope, parameter_types);
-  if (ShapePtr known = impl_->find(key)) return known;
+  if (ShapePtr known = impl_->find(key, generation())) return known;
 
   std::shared_ptr<const pg::Catalog> catalog;
   auto made = std::make_shared<Shape>();

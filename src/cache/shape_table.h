@@ -2,6 +2,7 @@
 // Shapes: each distinct statement is analysed once for each meaning of its names. Any thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/strong_id.h"
+#include "pg/definition_change.h"
 #include "sql/analysis.h"
 
 namespace pgcache::cache {
@@ -36,7 +38,14 @@ struct ShapeStats {
 struct Shape {
   ShapeId id;                    // unique in the process, never used again
   std::uint64_t generation = 0;  // of the catalog under which it was analysed
-  std::string text;              // a statement of this shape, as first seen (for people)
+  // The latest generation in which the analysis is known to be the same; set by the table.
+  mutable std::atomic<std::uint64_t> renewed{0};
+  // Whether it holds in the generation.
+  bool is_of(std::uint64_t catalog_generation) const { return valid_until() >= catalog_generation; }
+  std::uint64_t valid_until() const {
+    return std::max(generation, renewed.load(std::memory_order_acquire));
+  }
+  std::string text;  // a statement of this shape, as first seen (for people)
   sql::Analysis analysis;
   mutable ShapeStats stats;
 };
@@ -56,7 +65,10 @@ class ShapeTable {
   explicit ShapeTable(std::size_t shapes_max);
 
   // Null catalog: everything is analysed as kStarting (not cacheable) and not remembered.
-  void set_catalog(std::shared_ptr<const pg::Catalog> catalog);  // starts a new generation
+  // Starts a new generation. `change` is all in which the catalog may differ from the one before:
+  // cacheable shapes that do not rest on it stay. The control thread, or nobody else meanwhile.
+  void set_catalog(std::shared_ptr<const pg::Catalog> catalog,
+                   const pg::DefinitionChange& change = pg::DefinitionChange::of_everything());
   std::shared_ptr<const pg::Catalog> catalog() const;
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 

@@ -6,6 +6,8 @@
 
 #include <thread>
 
+#include "sql/test_catalog.h"
+
 namespace pgcache::cache {
 namespace {
 
@@ -55,6 +57,32 @@ TEST_F(ShapeTableTest, ANewCatalogBeginsAnew) {
   EXPECT_NE(before, after);
   EXPECT_EQ(after->generation, 2u);
   EXPECT_THAT(table.all(), ::testing::ElementsAre(after));
+}
+
+// What does not rest on what changed keeps its number, and so its results.
+TEST_F(ShapeTableTest, OtherShapesStayWhenSomeDefinitionsChange) {
+  const auto catalog = sql::testing::make_shop_catalog();
+  ShapeTable table(100);
+  table.set_catalog(catalog);
+  ShapeScope scope;
+  scope.search_path_oids = {sql::testing::kPgCatalogSchema, sql::testing::kPublic};
+  const ShapePtr users = find(table, "SELECT id FROM users WHERE id = 1", scope);
+  const ShapePtr view = find(table, "SELECT id FROM active_users WHERE id = 1", scope);
+  const ShapePtr products = find(table, "SELECT id FROM products WHERE id = 1", scope);
+  const ShapePtr unknown = find(table, "SELECT id FROM nothing_of_that_name", scope);
+  ASSERT_TRUE(users->analysis.cacheable() && view->analysis.cacheable());
+  ASSERT_TRUE(products->analysis.cacheable());
+  pg::DefinitionChange change;
+  change.add(sql::testing::kUsers);
+  table.set_catalog(catalog, change);
+  EXPECT_EQ(products, find(table, "SELECT id FROM products WHERE id = 1", scope));
+  EXPECT_TRUE(products->is_of(table.generation()));
+  EXPECT_NE(users, find(table, "SELECT id FROM users WHERE id = 1", scope));
+  EXPECT_NE(view, find(table, "SELECT id FROM active_users WHERE id = 1", scope));
+  EXPECT_NE(unknown, find(table, "SELECT id FROM nothing_of_that_name", scope));
+  EXPECT_FALSE(users->is_of(table.generation()));
+  table.set_catalog(catalog);
+  EXPECT_NE(products, find(table, "SELECT id FROM products WHERE id = 1", scope));
 }
 
 TEST_F(ShapeTableTest, WithoutACatalogNothingIsCacheableOrRemembered) {

@@ -97,6 +97,13 @@ void Tracking::close_gates() {
   some_gate_closed_ = true;
 }
 
+void Tracking::close_gate_of(pg::Oid relation) {
+  const auto it = relations_.find(relation);
+  if (it == relations_.end()) return;
+  it->second.gate = nullptr;
+  some_gate_closed_ = true;
+}
+
 void Tracking::forget_untrackable() {
   std::erase_if(relations_, [](const auto& r) { return r.second.state == State::kUntrackable; });
 }

@@ -48,6 +48,7 @@ class Tracking {
   // Null while it is closed.
   SnapshotPtr gate_of(pg::Oid relation) const;
   void close_gates();
+  void close_gate_of(pg::Oid relation);
   void forget_untrackable();
   void forget_all() {
     relations_.clear();

@@ -18,6 +18,7 @@
 
 #include "cache/stored_row.h"
 #include "cdc/row_change.h"
+#include "pg/definition_change.h"
 #include "pg/ids.h"
 
 namespace pgcache::cache {
@@ -38,8 +39,9 @@ using StoredImagesPtr = std::shared_ptr<const StoredImages>;
 struct LoggedTransaction {
   pg::Xid xid;
   TransactionPtr transaction;
-  StoredImagesPtr images;          // may be null
-  std::vector<pg::Oid> relations;  // that it touches in any way; ascending, distinct
+  StoredImagesPtr images;                 // may be null
+  std::vector<pg::Oid> relations;         // that it touches in any way; ascending, distinct
+  pg::DefinitionChange definitions = {};  // that it changed
   std::uint64_t bytes = 0;
 
   bool touches(pg::Oid relation) const {

@@ -72,6 +72,7 @@ struct Config {
   std::string publication = "pgcache";
   bool manage_publication = true;         // false: use the given one as it is
   std::string replica_identity = "keep";  // or "full": set it for the tables that are published
+  bool ddl_trigger = true;                // event triggers on the origin tell of DDL
   bool keep_slot = false;                 // at a clean shutdown
   std::vector<std::string> allow_tables;  // "schema.table" or "schema.*"; empty = all
   std::vector<std::string> deny_tables;

@@ -127,6 +127,9 @@ constexpr std::array kOptions = std::to_array<Option>({
      "it "
      "learns whole old rows and drops no more than it must. It is not set back; pgcache cleanup "
      "names the tables."},
+    {"ddl_trigger", &Config::ddl_trigger, OptionType::kSwitch, 0, 0, "",
+     "Put event triggers on the origin, if its role may, that tell of DDL in the stream; they stay "
+     "until pgcache cleanup. Without them the catalog is polled only."},
     {"keep_slot", &Config::keep_slot, OptionType::kSwitch, 0, 0, "",
      "Leave the slot on the origin at a clean shutdown. It holds back WAL until it is used again."},
     {"allow_tables", &Config::allow_tables, OptionType::kTables, 0, 0, "",

@@ -378,12 +378,13 @@ Result<LoadedCatalog> load_catalog(Link& link, ViewDefinitions views) {
   const Reply begin = link.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   if (!begin.ok()) return Error{"cannot read the origin's catalog: " + begin.failure().message};
   Result<CatalogState> state = read_catalog_state(link);
+  Result<CatalogParts> parts = state.ok() ? read_catalog_parts(link) : state.error();
   Draft draft;
-  Status read = state.ok() ? run_steps(link, views, draft) : Status(state.error());
+  Status read = parts.ok() ? run_steps(link, views, draft) : Status(parts.error());
   const Reply end = link.query("COMMIT");
   if (!read.ok()) return read.error();
   if (!end.ok()) return Error{"cannot read the origin's catalog: " + end.failure().message};
-  return LoadedCatalog{assemble(std::move(draft)), std::move(*state)};
+  return LoadedCatalog{assemble(std::move(draft)), std::move(*state), std::move(*parts)};
 }
 
 }  // namespace pgcache::origin

@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "origin/definition_teller.h"
 #include "origin/link.h"
 #include "origin/problems.h"
 #include "origin/publication.h"
@@ -47,6 +48,7 @@ class Checker {
     replication_connection();
     publication();
     tables();
+    definitions();
     pooler();
     synchrony();
     if (error_) return *error_;
@@ -70,6 +72,7 @@ class Checker {
   void replication_connection();
   void publication();
   void tables();
+  void definitions();
   void pooler();
   void synchrony();
 
@@ -252,6 +255,28 @@ void Checker::tables() {
   }
 }
 
+// Without the event triggers the rest works, with a window.
+void Checker::definitions() {
+  if (!config_.ddl_trigger) return;
+  const Result<TellerState> teller = read_teller(link_);
+  if (!teller.ok()) {
+    error_ = teller.error();
+    return;
+  }
+  if (teller->in_place || truth("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")) {
+    return;
+  }
+  const std::string interval = std::to_string(config_.catalog_poll_interval.count());
+  add("role " + value("SELECT current_user") +
+          " may not create the event triggers that tell of DDL: DDL that does not go through "
+          "pgcache"
+          " takes effect within catalog_poll_interval (" +
+          interval + " ms)",
+      "run pgcache once with a superuser in the URL: the event triggers stay; or set ddl_trigger ="
+      " false",
+      false);
+}
+
 std::string option_value(PQconninfoOption* options, std::string_view keyword) {
   for (PQconninfoOption* o = options; o != nullptr && o->keyword != nullptr; ++o) {
     if (keyword == o->keyword && o->val != nullptr) return o->val;
@@ -309,6 +334,15 @@ Result<std::vector<std::string>> cleanup_origin(const config::Config& config) {
     const Reply dropped = drop_slot(link, config.slot);
     if (!dropped.ok()) return Error{"cannot drop the slot: " + dropped.failure().message};
     removed.push_back("replication slot " + config.slot);
+  }
+  const Result<TellerState> teller = read_teller(link);
+  if (!teller.ok()) return teller.error();
+  if (teller->any) {
+    const std::optional<Failure> failure = remove_teller(link);
+    removed.push_back(failure
+                          ? "left the event triggers pgcache_*, which a superuser can remove: " +
+                                failure->message
+                          : "event triggers pgcache_* and schema pgcache");
   }
   if (!config.manage_publication) return removed;
   const Result<PublicationState> publication = read_publication(link, config.publication);

@@ -18,14 +18,30 @@ constexpr Duration kPublicationRetry = std::chrono::seconds(3);
 constexpr Duration kIdentityRetryMin = std::chrono::seconds(1);
 constexpr Duration kIdentityRetryMax = std::chrono::minutes(1);
 constexpr Duration kIdentityMoment = milliseconds(150);
+constexpr Duration kDefinitionsSpacingMin = milliseconds(5);
+constexpr Duration kDefinitionsSpacingMax = milliseconds(500);
+constexpr Duration kTellerRetry = std::chrono::minutes(1);
+constexpr Duration kTellerRetryAfterAccident = std::chrono::seconds(1);
 
 }  // namespace
 
+// Definitions count as read when the publication has been looked at too: what is not in it any more
+// must not be loaded as if it were.
 void ControlLink::Impl::check_catalog() {
-  next_catalog_check = Clock::now() + config->catalog_poll_interval;
-  if (!renew_catalog()) return;
-  for (const auto& done : std::exchange(catalog_waiters, {})) done();
-  refresh_publication();
+  const TimePoint begin = Clock::now();
+  next_catalog_check = begin + config->catalog_poll_interval;
+  const bool renewed = renew_catalog();
+  if (renewed) {
+    for (const auto& done : std::exchange(catalog_waiters, {})) done();
+    if (refresh_publication() && streams_from_here()) {
+      events.on_definitions_read(catalog_state.snapshot);
+    }
+  }
+  // Many commands one after the other shall not keep the origin busy with this.
+  const TimePoint end = Clock::now();
+  next_definitions_reading =
+      end + std::clamp<Duration>(4 * (end - begin), kDefinitionsSpacingMin, kDefinitionsSpacingMax);
+  if (renewed && !link->lost()) look_after_teller();
 }
 
 // False when the catalog may not be as it is at the origin.
@@ -47,7 +63,10 @@ bool ControlLink::Impl::renew_catalog() {
       events.on_configuration_reloaded();
     }
     events.on_configuration_checked(began);
-    if (catalog != nullptr && state->fingerprint == catalog_state.fingerprint) break;
+    if (catalog != nullptr && state->fingerprint == catalog_state.fingerprint) {
+      catalog_state.snapshot = std::move(state->snapshot);
+      break;
+    }
     if (!reload_catalog()) return false;
     if (catalog_state.fingerprint.empty()) break;
   }
@@ -76,13 +95,55 @@ bool ControlLink::Impl::reload_catalog() {
   }
   log_debug("control link: catalog loaded in {} ms",
             std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count());
-  catalog = loaded->catalog;
-  catalog_state = std::move(loaded->state);
-  events.on_catalog(catalog);
+  pg::DefinitionChange change = catalog != nullptr
+                                    ? difference({catalog, catalog_state, catalog_parts}, *loaded)
+                                    : pg::DefinitionChange::of_everything();
   // A definition that changed may have hidden row changes for a while (a partition that was
   // detached): what is tracked gets new fences.
-  for (const pg::Oid oid : tracked) pending[oid] = {Clock::now(), kTrackingRetryMin};
+  for (const pg::Oid oid : tracked) {
+    if (change.touches({oid})) pending[oid] = {Clock::now(), kTrackingRetryMin};
+  }
+  catalog = loaded->catalog;
+  catalog_state = std::move(loaded->state);
+  catalog_parts = std::move(loaded->parts);
+  std::optional<pg::Snapshot> snapshot;
+  if (streams_from_here()) snapshot = catalog_state.snapshot;
+  events.on_catalog({catalog, std::move(snapshot), std::move(change)});
   return true;
+}
+
+// Event triggers may be dropped or switched off without notice.
+void ControlLink::Impl::look_after_teller() {
+  std::string why_not = config->ddl_trigger ? "they are not in place" : "ddl_trigger is false";
+  TellerState now;
+  if (config->ddl_trigger) {
+    const Result<TellerState> read = read_teller(*link);
+    if (!read.ok()) return;
+    now = *read;
+    if (!now.in_place && (teller.in_place || Clock::now() >= next_teller_attempt)) {
+      const std::optional<Failure> failure = create_teller(*link);
+      if (link->lost()) return;
+      if (failure) why_not = failure->message;
+      // insufficient_privilege, or a standby (read_only_sql_transaction)
+      const bool refused =
+          failure && (failure->sqlstate == "42501" || failure->sqlstate == "25006");
+      next_teller_attempt = Clock::now() + (refused ? kTellerRetry : kTellerRetryAfterAccident);
+      const Result<TellerState> again = read_teller(*link);
+      if (!again.ok()) return;
+      now = *again;
+    } else if (!now.in_place && teller_reported && now == teller) {
+      return;
+    }
+  }
+  if (std::exchange(teller_reported, true) && now.in_place == teller.in_place) return;
+  teller = now;
+  if (now.in_place) {
+    log_info("control link: changes of definitions are told by event triggers");
+  } else {
+    log_warning("control link: changes of definitions are looked for each {} ms only: {}",
+                config->catalog_poll_interval.count(), why_not);
+  }
+  events.on_definitions_told(now.in_place, why_not);
 }
 
 // Reads the publication and acts on what it finds: makes it, notices that somebody altered it,
@@ -91,6 +152,11 @@ bool ControlLink::Impl::refresh_publication() {
   next_publication_attempt = Clock::now() + kPublicationRetry;
   Result<PublicationState> now = read_publication(*link, config->publication);
   if (!now.ok()) return false;
+  // A table that was dropped has left it; nothing rests on that any more.
+  std::erase_if(publication.members, [&](const auto& member) {
+    return catalog != nullptr && catalog->find_relation(member.first) == nullptr &&
+           !now->members.contains(member.first);
+  });
   if (!std::exchange(publication_read, true)) {
     publication = std::move(*now);
   } else if (*now != publication) {
@@ -136,7 +202,9 @@ void ControlLink::Impl::publication_was_altered(PublicationState now) {
   for (const pg::Oid oid : std::exchange(tracked, {})) {
     events.on_untrackable(oid, Untrackable::kNotPublished, "the publication was altered");
   }
-  if (catalog != nullptr) events.on_catalog(catalog);
+  if (catalog != nullptr) {
+    events.on_catalog({catalog, std::nullopt, pg::DefinitionChange::of_everything()});
+  }
 }
 
 void ControlLink::Impl::drop_members_without_identity() {

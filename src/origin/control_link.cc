@@ -105,7 +105,10 @@ bool ControlLink::Impl::begin_session() {
   if (link->lost()) return false;
   geometry = *read;
   publication_problem.reset();
-  next_heartbeat = next_catalog_check = next_publication_attempt = Clock::now();
+  next_heartbeat = next_catalog_check = next_publication_attempt = next_teller_attempt =
+      Clock::now();
+  look_after_teller();  // which changes the catalog itself, when it puts something there
+  if (link->lost()) return false;
   check_catalog();
   if (link->lost() || catalog == nullptr) return false;
   log_info("control link: connected to the origin, server version {}", link->server_version());
@@ -118,6 +121,7 @@ TimePoint ControlLink::Impl::next_due() {
   for (const auto& [oid, p] : pending) due = std::min(due, p.due);
   for (const auto& [oid, p] : identities) due = std::min(due, p.due);
   if (snapshot_asked) due = std::min(due, last_snapshot + kSnapshotSpacing);
+  if (events.wants_definitions()) due = std::min(due, next_definitions_reading);
   if (events.wants_snapshot()) {
     due = std::min(due, last_snapshot + wanted_spacing);
   } else {
@@ -184,7 +188,8 @@ void ControlLink::Impl::serve_round() {
   if (link->lost()) return;
   raise_identities();
   if (link->lost()) return;
-  if (now >= next_catalog_check) check_catalog();
+  const bool told = events.wants_definitions() && Clock::now() >= next_definitions_reading;
+  if (told || now >= next_catalog_check) check_catalog();
   if (!link->lost() && publication_problem && now >= next_publication_attempt)
     refresh_publication();
 }

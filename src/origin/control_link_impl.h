@@ -17,6 +17,7 @@
 
 #include "origin/catalog_loader.h"
 #include "origin/control_link.h"
+#include "origin/definition_teller.h"
 #include "origin/link.h"
 #include "origin/problems.h"
 #include "origin/publication.h"
@@ -74,6 +75,11 @@ struct ControlLink::Impl {
   std::string system_identifier;
   std::shared_ptr<const pg::Catalog> catalog;
   CatalogState catalog_state;
+  CatalogParts catalog_parts;  // of `catalog`
+  TellerState teller;
+  bool teller_reported = false;
+  TimePoint next_teller_attempt;       // to put it in place
+  TimePoint next_definitions_reading;  // not before, for what the stream tells
   PublicationState publication;
   bool publication_read = false;  // at least once: what differs later was altered
   std::optional<Problem> publication_problem;
@@ -111,6 +117,7 @@ struct ControlLink::Impl {
   void check_catalog();
   bool renew_catalog();
   bool reload_catalog();
+  void look_after_teller();
   bool ensure_publication();
   bool refresh_publication();
   void publication_was_altered(PublicationState now);

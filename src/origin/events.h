@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "cdc/row_change.h"
 #include "pg/catalog.h"
+#include "pg/definition_change.h"
 #include "pg/ids.h"
 
 namespace pgcache::origin {
@@ -45,11 +47,25 @@ enum class Untrackable : std::uint8_t {
   kOther,
 };
 
+struct CatalogNews {
+  std::shared_ptr<const pg::Catalog> catalog;
+  // That it was read in; nothing: it may be of another server than the stream is.
+  std::optional<pg::Snapshot> snapshot;
+  pg::DefinitionChange change;  // all in which it may differ from the one before
+};
+
 // Called on the control thread only.
 class ControlEvents {
  public:
   virtual ~ControlEvents() = default;
-  virtual void on_catalog(std::shared_ptr<const pg::Catalog> catalog) = 0;  // first, and on change
+  virtual void on_catalog(CatalogNews news) = 0;  // first, and on change
+  // The origin's catalog and publication are, as of the snapshot, what was handed on last.
+  virtual void on_definitions_read(const pg::Snapshot& /*snapshot*/) {}
+  // Whether changes of definitions have been told that no on_definitions_read has seen.
+  virtual bool wants_definitions() { return false; }
+  // Whether the origin's event triggers tell of changed definitions in the stream. First, and on
+  // change; `why_not` then says what keeps them from it.
+  virtual void on_definitions_told(bool /*told*/, const std::string& /*why_not*/) {}
   virtual void on_snapshot(pg::Snapshot snapshot) = 0;
   // When the server was started, in seconds since the epoch as numeric text. Once it is known again
   // after each connect.

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -42,6 +43,8 @@ struct RecordedControl : ControlEvents {
   mutable std::mutex mutex;
   int catalogs = 0;
   std::shared_ptr<const pg::Catalog> catalog;
+  pg::DefinitionChange change;  // that came with it
+  std::optional<bool> told;     // by event triggers
   std::vector<pg::Snapshot> snapshots;
   std::vector<std::pair<pg::Lsn, TimePoint>> heartbeats;
   std::map<pg::Oid, pg::Xid> tracked;
@@ -70,11 +73,16 @@ struct RecordedControl : ControlEvents {
     });
   }
 
-  void on_catalog(std::shared_ptr<const pg::Catalog> c) override {
+  void on_catalog(CatalogNews news) override {
     const std::lock_guard lock(mutex);
     ++catalogs;
-    catalog = std::move(c);
+    catalog = std::move(news.catalog);
+    change = std::move(news.change);
     order.emplace_back("catalog");
+  }
+  void on_definitions_told(bool now, const std::string&) override {
+    const std::lock_guard lock(mutex);
+    told = now;
   }
   void on_snapshot(pg::Snapshot snapshot) override {
     const std::lock_guard lock(mutex);

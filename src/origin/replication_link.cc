@@ -274,6 +274,8 @@ std::optional<End> ReplicationLink::Impl::prepare(Link& link) {
     if (std::optional<End> end = check_resumable(link)) return end;
   }
   if (have_slot) return std::nullopt;
+  // From now on the control link vouches for this server, or for nothing.
+  control.set_stream_identity(*server);
   std::optional<End> end = start_cold(link);
   if (!end) {
     identity = *server;

@@ -459,8 +459,9 @@ TEST_F(ReplicationLinkTest, CheckAndCleanup) {
   control->stop();
   const auto removed = cleanup_origin(*config);
   ASSERT_TRUE(removed.ok()) << removed.error().message;
-  EXPECT_EQ(*removed,
-            (std::vector<std::string>{"replication slot pgcache", "publication pgcache"}));
+  EXPECT_EQ(*removed, (std::vector<std::string>{"replication slot pgcache",
+                                                "event triggers pgcache_* and schema pgcache",
+                                                "publication pgcache"}));
   EXPECT_EQ(slots(), "0");
   EXPECT_TRUE(cleanup_origin(*config)->empty());
   config->origin = "postgresql://u:secret@127.0.0.1:1/x";

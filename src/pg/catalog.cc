@@ -135,6 +135,11 @@ const Relation* Catalog::find_relation(Oid schema, std::string_view name) const 
   return oids == nullptr ? nullptr : find_in_schema(relations_, *oids, schema);
 }
 
+bool Catalog::has_name(std::string_view name) const {
+  return find_or_null(relations_by_name_, name) != nullptr ||
+         find_or_null(types_by_name_, name) != nullptr;
+}
+
 const Type* Catalog::find_type(Oid oid) const { return find_or_null(types_, oid); }
 
 const Type* Catalog::find_type(Oid schema, std::string_view name) const {

@@ -154,6 +154,8 @@ class Catalog {
   const std::string* schema_name(Oid oid) const;
   const Relation* find_relation(Oid oid) const;
   const Relation* find_relation(Oid schema, std::string_view name) const;
+  // Whether a relation or type is called so, in any schema.
+  bool has_name(std::string_view name) const;
   const Type* find_type(Oid oid) const;
   const Type* find_type(Oid schema, std::string_view name) const;
   const Function* find_function(Oid oid) const;

@@ -452,6 +452,7 @@ bool Session::knows_names() const {
   if (!settings_ || block_ddl_) return false;
   if (settings_epoch_ != env_.settings_epoch->load(std::memory_order_acquire)) return false;
   if (env_.definitions_pending->load(std::memory_order_acquire) != 0) return false;
+  if (env_.cache->definitions_pending() != 0) return false;
   const auto may_change = [](const Unit& unit) { return unit.effects.may_change_settings(); };
   return std::none_of(units_.begin(), units_.end(), may_change) &&
          !(open_unit_ && may_change(*open_unit_));

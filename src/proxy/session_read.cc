@@ -134,7 +134,7 @@ cache::ShapePtr Session::shape_of(Statement& statement) const {
   const SettingsPtr& settings = settings_ ? settings_ : last_settings_;
   const std::uint32_t settings_id = settings ? settings->id : 0;
   if (statement.analysed && statement.analysed_settings == settings_id &&
-      statement.analysed->generation == env_.shapes->generation()) {
+      statement.analysed->is_of(env_.shapes->generation())) {
     return statement.analysed;
   }
   if (statement.text->scanned_conforming != needs_conforming()) {

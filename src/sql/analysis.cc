@@ -2,6 +2,8 @@
 // analyze(): parse, classify, resolve, derive.
 #include "sql/analysis.h"
 
+#include <algorithm>
+
 #include "sql/dependencies.h"
 #include "sql/parse_tree.h"
 #include "sql/pass_trace.h"
@@ -34,6 +36,17 @@ StatementKind kind_of_list(const ParseTree& tree, const pg::Catalog* catalog) {
     if (drops) kind = StatementKind::kDeallocateAll;
   }
   return kind;
+}
+
+// What names led to, and the relatives of those tables that count with them.
+std::vector<pg::Oid> all_definitions(const CacheableQuery& query, std::vector<pg::Oid> named) {
+  named.insert(named.end(), query.relations.begin(), query.relations.end());
+  for (const Dependency& dependency : query.dependencies) {
+    named.insert(named.end(), dependency.members.begin(), dependency.members.end());
+  }
+  std::sort(named.begin(), named.end());
+  named.erase(std::unique(named.begin(), named.end()), named.end());
+  return named;
 }
 
 Analysis analyze_read(std::string_view text, const PgQuery__SelectStmt& select,
@@ -69,6 +82,7 @@ Analysis analyze_read(std::string_view text, const PgQuery__SelectStmt& select,
     analysis.outcome = NotCacheable{BypassReason::kTooComplex, "operands"};
     return analysis;
   }
+  query.definitions = all_definitions(query, resolver.take_definitions());
   query.passes = std::move(passes);
   trace.finish(uses, query.dependencies);
   analysis.outcome = std::move(query);

@@ -218,6 +218,9 @@ struct CacheableQuery {
   std::vector<OperandSpec> operands;
   std::vector<Dependency> dependencies;  // one per place where a relation stands
   std::vector<pg::Oid> relations;        // distinct tables to be tracked by the publication
+  // All relations whose definitions the query's meaning rests on, ascending: those above, views,
+  // tables whose rows turned out not to matter, those behind composite types.
+  std::vector<pg::Oid> definitions = {};
   // Literals and parameters whose text must not name the current time (names_current_time):
   // those that may be read as a date or time.
   std::vector<std::uint16_t> time_literals;

@@ -36,6 +36,8 @@ class Resolver {
   bool run(const PgQuery__SelectStmt& select, CacheableQuery& out);
 
   ResolvedQuery take_query() { return std::move(query_); }
+  // The relations that names and types led to, in no order and perhaps repeated.
+  std::vector<pg::Oid> take_definitions() { return std::move(definitions_); }
   const NotCacheable& failure() const { return *failure_; }
 
  private:
@@ -278,6 +280,7 @@ class Resolver {
   Beginning beginning_;
   std::uint32_t recursions_ = 0;
   ResolvedQuery query_;
+  std::vector<pg::Oid> definitions_;
   std::vector<Note> notes_;
   std::size_t parameters_ = 0;  // the highest number seen
   bool user_types_ = false;     // a type, cast or column that is not built in is involved

@@ -143,7 +143,10 @@ Resolver::FromResult Resolver::resolve_cte_reference(const PgQuery__RangeVar& va
 
 const pg::Relation* Resolver::find_relation(const PgQuery__RangeVar& var) {
   const pg::Relation* const found = find_named(var, catalog_, source_.search_path);
-  if (found != nullptr) return found;
+  if (found != nullptr) {
+    definitions_.push_back(found->oid);
+    return found;
+  }
   const std::string_view schema = var.schemaname;
   const std::string_view database = var.catalogname;
   const bool is_system = (schema == "pg_catalog" || schema == "information_schema") &&

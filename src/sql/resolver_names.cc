@@ -264,6 +264,7 @@ bool Resolver::touch_type(Oid type) {
   if (!is_builtin(type)) user_types_ = true;
   switch (judge_type(catalog_, type)) {
     case TypeVerdict::kFine:
+      for (const Oid oid : relations_of_type(catalog_, type)) definitions_.push_back(oid);
       return true;
     case TypeVerdict::kNotFound:
       fail(BypassReason::kUnknownType, std::to_string(pg::to_u32(type)));

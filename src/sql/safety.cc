@@ -123,6 +123,21 @@ TypeVerdict judge(const pg::Catalog& catalog, Oid oid, int depth) {
   return TypeVerdict::kFine;
 }
 
+// `judge` has found the type fine, so the walk ends.
+void collect_relations(const pg::Catalog& catalog, Oid oid, int depth, std::vector<Oid>& found) {
+  const pg::Type* const type = catalog.find_type(oid);
+  if (type == nullptr || depth > kDepthMax) return;
+  if (type->element != Oid::kInvalid) collect_relations(catalog, type->element, depth + 1, found);
+  if (type->base != Oid::kInvalid) collect_relations(catalog, type->base, depth + 1, found);
+  if (type->relation == Oid::kInvalid) return;
+  found.push_back(type->relation);
+  const pg::Relation* const relation = catalog.find_relation(type->relation);
+  if (relation == nullptr) return;
+  for (const pg::Column& column : relation->columns) {
+    if (!is_builtin(column.type)) collect_relations(catalog, column.type, depth + 1, found);
+  }
+}
+
 bool is_timeless(const pg::Catalog& catalog, Oid oid, int depth) {
   if (contains(kTimelessTypes, oid) || contains(kMoreTimelessTypes, oid)) return true;
   const pg::Type* const type = catalog.find_type(oid);
@@ -169,6 +184,12 @@ bool is_time_value(const pg::Catalog& catalog, Oid type) {
   const Oid base = base_type(catalog, type);
   return base == pg::type::kDate || base == pg::type::kTime || base == pg::type::kTimestamp ||
          base == pg::type::kTimestamptz || base == pg::type::kInterval || base == pg::type::kTimetz;
+}
+
+std::vector<Oid> relations_of_type(const pg::Catalog& catalog, Oid type) {
+  std::vector<Oid> found;
+  if (!is_builtin(type)) collect_relations(catalog, type, 0, found);
+  return found;
 }
 
 TypeVerdict judge_type(const pg::Catalog& catalog, Oid type) { return judge(catalog, type, 0); }

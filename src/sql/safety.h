@@ -4,6 +4,8 @@
 // snapshot.
 #pragma once
 
+#include <vector>
+
 #include "pg/catalog.h"
 #include "pg/value.h"
 
@@ -38,6 +40,9 @@ enum class TypeVerdict : std::uint8_t {
   kUnsteady,
 };
 TypeVerdict judge_type(const pg::Catalog& catalog, pg::Oid type);
+
+// The relations that composite types in it belong to.
+std::vector<pg::Oid> relations_of_type(const pg::Catalog& catalog, pg::Oid type);
 
 // Whether a column's texts are in the order of the bytes that the stream has: its collation orders
 // bytes, and those of the server's encoding are in the same order as those of UTF-8.

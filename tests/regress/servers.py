@@ -103,8 +103,10 @@ class Pgcache:
         self.port, self.admin = free_port(), free_port() + 1
         url = f"postgresql://postgres@127.0.0.1:{postgres.port}/{database}"
         self.log, self.complaint = postgres.folder / "pgcache.log", ""
+        # The suites list all event triggers, schemas and functions of their database.
         self.process = Process([binary, "run", "--origin", url, "--listen", f"127.0.0.1:{self.port}",
-                                "--admin", f"127.0.0.1:{self.admin}", *options], self.log)
+                                "--admin", f"127.0.0.1:{self.admin}", "--ddl-trigger", "false", *options],
+                               self.log)
         wait_for(lambda: self.get("/readyz"), "pgcache")
 
     def get(self, path):

@@ -2,8 +2,10 @@
 #include "stack.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 
 namespace pgcache::testing {
 namespace {
@@ -101,6 +103,12 @@ void Stack::settle_catalog() {
   Connection session = client();
   query_until(session, "SELECT id FROM " + name + " WHERE id = 1", "miss");
   settle();
+}
+
+void Stack::settle_configuration() {
+  // As long as the server may take to tell its processes of a reload; then the next poll.
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  settle_catalog();
 }
 
 void Stack::settle_session(Connection& session) {

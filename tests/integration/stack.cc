@@ -106,9 +106,8 @@ void Stack::settle_catalog() {
 }
 
 void Stack::settle_configuration() {
-  // As long as the server may take to tell its processes of a reload; then the next poll.
-  std::this_thread::sleep_for(std::chrono::milliseconds(150));
-  settle_catalog();
+  // As long as the server may take to tell its processes of a reload, and some polls behind that.
+  std::this_thread::sleep_for(std::chrono::milliseconds(500 * patience()));
 }
 
 void Stack::settle_session(Connection& session) {

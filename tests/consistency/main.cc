@@ -7,10 +7,11 @@
 // Readers and writers by way of pgcache and directly on the origin, while connections break, stall
 // and servers crash; what they did and saw is held against the level's promise (check.h,
 // docs/consistency.md). --min-hits: so many of the reads by way of pgcache must be answered from
-// memory (default 25; at strict 10). --conf adds to the origin's configuration, --conf-later does
-// so once pgcache runs (synchronous_standby_names), --argument to pgcache's. Strict is by asking
-// for each hit (strict_verify = read), unless one of these is given: then --min-hits is 0. --only:
-// of the faults, those whose name holds the text (which may be none). With
+// memory (default 25; at strict 5, where each hit waits for the origin). --conf adds to the
+// origin's configuration, --conf-later does so once pgcache runs (synchronous_standby_names),
+// --argument to pgcache's. Strict is by asking for each hit (strict_verify = read), unless one of
+// these is given: then --min-hits is 0. --only: of the faults, those whose name holds the text
+// (which may be none). With
 // --fault, pgcache runs with that part of it broken on purpose, and the program succeeds when it
 // finds that out. A seed repeats the choices, not the machine's timing.
 //
@@ -33,7 +34,7 @@ namespace {
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kRound = 10 * kSecond;
 constexpr double kHitPercentMin = 25;
-constexpr double kStrictHitPercentMin = 10;
+constexpr double kStrictHitPercentMin = 5;
 
 struct Arguments {
   int seconds = 30;

@@ -17,6 +17,10 @@ bool is_of_name(char c) {
   return is_letter(c) || c == '_' || c == '$' || (c >= '0' && c <= '9') || (c & 0x80) != 0;
 }
 
+bool is_ascii(std::string_view bytes) {
+  return std::none_of(bytes.begin(), bytes.end(), [](char c) { return (c & 0x80) != 0; });
+}
+
 namespace {
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }

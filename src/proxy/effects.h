@@ -20,7 +20,8 @@ enum class Lead : std::uint8_t {
   kUtility,  // everything else
 };
 Lead leading_keyword(std::string_view sql);
-bool is_of_name(char c);             // may stand in a name that is not quoted
+bool is_of_name(char c);  // may stand in a name that is not quoted
+bool is_ascii(std::string_view bytes);
 bool is_copy(std::string_view sql);  // begins with COPY
 // Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors, CLOSE.
 bool may_name_portals(std::string_view sql);

@@ -24,11 +24,6 @@ constexpr std::uint64_t kBeginCookie = 1;
 // In front of a read in the same query.
 constexpr std::size_t kBeginBytesMax = 100;
 
-// In the wrong encoding the origin would refuse it.
-bool is_ascii(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-}
-
 }  // namespace
 
 Session::BlockCommand Session::block_command(const cache::Shape& shape) {
@@ -101,7 +96,7 @@ void Session::append_ready() {
 // answered.
 bool Session::answer_block_command(std::string_view sql, const sql::StatementShape& scanned,
                                    const cache::Shape& shape) {
-  if (!is_ascii(sql)) return false;
+  if (!is_ascii(sql)) return false;  // in the wrong encoding the origin would refuse it
   switch (block_command(shape)) {
     case BlockCommand::kNone:
       return false;

@@ -335,10 +335,6 @@ void Session::settle_statement(std::uint64_t cookie) {
 
 namespace {
 
-bool is_plain(std::string_view text) {
-  return std::ranges::none_of(text, [](char c) { return (c & 0x80) != 0; });
-}
-
 // PostgreSQL could not make its own encoding of the text, and has done nothing about it yet.
 bool refused_text(bool plain, std::string_view state) {
   return !plain && (state == pg::sqlstate::kCharacterNotInRepertoire ||
@@ -397,7 +393,7 @@ void Session::forget_statements() {
 // Nor is it destroyed by one that PostgreSQL cannot read.
 void Session::query_forgets_unnamed(std::string_view sql) {
   if (tracker_.discarding()) return;
-  const bool plain = is_plain(sql);
+  const bool plain = is_ascii(sql);
   if (open_unit_ || !plain) {
     pending_statements_.push_back({open_unit().id,
                                    {},
@@ -438,7 +434,7 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
   }
   PendingStatement& pending = pending_statements_.emplace_back();
   pending = {cookie, std::string(parse.statement), statement, statements_.find(parse.statement)};
-  pending.plain = is_plain(parse.sql);
+  pending.plain = is_ascii(parse.sql);
   if (parse.statement.empty()) {
     pending.behind = std::exchange(behind_.unnamed_statement, false);
     pending.unread = std::exchange(unread_statement_, false);

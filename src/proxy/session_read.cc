@@ -23,10 +23,6 @@ bool is_ascii_safe(std::string_view encoding) {
   return true;
 }
 
-bool has_high_byte(std::string_view bytes) {
-  return std::any_of(bytes.begin(), bytes.end(), [](char c) { return (c & 0x80) != 0; });
-}
-
 void append_bytes(std::string& key, std::string_view bytes) {
   append_be32(key, static_cast<std::uint32_t>(bytes.size()));
   key.append(bytes);
@@ -295,10 +291,10 @@ std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate
     }
   }
   if (settings_->client_encoding == "UTF8") return std::nullopt;
-  if (has_high_byte(candidate.sql)) return BypassReason::kClientEncoding;
+  if (!is_ascii(candidate.sql)) return BypassReason::kClientEncoding;
   if (candidate.parameters != nullptr) {
     for (const wire::BindParameter& parameter : *candidate.parameters) {
-      if (has_high_byte(parameter.bytes)) return BypassReason::kClientEncoding;
+      if (!is_ascii(parameter.bytes)) return BypassReason::kClientEncoding;
     }
   }
   return std::nullopt;

@@ -195,7 +195,7 @@ class Walk {
   bool check(const ProtobufCMessage& message) {
     if (is_passive(message.descriptor)) return true;
     if (const auto* call = as<PgQuery__FuncCall>(message, pg_query__func_call__descriptor)) {
-      return check_function(split_name(list_of(call->n_funcname, call->funcname)), true);
+      return check_function(split_name(list_of(call->n_funcname, call->funcname)));
     }
     if (const auto* expression = as<PgQuery__AExpr>(message, pg_query__a__expr__descriptor)) {
       return check_operator(split_name(list_of(expression->n_name, expression->name)));
@@ -217,7 +217,7 @@ class Walk {
     }
     if (const auto* sample =
             as<PgQuery__RangeTableSample>(message, pg_query__range_table_sample__descriptor)) {
-      return check_function(split_name(list_of(sample->n_method, sample->method)), true);
+      return check_function(split_name(list_of(sample->n_method, sample->method)));
     }
     return check_write(message);
   }
@@ -250,14 +250,14 @@ class Walk {
     return std::find(path.begin(), path.end(), schema) != path.end();
   }
 
-  bool check_function(const QualifiedName& name, bool must_exist) const {
+  bool check_function(const QualifiedName& name) const {
     bool found = false;
     for (const pg::Function& function : catalog_.functions_named(name.name)) {
       if (!is_meant(name, function.schema)) continue;
       if (!is_harmless(function)) return false;
       found = true;
     }
-    return found || !must_exist;
+    return found;
   }
 
   bool check_operator(const QualifiedName& name) const {

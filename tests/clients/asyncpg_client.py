@@ -132,15 +132,18 @@ async def check_limited_portals(session):
         with routes.expect(ADMIN, hit=2):
             assert await session.fetchval(sql, 44) == "item 44"
             assert (await session.fetchrow(sql, 44))["name"] == "item 44"
-    # The first one prepares the statement, and the second one loads.
-    for _ in range(3):
+
+    # The first one prepares the statement, and the second one loads. What was loaded in portions is served
+    # from the next look at the origin's configuration on.
+    async def served():
         before = routes.read(ADMIN)
         async with session.transaction():
             ids = [row["id"] async for row in
                    session.cursor("SELECT id FROM items WHERE id <= 30 ORDER BY id", prefetch=10)]
         assert ids == list(range(1, 31)), ids
-    taken = routes.read(ADMIN) - before
-    assert set(taken) == {"hit"} and taken["hit"] >= 3, taken
+        taken = routes.read(ADMIN) - before
+        return set(taken) == {"hit"} and taken["hit"] >= 3
+    await eventually(served)
 
 
 async def check_errors(session):

@@ -207,8 +207,11 @@ void Disturber::work() {
     if (!session_.run("SET lock_timeout = '300ms'; SET synchronous_commit = off").ok()) continue;
     while (!board_.over() && session_.alive()) {
       // Not shortly before the end: a change drops all entries, and then there is none to compare.
-      if (below(60) == 0 && board_.left_ns() > kWithoutDdlNs) {
+      // Some pauses are long enough for entries to grow old.
+      if (now_ns() >= next_definition_ns_ && board_.left_ns() > kWithoutDdlNs) {
         definitions += session_.run(harmless_ddl(random_())).ok() ? 1 : 0;
+        const auto pause_ms = static_cast<std::int64_t>(200 + below(below(2) == 0 ? 600 : 6000));
+        next_definition_ns_ = now_ns() + pause_ms * 1'000'000;
       } else if (below(20) == 0) {
         end_old_prepared();
       } else {

@@ -114,6 +114,7 @@ class Disturber : public Client {
 
  private:
   void end_old_prepared();
+  std::int64_t next_definition_ns_ = 0;
 };
 
 }  // namespace pgcache::consistency

@@ -7,9 +7,11 @@
 // Readers and writers by way of pgcache and directly on the origin, while connections break, stall
 // and servers crash; what they did and saw is held against the level's promise (check.h,
 // docs/consistency.md). --min-hits: so many of the reads by way of pgcache must be answered from
-// memory (default 25; at strict 0, since it forwards all reads). --conf adds to the origin's
-// configuration, --conf-later does so once pgcache runs (synchronous_standby_names), --argument to
-// pgcache's. --only: of the faults, those whose name holds the text (which may be none). With
+// memory (default 25; at strict 5, where each hit waits for the origin). --conf adds to the
+// origin's configuration, --conf-later does so once pgcache runs (synchronous_standby_names),
+// --argument to pgcache's. Strict is by asking for each hit (strict_verify = read), unless one of
+// these is given: then --min-hits is 0. --only: of the faults, those whose name holds the text
+// (which may be none). With
 // --fault, pgcache runs with that part of it broken on purpose, and the program succeeds when it
 // finds that out. A seed repeats the choices, not the machine's timing.
 //
@@ -32,6 +34,7 @@ namespace {
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kRound = 10 * kSecond;
 constexpr double kHitPercentMin = 25;
+constexpr double kStrictHitPercentMin = 5;
 
 struct Arguments {
   int seconds = 30;
@@ -109,13 +112,19 @@ bool play(const Arguments& arguments, Stage& stage, Rounds& rounds) {
   return found;
 }
 
-// At strict nothing is asked for as long as pgcache forwards all reads there; when it serves, the
-// caller says how much (--min-hits).
+// Where nothing is said of it: the way that takes nothing of the origin, and what is to be
+// expected.
+void choose_defaults(Arguments& arguments) {
+  StageOptions& stage = arguments.stage;
+  const bool strict = stage.level == Level::kStrict;
+  const bool chosen = !stage.conf.empty() || !stage.conf_later.empty() || !stage.arguments.empty();
+  if (strict && !chosen) stage.arguments = {"--strict-verify", "read"};
+  if (arguments.hit_percent_min >= 0) return;
+  arguments.hit_percent_min = !strict ? kHitPercentMin : chosen ? 0 : kStrictHitPercentMin;
+}
+
 bool enough_hits(const Arguments& arguments, const Rounds& rounds) {
-  const bool strict = arguments.stage.level == Level::kStrict;
-  const double least = arguments.hit_percent_min >= 0 ? arguments.hit_percent_min
-                       : strict                       ? 0
-                                                      : kHitPercentMin;
+  const double least = arguments.hit_percent_min;
   if (rounds.forwards_all()) {
     std::printf("pgcache forwards all reads at this level: no answer from memory was checked\n");
   }
@@ -131,6 +140,7 @@ int run(Arguments& arguments) {
   if (!arguments.fault.empty()) {
     arguments.stage.environment.push_back("PGCACHE_FAULT_BREAK=" + arguments.fault);
   }
+  choose_defaults(arguments);
   Stage stage(arguments.stage);
   Rounds rounds(stage, {arguments.stage.level, arguments.stage.max_staleness_ms * 1'000'000},
                 arguments.seed, arguments.only);

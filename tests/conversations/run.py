@@ -12,7 +12,7 @@ difference is shortened to the messages that are needed for it, and printed as a
     run.py --binary PGCACHE [--kind orderly|disorder|both] [--seed N] [--seconds N]
            [--set KEY=VALUE]... [--pg-bin FOLDER] [--replay FILE] [--fault NAME]
 
-First come the conversations of scripts.py (about 10 seconds), then random ones until the time is
+First come the conversations of scripts.py (about 40 seconds), then random ones until the time is
 over: orderly ones (generate.py), and such of clients that make mistakes (disorder.py). Two clusters
 and pgcache are started in a temporary folder, and removed afterwards.
 
@@ -255,13 +255,13 @@ class Run:
                 return
 
     def main(self):
-        end = time.monotonic() + self.options.seconds
         if self.options.replay:
             self.replay(self.options.replay)
             return 1 if self.signatures else 0
         number = 0
         if not self.options.no_scripts:
             self.scripts()
+        end = time.monotonic() + self.options.seconds
         while self.goes_on(end) and (self.options.keep_going or not self.signatures):
             self.random(self.kinds[number % len(self.kinds)], number)
             number += 1

@@ -232,7 +232,7 @@ class Stack:
 
     # pgcache learns of other people's definitions by polling the catalog, as its manual says.
     POLL = "catalog_poll_interval=50ms"
-    DEFINITIONS_SECONDS = 1  # twenty polls, for a machine that is busy otherwise
+    DEFINITIONS_SECONDS = 2  # many polls, for a machine that is busy otherwise
     # Its defaults are a second and less.
     WAITS = ("max_staleness", "load_wait_timeout", "tracking_wait_timeout")
     PATIENT = [f"{name}={local.patience()}s" for name in WAITS] if local.patience() > 1 else []

@@ -55,7 +55,9 @@ TEST(ReplicationLife, KeptSlotIsUsedAgain) {
   options.arguments = {"--keep-slot", "true", "--slot", "kept"};
   Stack stack(options);
   EXPECT_TRUE(stack.proxy().stop());
-  EXPECT_EQ(count_slots(stack, "slot_name = 'kept' AND NOT active"), "1");
+  // The server's process that sent the stream ends a moment later.
+  EXPECT_TRUE(wait_until(
+      [&] { return count_slots(stack, "slot_name = 'kept' AND NOT active") == "1"; }, 5000));
   stack.direct().must("UPDATE t SET v = 'meanwhile' WHERE id = 1");
   stack.proxy().start();
   Connection session = stack.client();

@@ -2,8 +2,10 @@
 #include "stack.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 
 namespace pgcache::testing {
 namespace {
@@ -101,6 +103,11 @@ void Stack::settle_catalog() {
   Connection session = client();
   query_until(session, "SELECT id FROM " + name + " WHERE id = 1", "miss");
   settle();
+}
+
+void Stack::settle_configuration() {
+  // As long as the server may take to tell its processes of a reload, and some polls behind that.
+  std::this_thread::sleep_for(std::chrono::milliseconds(500 * patience()));
 }
 
 void Stack::settle_session(Connection& session) {

@@ -55,6 +55,8 @@ class Stack {
   void settle();
   // The catalog's present state has reached pgcache. Every test that changed it calls this.
   void settle_catalog();
+  // pgcache knows that no configuration was reloaded up to now.
+  void settle_configuration();
   // As settle(), and the session's reads are no longer held off by its own writes.
   void settle_session(Connection& session);
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Before the first query and beside it: startup packets, authentication, cancel requests.
-#include <signal.h>
-
-#include <chrono>
 #include <thread>
 
 #include "transcript.h"
@@ -206,25 +203,6 @@ TEST_F(StartupAndCancel, CancelEndsTheQueryOfItsSession) {
   PQclear(kept);
   EXPECT_EQ(PQgetResult(sleeper.raw()), nullptr);
   EXPECT_EQ(sleeper.query("SELECT 1").value(), "1");
-}
-
-// The query lies in the session's socket when the request is taken up.
-TEST_F(StartupAndCancel, CancelEndsAQueryThatIsNotReadYet) {
-  stack().expect_route("bypass:volatile_function*15", [] {
-    for (int i = 0; i < 15; ++i) {
-      Connection session = stack().client();
-      ASSERT_EQ(::kill(stack().proxy().pid(), SIGSTOP), 0);
-      const int sent = PQsendQuery(session.raw(), "SELECT pg_sleep(2)");
-      std::thread canceller([&session] { cancel(session); });
-      std::this_thread::sleep_for(std::chrono::milliseconds(30));
-      ASSERT_EQ(::kill(stack().proxy().pid(), SIGCONT), 0);
-      canceller.join();
-      ASSERT_EQ(sent, 1);
-      PGresult* result = PQgetResult(session.raw());
-      EXPECT_STREQ(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
-      PQclear(result);
-    }
-  });
 }
 
 TEST_F(StartupAndCancel, CancelConnectionIsClosedWithoutReset) {

@@ -55,13 +55,31 @@ TEST_F(TransactionBlocks, WhateverMayWriteOrLockEndsTheCleanBlock) {
        {"INSERT INTO other VALUES (1, 'x')", "SELECT writes()", "LOCK TABLE t IN SHARE MODE",
         "SELECT * FROM t WHERE id = 9 FOR UPDATE", "SAVEPOINT a", "SET LOCAL work_mem = '1MB'",
         "DECLARE c CURSOR FOR SELECT * FROM t", "SELECT pg_advisory_xact_lock(1)",
-        "DO $$BEGIN END$$", "SET CONSTRAINTS ALL DEFERRED", "EXPLAIN SELECT 1"}) {
+        "DO $$BEGIN END$$", "SET CONSTRAINTS ALL DEFERRED", "EXPLAIN ANALYZE SELECT writes()"}) {
     run("BEGIN");
     run(sql);
     const std::string taken = stack().routes_of([&] { session().must(kRead); });
     EXPECT_EQ(taken, "bypass:in_transaction") << sql;
     run("ROLLBACK");
     stack().settle_session(session());
+    EXPECT_EQ(read("hit"), "v1") << sql;
+  }
+}
+
+TEST_F(TransactionBlocks, WhatHasNoSideEffectsLeavesItClean) {
+  for (const char* sql :
+       {"EXPLAIN ANALYZE SELECT * FROM t", "SELECT version(), now()",
+        "SELECT relname FROM pg_class LIMIT 1", "SELECT random()", "COPY (SELECT 1) TO STDOUT"}) {
+    run("BEGIN");
+    PGresult* result = PQexec(session().raw(), sql);
+    const bool copies = PQresultStatus(result) == PGRES_COPY_OUT;
+    EXPECT_TRUE(copies || PQresultStatus(result) == PGRES_TUPLES_OK) << sql;
+    PQclear(result);
+    char* row = nullptr;
+    while (copies && PQgetCopyData(session().raw(), &row, 0) > 0) PQfreemem(row);
+    while (PGresult* rest = PQgetResult(session().raw())) PQclear(rest);
+    EXPECT_EQ(read("hit"), "v1") << sql;
+    run("COMMIT");
     EXPECT_EQ(read("hit"), "v1") << sql;
   }
 }

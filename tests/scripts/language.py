@@ -32,6 +32,8 @@ Between steps:
     pause seconds
     cancel          a request to cancel what the session does
     settle          all that this session wrote is applied, and pgcache knows it
+    settle configuration
+                    and it knows that no configuration was reloaded up to now
 
 {slow 300} is a number, of a time that must be longer where pgcache is slower.
 """

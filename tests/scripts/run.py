@@ -104,6 +104,9 @@ class Session:
 
 
 class Player:
+    # As long as a server may take to tell its processes of a reload, and some looks at it behind that.
+    CONFIGURATION_SECONDS = 0.5 * servers.local.patience()
+
     def __init__(self, stack, record):
         self.stack, self.record = stack, record
         self.failures = []
@@ -158,6 +161,8 @@ class Player:
         elif word == "cancel":
             session.cancel()
         elif word == "settle":
+            if rest == "configuration":
+                time.sleep(self.CONFIGURATION_SECONDS)
             self.settle(session)
         else:
             raise RuntimeError(f"no such directive: {word}")
@@ -165,6 +170,11 @@ class Player:
     def settle(self, session):
         """Until a read of the session is no longer held back by its own writes."""
         self.stack.settle()
+        # Might have written anything: so the probe waits for all that the session wrote before.
+        anything = language.Step(0)
+        anything.send = [["Q", "SELECT set_config('scripts.settled', '', false)"]]
+        for peer in (0, 1):
+            session.exchange(peer, anything)
         probe = language.Step(0)
         probe.send = [["Q", "SELECT 'settled'"]]
 

@@ -143,8 +143,9 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
     }
     return;
   }
-  // An unnamed portal that the client has no more.
-  if (record->request == simulator::frame('C', std::string("P\0", 2))) {
+  // An unnamed portal or statement that the client has no more.
+  if (record->request == simulator::frame('C', std::string("P\0", 2)) ||
+      record->request == simulator::frame('C', std::string("S\0", 2))) {
     active_ = 0;
     return;
   }

@@ -167,6 +167,29 @@ void add_strict_families(const StrictReport& strict, std::vector<MetricFamily>& 
                              strict.ack_timeouts));
 }
 
+void add_stream_families(const StreamReport& stream, std::vector<MetricFamily>& families) {
+  families.push_back(gauge("pgcache_replication_lag_bytes",
+                           "WAL of the origin, as last heard of, that is not applied yet.",
+                           static_cast<double>(stream.lag_bytes)));
+  MetricFamily cold = family("pgcache_cold_starts_total",
+                             "New slots, each with an empty cache, by what made them necessary.",
+                             MetricType::Counter);
+  for (const auto& [cause, count] : stream.cold_starts) {
+    add_counter(cold, {{"cause", cause}}, count);
+  }
+  families.push_back(std::move(cold));
+  families.push_back(counter("pgcache_stream_resumes_total",
+                             "How often the stream was interrupted and went on from its slot.",
+                             stream.resumes));
+  families.push_back(gauge("pgcache_slot_retained_bytes",
+                           "WAL that the slot holds back at the origin, as last seen.",
+                           static_cast<double>(stream.slot_retained_bytes)));
+  families.push_back(counter("pgcache_slot_drops_total",
+                             "How often the slot held back more than max_slot_retained and was "
+                             "dropped.",
+                             stream.slot_drops));
+}
+
 // Collects anew at each scrape: the program's counters live elsewhere.
 class SourcesCollectable final : public prometheus::Collectable {
  public:
@@ -198,9 +221,7 @@ class SourcesCollectable final : public prometheus::Collectable {
         "pgcache_definitions_told",
         "1: event triggers on the origin tell of DDL in the stream; 0: the catalog is polled.",
         sources_.definitions_told && sources_.definitions_told() ? 1 : 0));
-    families.push_back(gauge("pgcache_replication_lag_bytes",
-                             "WAL of the origin, as last heard of, that is not applied yet.",
-                             static_cast<double>(sources_.stream().lag_bytes)));
+    add_stream_families(sources_.stream(), families);
     families.push_back(gauge("pgcache_clients", "Connected client sessions.",
                              static_cast<double>(sources_.clients())));
     families.push_back(tls_sessions(routes));

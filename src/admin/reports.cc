@@ -108,6 +108,7 @@ std::string status_json(const AdminSources& sources) {
   json["reason"] = readiness.reason;
   json["stream"] = {
       {"state", stream.state}, {"lag_bytes", stream.lag_bytes}, {"detail", stream.detail}};
+  json["slot"] = {{"retained_bytes", stream.slot_retained_bytes}, {"drops", stream.slot_drops}};
   json["definitions"] = {
       {"told", sources.definitions_told && sources.definitions_told()},
       {"pending", sources.definitions_pending ? sources.definitions_pending() : 0}};

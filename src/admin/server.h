@@ -44,6 +44,10 @@ struct StreamReport {
   std::string state;            // starting, streaming, disconnected, failed
   std::uint64_t lag_bytes = 0;  // origin position last seen - applied
   std::string detail;
+  std::vector<std::pair<std::string, std::uint64_t>> cold_starts = {};  // by cause
+  std::uint64_t resumes = 0;              // after an interruption, without loss
+  std::uint64_t slot_retained_bytes = 0;  // WAL that the slot holds back, as last seen
+  std::uint64_t slot_drops = 0;           // since it held back too much
 };
 
 // How the strict level is kept.

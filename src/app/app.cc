@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <stdexcept>
+#include <utility>
 
 #include "app/explain_command.h"
 #include "base/log.h"
@@ -180,6 +181,15 @@ void App::on_flushed(pg::Lsn position) {
   if (stand_in_) stand_in_->note_flushed(position);
 }
 
+void App::on_slot_retained(std::uint64_t bytes) {
+  slot_retained_.store(bytes, std::memory_order_relaxed);
+}
+
+void App::on_slot_over_limit() {
+  slot_drops_.fetch_add(1, std::memory_order_relaxed);
+  replication_->give_up_slot();
+}
+
 void App::on_synchrony(bool waited_for, std::vector<origin::Problem> gaps) {
   cache_->on_synchrony(waited_for);
   const std::string now = waited_for ? "synchronous" : "not_synchronous";
@@ -229,7 +239,10 @@ bool App::wants_snapshot() { return cache_->wants_snapshot(); }
 
 // Definitions may have changed while there was no stream to tell of it: they are read again before
 // anything is served.
-void App::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) {
+void App::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point,
+                        origin::ColdStart why) {
+  cold_starts_[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
+  begun_anew_ = true;
   definitions_unread_.fetch_add(1, std::memory_order_acq_rel);
   definitions_pending_.fetch_add(1, std::memory_order_acq_rel);
   control_->request_catalog_check([this] {
@@ -240,6 +253,7 @@ void App::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) 
 }
 
 void App::on_connected() {
+  if (!std::exchange(begun_anew_, false)) resumes_.fetch_add(1, std::memory_order_relaxed);
   cache_->on_stream_connected();
   const std::lock_guard lock(mutex_);
   stream_state_ = "streaming";
@@ -359,6 +373,13 @@ admin::StreamReport App::stream_report() const {
   const std::uint64_t applied = cache_->applied_lsn().value;
   admin::StreamReport report;
   report.lag_bytes = position > applied ? position - applied : 0;
+  for (std::size_t i = 0; i < origin::kColdStartCount; ++i) {
+    report.cold_starts.emplace_back(origin::kColdStartLabels[i],
+                                    cold_starts_[i].load(std::memory_order_relaxed));
+  }
+  report.resumes = resumes_.load(std::memory_order_relaxed);
+  report.slot_retained_bytes = slot_retained_.load(std::memory_order_relaxed);
+  report.slot_drops = slot_drops_.load(std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
   report.state = replication_problems_.empty() ? stream_state_ : "failed";
   report.detail = stream_detail_;

@@ -6,6 +6,7 @@
 // workers with the clients' sessions → admin endpoint. Stopped in reverse.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -59,6 +60,8 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   void on_server_started(const std::string& started) override;
   void on_heartbeat(pg::Lsn position, TimePoint taken_at) override;
   void on_flushed(pg::Lsn position) override;
+  void on_slot_retained(std::uint64_t bytes) override;
+  void on_slot_over_limit() override;
   void on_synchrony(bool waited_for, std::vector<origin::Problem> gaps) override;
   void on_tracked(pg::Oid relation, pg::Xid fence) override;
   void on_untrackable(pg::Oid relation, origin::Untrackable why,
@@ -69,7 +72,8 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   void on_control_problems(std::vector<origin::Problem> problems) override;
   bool wants_snapshot() override;
   // origin::ReplicationEvents
-  void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) override;
+  void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point,
+                     origin::ColdStart why) override;
   void on_connected() override;
   void on_disconnected(const std::string& reason) override;
   void on_transaction(cdc::Transaction transaction) override;
@@ -101,6 +105,11 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::atomic<std::uint64_t> server_started_{0};
   std::atomic<std::uint64_t> origin_position_{0};
   std::atomic<std::uint64_t> identity_refusals_{0};
+  std::array<std::atomic<std::uint64_t>, origin::kColdStartCount> cold_starts_{};
+  std::atomic<std::uint64_t> resumes_{0};
+  std::atomic<std::uint64_t> slot_retained_{0};
+  std::atomic<std::uint64_t> slot_drops_{0};
+  bool begun_anew_ = false;        // since the stream was connected last; of the applier thread
   std::atomic<bool> died_{false};  // for the fault switch applier_dies
 
   mutable std::mutex mutex_;  // guards what follows

@@ -74,7 +74,8 @@ struct Config {
   std::string replica_identity = "keep";  // or "full": set it for the tables that are published
   bool ddl_trigger = true;                // event triggers on the origin tell of DDL
   bool keep_slot = false;                 // at a clean shutdown
-  std::vector<std::string> allow_tables;  // "schema.table" or "schema.*"; empty = all
+  std::uint64_t max_slot_retained = 10ull << 30;  // bytes of WAL; 0: no limit
+  std::vector<std::string> allow_tables;          // "schema.table" or "schema.*"; empty = all
   std::vector<std::string> deny_tables;
   bool cache = true;        // false: a plain proxy
   bool defer_begin = true;  // the origin hears of a block when a statement in it needs that

@@ -132,6 +132,10 @@ constexpr std::array kOptions = std::to_array<Option>({
      "until pgcache cleanup. Without them the catalog is polled only."},
     {"keep_slot", &Config::keep_slot, OptionType::kSwitch, 0, 0, "",
      "Leave the slot on the origin at a clean shutdown. It holds back WAL until it is used again."},
+    {"max_slot_retained", &Config::max_slot_retained, OptionType::kSize, 0, 1024 * kTiB, "",
+     "WAL that the slot may hold back at the origin. Beyond it pgcache drops the slot and the "
+     "cache, "
+     "and begins anew; 0: no limit."},
     {"allow_tables", &Config::allow_tables, OptionType::kTables, 0, 0, "",
      "Only queries over these tables are cached; empty: all."},
     {"deny_tables", &Config::deny_tables, OptionType::kTables, 0, 0, "",

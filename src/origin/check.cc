@@ -115,6 +115,20 @@ void Checker::slot() {
             ": another pgcache?",
         "stop the other one, or choose another name with --slot");
   }
+  if (config_.max_slot_retained != 0 && state->retained_bytes > config_.max_slot_retained / 2) {
+    add("slot " + config_.slot + " holds back " + std::to_string(state->retained_bytes >> 20) +
+            " MiB of WAL; beyond max_slot_retained (" +
+            std::to_string(config_.max_slot_retained >> 20) + " MiB) a running pgcache drops it",
+        running_ ? "end transactions that have been open for long: SELECT pid, query FROM "
+                   "pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start"
+                 : "start pgcache, or remove the slot with pgcache cleanup",
+        false);
+  }
+  // Only pgcache looks after max_slot_retained, and only while it runs.
+  if (truth("SELECT setting = '-1' FROM pg_settings WHERE name = 'max_slot_wal_keep_size'")) {
+    add("max_slot_wal_keep_size is -1: a slot that nobody reads may fill the origin's disk",
+        "ALTER SYSTEM SET max_slot_wal_keep_size = '20GB'; SELECT pg_reload_conf()", false);
+  }
   if (!state->exists && truth("SELECT count(*) >= current_setting('max_replication_slots')::int"
                               " FROM pg_replication_slots")) {
     add("the origin has no free replication slot",

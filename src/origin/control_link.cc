@@ -30,6 +30,8 @@ constexpr Duration kReconnectMax = std::chrono::seconds(5);
 constexpr Duration kSnapshotSpacing = milliseconds(2);
 constexpr Duration kWantedSnapshotMax = milliseconds(50);
 constexpr Duration kNudgeAfter = milliseconds(50);
+constexpr Duration kHolderNews = std::chrono::seconds(3);  // what was seen longer ago is no news
+constexpr Duration kMeasureTimeout = std::chrono::seconds(10);  // then the connection is dead
 
 }  // namespace
 
@@ -50,7 +52,7 @@ void ControlLink::Impl::run() {
       if (link != nullptr && link->lost()) disconnect("the connection was lost");
     } catch (const std::exception& e) {
       log_error("control link: {}; it begins anew", e.what());
-      set_identity("");
+      forget_identity();
       link.reset();
       catalog.reset();  // so that it is handed on again
       stop.wait_for(backoff);
@@ -80,7 +82,8 @@ void ControlLink::Impl::disconnect(const std::string& why) {
     reporter.report({{"pgcache's control connection to the origin broke: " + why,
                       "check that the origin runs and can be reached", true}});
   }
-  set_identity("");
+  forget_identity();
+  holder_waits_since.store(TimePoint{}, std::memory_order_release);
   link.reset();
 }
 
@@ -101,12 +104,17 @@ bool ControlLink::Impl::begin_session() {
   system_identifier = read_system_identifier(*link).value_or("");
   const Reply started =
       link->query("SELECT pg_catalog.\"extract\"('epoch', pg_catalog.pg_postmaster_start_time())");
-  if (started.ok()) events.on_server_started(std::string(started.text(0, 0)));
+  server_started = started.ok() ? std::string(started.text(0, 0)) : std::string();
+  if (started.ok()) events.on_server_started(server_started);
+  {
+    const std::lock_guard lock(identity_mutex);
+    identity = {system_identifier, {}, server_started, false};
+  }
   if (link->lost()) return false;
   geometry = *read;
   publication_problem.reset();
   next_heartbeat = next_catalog_check = next_publication_attempt = next_teller_attempt =
-      Clock::now();
+      next_slot_check = Clock::now();
   look_after_teller();  // which changes the catalog itself, when it puts something there
   if (link->lost()) return false;
   check_catalog();
@@ -116,7 +124,7 @@ bool ControlLink::Impl::begin_session() {
 }
 
 TimePoint ControlLink::Impl::next_due() {
-  TimePoint due = std::min(next_heartbeat, next_catalog_check);
+  TimePoint due = std::min({next_heartbeat, next_catalog_check, next_slot_check});
   if (publication_problem) due = std::min(due, next_publication_attempt);
   for (const auto& [oid, p] : pending) due = std::min(due, p.due);
   for (const auto& [oid, p] : identities) due = std::min(due, p.due);
@@ -192,6 +200,7 @@ void ControlLink::Impl::serve_round() {
   if (told || now >= next_catalog_check) check_catalog();
   if (!link->lost() && publication_problem && now >= next_publication_attempt)
     refresh_publication();
+  if (!link->lost() && now >= next_slot_check) look_after_slot();
 }
 
 // One round trip that serves everybody: those who wait for a position, the cache's snapshot, and
@@ -202,15 +211,14 @@ bool ControlLink::Impl::measure(const PositionWaiters& positions) {
   const bool leased = config->strict_by() == config::StrictBy::kLease;
   const bool proves = !leased || taken_at >= next_heartbeat;
   const int pid = walsender.load(std::memory_order_acquire);
-  const Reply reply =
-      link->query(leased && proves ? std::string(kMeasureQuery) + ", " + synchrony_columns(pid)
-                                   : kMeasureQuery);
+  const Reply reply = link->query(
+      leased && proves ? std::string(kMeasureQuery) + ", " + synchrony_columns(pid) : kMeasureQuery,
+      kMeasureTimeout);
   std::optional<Measurement> m;
   if (reply.ok()) m = parse_measurement(reply, geometry);
-  for (const auto& done : positions) done(m ? m->insert : pg::Lsn{});
+  const bool of_stream = m && note_identity(*m);
+  for (const auto& done : positions) done(of_stream ? m->insert : pg::Lsn{});
   if (m) {
-    const bool known = !system_identifier.empty() && !m->timeline.empty();
-    set_identity(known ? system_identifier + "/" + m->timeline : "");
     nudge_wal_writer(*m, taken_at, !positions.empty() || std::exchange(proof_asked, false));
   }
   if (!m) {
@@ -225,7 +233,7 @@ bool ControlLink::Impl::measure(const PositionWaiters& positions) {
   if (events.wants_snapshot() && ++wanted_rounds > 30) {
     wanted_spacing = std::min(wanted_spacing * 2, kWantedSnapshotMax);
   }
-  events.on_snapshot(std::move(m->snapshot));
+  if (of_stream) events.on_snapshot(std::move(m->snapshot));
   snapshot_asked = false;
   last_snapshot = taken_at;
   if (leased) events.on_flushed(m->flush);
@@ -320,24 +328,51 @@ void ControlLink::Impl::deliver(const TrackingOutcome& outcome) {
   if (any_tracked && !link->lost()) measure({});
 }
 
-void ControlLink::Impl::set_identity(std::string now) {
+void ControlLink::Impl::forget_identity() {
   const std::lock_guard lock(identity_mutex);
-  identity = std::move(now);
+  identity = {};
+}
+
+// Whether the positions are those of the server that is streamed. One history's never go back.
+bool ControlLink::Impl::note_identity(const Measurement& m) {
+  const std::lock_guard lock(identity_mutex);
+  identity = {system_identifier, m.timeline, server_started, false};
+  if (!may_be_same_run(identity, stream_identity)) return false;
+  if (m.flush < furthest) {
+    log_warning("control link: the origin is at {}, and was at {} before", pg::to_string(m.flush),
+                pg::to_string(furthest));
+    identity.went_back = true;
+    return false;
+  }
+  if (stream_identity.known()) furthest = m.flush;
+  return true;
 }
 
 bool ControlLink::Impl::streams_from_here() {
   const std::lock_guard lock(identity_mutex);
-  return identity.empty() || identity == stream_identity;
+  return may_be_same_run(identity, stream_identity) && stream_identity.known();
 }
 
-std::string ControlLink::origin_identity() const {
+ServerIdentity ControlLink::origin_identity() const {
   const std::lock_guard lock(impl_->identity_mutex);
   return impl_->identity;
 }
 
-void ControlLink::set_stream_identity(std::string identity) {
+void ControlLink::set_stream_identity(ServerIdentity identity) {
   const std::lock_guard lock(impl_->identity_mutex);
   impl_->stream_identity = std::move(identity);
+}
+
+void ControlLink::begin_stream_of(ServerIdentity identity) {
+  const std::lock_guard lock(impl_->identity_mutex);
+  impl_->stream_identity = std::move(identity);
+  impl_->furthest = {};
+  impl_->identity.went_back = false;
+}
+
+pg::Lsn ControlLink::furthest_position() const {
+  const std::lock_guard lock(impl_->identity_mutex);
+  return impl_->furthest;
 }
 
 ControlLink::ControlLink(std::shared_ptr<const config::Config> config, ControlEvents& events)
@@ -384,6 +419,18 @@ void ControlLink::request_proof() {
     impl_->mailbox.proof = true;
   }
   impl_->wake.raise();
+}
+
+void ControlLink::set_slot_holder(int pid) {
+  impl_->slot_holder.store(pid, std::memory_order_release);
+  impl_->holder_waits_since.store(TimePoint{}, std::memory_order_release);
+}
+
+std::optional<TimePoint> ControlLink::slot_holder_waits_since() const {
+  const TimePoint since = impl_->holder_waits_since.load(std::memory_order_acquire);
+  const TimePoint seen = impl_->holder_seen.load(std::memory_order_acquire);
+  if (since == TimePoint{} || Clock::now() > seen + kHolderNews) return std::nullopt;
+  return since;
 }
 
 void ControlLink::set_walsender(int pid) { impl_->walsender.store(pid, std::memory_order_release); }

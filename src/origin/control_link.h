@@ -11,6 +11,7 @@
 
 #include "config/config.h"
 #include "origin/events.h"
+#include "origin/server_identity.h"
 
 namespace pgcache::origin {
 
@@ -35,15 +36,24 @@ class ControlLink {
   void request_proof();
   // Which walsender the stream comes from (0: none). Of interest where commits wait for pgcache.
   void set_walsender(int pid);
+  // The process at the origin that may use the slot on our behalf: whoever else has it keeps it,
+  // however much it holds back.
+  void set_slot_holder(int pid);
+  // Since when that process has been seen, again and again, to have nothing to do; none: it was
+  // not, or there is no knowing.
+  std::optional<TimePoint> slot_holder_waits_since() const;
   // The publication must exist before the slot streams: blocks the caller (the replication thread)
   // until it does or `timeout` has passed.
   bool wait_for_publication(Duration timeout);
-  // Which server this link is connected to ("<system identifier>/<timeline>"; empty while it is
-  // not, and for a standby).
-  std::string origin_identity() const;
+  // Which server this link is connected to; not known() while it is to none.
+  ServerIdentity origin_identity() const;
   // Which server the stream comes from. While it is another one (a failover is under way) no
-  // positions of this link prove freshness, so no heartbeats are handed on.
-  void set_stream_identity(std::string identity);
+  // positions of this link prove freshness, so no heartbeats are handed on, nor positions.
+  void set_stream_identity(ServerIdentity identity);
+  // The same, for a stream that begins anew: what was seen of a server's positions is forgotten.
+  void begin_stream_of(ServerIdentity identity);
+  // The furthest position that the server which is streamed has told.
+  pg::Lsn furthest_position() const;
 
  private:
   struct Impl;

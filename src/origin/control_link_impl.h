@@ -63,9 +63,13 @@ struct ControlLink::Impl {
   bool publication_ready = false;  // guarded by publication_mutex
   bool stopping = false;           // guarded by publication_mutex
   mutable std::mutex identity_mutex;
-  std::string identity;         // guarded by identity_mutex
-  std::string stream_identity;  // guarded by identity_mutex
+  ServerIdentity identity;         // guarded by identity_mutex
+  ServerIdentity stream_identity;  // guarded by identity_mutex
+  pg::Lsn furthest;                // guarded by identity_mutex; of stream_identity
   std::atomic<int> walsender{0};
+  std::atomic<int> slot_holder{0};
+  std::atomic<TimePoint> holder_waits_since{TimePoint{}};  // as far as is known; none: it does not
+  std::atomic<TimePoint> holder_seen{TimePoint{}};         // when that was looked at last
   std::thread thread;
 
   // Of the control thread alone.
@@ -73,6 +77,7 @@ struct ControlLink::Impl {
   std::unique_ptr<Link> link;
   WalGeometry geometry;
   std::string system_identifier;
+  std::string server_started;
   std::shared_ptr<const pg::Catalog> catalog;
   CatalogState catalog_state;
   CatalogParts catalog_parts;  // of `catalog`
@@ -92,6 +97,8 @@ struct ControlLink::Impl {
   pg::Lsn unflushed;  // a position behind the flushed WAL, as first seen; zero: none
   TimePoint unflushed_since;
   bool unflushed_waited_for = false;  // by a session, not by the proof of freshness alone
+  TimePoint next_slot_check;
+  bool slot_over_limit = false;  // and is being dropped
   TimePoint next_heartbeat, next_catalog_check, next_publication_attempt, last_snapshot;
   Duration wanted_spacing = kWantedSnapshotMin;
   int wanted_rounds = 0;
@@ -118,12 +125,15 @@ struct ControlLink::Impl {
   bool renew_catalog();
   bool reload_catalog();
   void look_after_teller();
+  void look_after_slot();
+  void drop_slot_over_limit(std::uint64_t retained, int active_pid);
   bool ensure_publication();
   bool refresh_publication();
   void publication_was_altered(PublicationState now);
   void drop_members_without_identity();
   void set_publication_ready(bool ready);
-  void set_identity(std::string now);
+  void forget_identity();
+  bool note_identity(const Measurement& m);
   bool streams_from_here();
   void report_problems();
 };

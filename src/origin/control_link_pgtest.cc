@@ -313,11 +313,26 @@ TEST_F(ControlLinkTest, HeartbeatsOnlyForTheServerThatIsStreamed) {
   EXPECT_EQ(count(), 0u);
   link->set_stream_identity(link->origin_identity());
   EXPECT_TRUE(wait_until([&] { return count() > 2; }));
-  link->set_stream_identity("another");
+  ServerIdentity another = link->origin_identity();
+  another.started = "another";  // the same server in another run
+  link->set_stream_identity(another);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   const std::size_t then = count();
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_EQ(count(), then);
+}
+
+// What was seen of a server's positions does not come back: it is in a state before.
+TEST_F(ControlLinkTest, NoticesPositionsThatGoBack) {
+  start();
+  link->set_stream_identity(link->origin_identity());
+  const pg::Lsn here = position();
+  EXPECT_TRUE(wait_until([&] { return link->furthest_position() >= here; }));
+  EXPECT_FALSE(link->origin_identity().went_back);
+  // A stream that begins anew forgets them.
+  link->begin_stream_of(link->origin_identity());
+  EXPECT_TRUE(wait_until([&] { return link->furthest_position() >= here; }));
+  EXPECT_FALSE(link->origin_identity().went_back);
 }
 
 TEST_F(ControlLinkTest, ReconnectsAfterARestart) {

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -25,12 +27,31 @@ struct Problem {
   bool fatal = true;  // the cache cannot serve at all
 };
 
+// Why the stream began anew, with a new slot and an empty cache.
+enum class ColdStart : std::uint8_t {
+  kFirst,     // of this process
+  kServer,    // the origin is another server, or on another timeline
+  kCrash,     // it recovered from a crash
+  kRestored,  // it is in a state before the one that was known: a copy was put back
+  kRestart,   // it was restarted, and how its run before ended was not seen
+  kSlot,      // the slot is gone, invalidated, replaced, or was read by somebody else
+  kRetained,  // the slot held back more WAL than max_slot_retained
+  kStream,    // the stream cannot be followed: it is not understood, or the server ends it
+  kApplier,   // applying a change failed
+  kAsked,     // commits waited too long for pgcache (strict_ack_timeout)
+};
+inline constexpr std::string_view kColdStartLabels[] = {"first",   "server", "crash",    "restored",
+                                                        "restart", "slot",   "retained", "stream",
+                                                        "applier", "asked"};
+inline constexpr std::size_t kColdStartCount = std::size(kColdStartLabels);
+
 // Called on the replication (applier) thread only.
 class ReplicationEvents {
  public:
   virtual ~ReplicationEvents() = default;
   // A new slot was made: drop all, start cold.
-  virtual void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) = 0;
+  virtual void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point,
+                             ColdStart why) = 0;
   virtual void on_connected() = 0;
   virtual void on_disconnected(const std::string& reason) = 0;
   virtual void on_transaction(cdc::Transaction transaction) = 0;
@@ -75,6 +96,11 @@ class ControlEvents {
   virtual void on_heartbeat(pg::Lsn position, TimePoint taken_at) = 0;
   // As far as the WAL was flushed, whatever that proves; where commits wait for pgcache.
   virtual void on_flushed(pg::Lsn /*position*/) {}
+  // WAL that the slot holds back; about once a second.
+  virtual void on_slot_retained(std::uint64_t /*bytes*/) {}
+  // That is more than max_slot_retained: this link is about to drop the slot, and the stream has to
+  // begin anew.
+  virtual void on_slot_over_limit() {}
   // Whether commits at the origin wait for pgcache, else why not. In front of each heartbeat.
   virtual void on_synchrony(bool /*waited_for*/, std::vector<Problem> /*gaps*/) {}
   virtual void on_tracked(pg::Oid relation, pg::Xid fence) = 0;

@@ -224,6 +224,18 @@ Reply Link::take_answer() {
   return collect(std::chrono::steady_clock::now() + std::chrono::seconds(60));
 }
 
+Reply Link::take_result() {
+  const TimePoint deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  if (std::optional<Failure> failure = await_result(deadline)) return Reply(std::move(*failure));
+  PGresult* result = PQgetResult(connection_);
+  if (result == nullptr) return Reply(Failure{"", "the origin sent no result", false});
+  const ExecStatusType status = PQresultStatus(result);
+  if (status != PGRES_FATAL_ERROR && status != PGRES_BAD_RESPONSE) return Reply(result);
+  Reply failed(failure_of(result));
+  PQclear(result);
+  return failed;
+}
+
 void Link::cancel() {
   PGcancel* request = PQgetCancel(connection_);
   if (request == nullptr) return;
@@ -232,21 +244,29 @@ void Link::cancel() {
   PQfreeCancel(request);
 }
 
-// Reads results until the server is ready for the next statement (or has begun a COPY). A wait that
-// is cut short leaves the connection in the midst of an answer: it is lost then.
+// Until a result is there. A wait that is cut short leaves the connection in the midst of an
+// answer: it is lost then.
+std::optional<Failure> Link::await_result(TimePoint deadline) {
+  while (PQisBusy(connection_) != 0) {
+    const Ready ready = wait(false, deadline);
+    if (ready != Ready::kSocket) {
+      lost_ = true;
+      const bool stopped = ready == Ready::kStopped;
+      return Failure{"", stopped ? "stopped" : "the origin did not answer in time", stopped};
+    }
+    if (!consume()) return last_failure();
+  }
+  return std::nullopt;
+}
+
+// Reads results until the server is ready for the next statement (or has begun a COPY).
 Reply Link::collect(TimePoint deadline) {
   Reply last(Failure{"", "the origin sent no result", false});
   bool failed = false;
   while (true) {
-    while (PQisBusy(connection_) != 0) {
-      const Ready ready = wait(false, deadline);
-      if (ready != Ready::kSocket) {
-        lost_ = true;
-        const bool stopped = ready == Ready::kStopped;
-        return Reply(
-            Failure{"", stopped ? "stopped" : "the origin did not answer in time", stopped});
-      }
-      if (!consume()) return failed ? std::move(last) : Reply(last_failure());
+    if (std::optional<Failure> failure = await_result(deadline)) {
+      const bool waited = failure->interrupted || PQstatus(connection_) == CONNECTION_OK;
+      return failed && !waited ? std::move(last) : Reply(std::move(*failure));
     }
     PGresult* result = PQgetResult(connection_);
     if (result == nullptr) return last;

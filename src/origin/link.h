@@ -7,6 +7,7 @@
 #include <libpq-fe.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -94,6 +95,8 @@ class Link {
   bool send(const std::string& sql);
   bool answer_ready(Duration timeout);
   Reply take_answer();
+  // The next result alone, without waiting for the server to be ready for a statement.
+  Reply take_result();
   void cancel();
 
   bool lost() const { return lost_ || PQstatus(connection_) != CONNECTION_OK; }
@@ -111,6 +114,7 @@ class Link {
  private:
   Link(PGconn* connection, const Event* stop) : connection_(connection), stop_(stop) {}
   bool connect(TimePoint deadline, Failure* why);
+  std::optional<Failure> await_result(TimePoint deadline);
   Reply collect(TimePoint deadline);
   bool consume();
 

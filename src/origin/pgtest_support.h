@@ -54,6 +54,9 @@ struct RecordedControl : ControlEvents {
   int reloads = 0;
   std::vector<Problem> problems;
   bool wants = false;
+  std::uint64_t retained = 0;  // by the slot
+  int over_limit = 0;
+  std::function<void()> when_over_limit;
 
   template <typename F>
   auto with(F f) const {
@@ -106,6 +109,15 @@ struct RecordedControl : ControlEvents {
     ++answers[relation];
     order.emplace_back("untrackable");
   }
+  void on_slot_retained(std::uint64_t bytes) override {
+    const std::lock_guard lock(mutex);
+    retained = bytes;
+  }
+  void on_slot_over_limit() override {
+    const std::lock_guard lock(mutex);
+    ++over_limit;
+    if (when_over_limit) when_over_limit();
+  }
   void on_configuration_reloaded() override {
     const std::lock_guard lock(mutex);
     ++reloads;
@@ -123,6 +135,7 @@ struct RecordedControl : ControlEvents {
 struct RecordedStream : ReplicationEvents {
   mutable std::mutex mutex;
   int cold_starts = 0;
+  ColdStart last_cold_start = ColdStart::kFirst;
   pg::Snapshot exported;
   pg::Lsn position;
   int connects = 0;
@@ -152,9 +165,11 @@ struct RecordedStream : ReplicationEvents {
     return with([&] { return problems.empty() ? std::string() : problems[0].what; });
   }
 
-  void on_cold_start(const pg::Snapshot& snapshot, pg::Lsn consistent_point) override {
+  void on_cold_start(const pg::Snapshot& snapshot, pg::Lsn consistent_point,
+                     ColdStart why) override {
     const std::lock_guard lock(mutex);
     ++cold_starts;
+    last_cold_start = why;
     exported = snapshot;
     position = consistent_point;
     transactions.clear();

@@ -26,6 +26,7 @@
 #include "origin/problems.h"
 #include "origin/replication_slot.h"
 #include "origin/replication_stream.h"
+#include "origin/server_identity.h"
 #include "origin/stand_in.h"
 
 namespace pgcache::origin {
@@ -40,6 +41,8 @@ constexpr Duration kRetryMax = seconds(5);
 constexpr Duration kStatusInterval = seconds(1);
 constexpr Duration kAskIntervalMin = milliseconds(20);
 constexpr Duration kSilenceMin = seconds(30);
+constexpr Duration kQuietMax = seconds(4);  // when the origin says that it has nothing to do
+constexpr Duration kQuietSeen = seconds(2);
 constexpr Duration kSilenceMax = std::chrono::minutes(10);
 constexpr Duration kPublicationWait = seconds(2);
 constexpr Duration kOldWalsenderWait = seconds(3);
@@ -53,6 +56,8 @@ struct End {
   std::string reason;
   Again again = Again::kResume;
   bool refused = false;  // the server itself ended the stream with an error
+  ColdStart why_cold = ColdStart::kStream;
+  bool complete = false;  // the server shut down, and all that it had came before
 };
 
 Duration apply_delay() {
@@ -100,15 +105,18 @@ struct ReplicationLink::Impl {
   Event wake;
   std::atomic<bool> keepalive_requested{false};
   std::atomic<bool> restart_requested{false};
+  std::atomic<bool> slot_given_up{false};
   std::thread thread;
 
   // Of the replication thread alone.
   ProblemReporter reporter;
   cdc::PgoutputDecoder decoder;
-  bool have_slot = false;                    // made by us, and continues where we are
-  bool slot_made = false;                    // to be dropped at the end
-  std::string identity;                      // of the server that the slot is on
-  std::optional<std::string> last_recovery;  // of that server, when the slot was made
+  bool have_slot = false;                  // made by us, and continues where we are
+  bool slot_made = false;                  // to be dropped at the end
+  ServerState server;                      // that the slot is on, as it was when last connected to
+  ColdStart why_cold = ColdStart::kFirst;  // of the cold start to come
+  std::int64_t server_seconds = 0;         // as the server's clock showed last
+  bool saw_shutdown = false;               // the last stream was complete
   pg::Lsn applied;
   int walsender_pid = 0;
   bool streaming = false;   // on_connected was said
@@ -121,12 +129,18 @@ struct ReplicationLink::Impl {
     bool in_transaction = false;
     pg::Lsn told;  // the position in our last status update
     TimePoint next_status, next_ask, last_message;
-    bool answer_now = false;  // a keepalive asked for a status update
+    std::optional<TimePoint> unanswered_since;  // the first question behind the last message
+    bool answer_now = false;                    // a keepalive asked for a status update
   };
 
   void run();
   End session();
   std::optional<End> prepare(Link& link);
+  void check_history(Link& link, const ServerState& now);
+  std::optional<End> check_control();
+  bool is_dead(const Stream& s, TimePoint now) const;
+  void lose_slot(ColdStart why);
+  void end_own_walsender(Link& link);
   std::optional<End> start_cold(Link& link);
   std::optional<End> clear_old_slot(Link& link);
   std::optional<End> check_resumable(Link& link);
@@ -154,18 +168,20 @@ void ReplicationLink::Impl::run() {
       end = session();
     } catch (const std::exception& e) {
       end = {std::string("applying a change failed: ") + e.what(), Again::kCold};
+      end.why_cold = ColdStart::kApplier;
     }
     note_walsender(0);
     const bool was_streaming = std::exchange(streaming, false);
     decoder.on_disconnect();
-    if (end.again == Again::kCold) have_slot = false;
+    if (was_streaming) saw_shutdown = end.complete;
+    if (end.again == Again::kCold) lose_slot(end.why_cold);
     if (progressed) fruitless_resumes = 0;
     if (!progressed && end.refused) ++fruitless_resumes;
     try {
       if (was_streaming) events.on_disconnected(end.reason);
     } catch (const std::exception& e) {
       log_error("replication link: {}", e.what());
-      have_slot = false;
+      lose_slot(ColdStart::kApplier);
     }
     if (stop.raised()) break;
     if (was_streaming) {
@@ -195,13 +211,15 @@ End ReplicationLink::Impl::not_now(Problem problem) {
 }
 
 End ReplicationLink::Impl::session() {
-  if (restart_requested.exchange(false)) have_slot = false;
+  if (restart_requested.exchange(false)) lose_slot(ColdStart::kAsked);
+  if (slot_given_up.exchange(false)) lose_slot(ColdStart::kRetained);
   auto opened = Link::open(link_options(true));
   if (const Failure* failure = std::get_if<Failure>(&opened)) {
     if (failure->interrupted) return {"stopped", Again::kResume};
     return not_now(explain_replication_failure(*config, *failure));
   }
   Link& link = *std::get<std::unique_ptr<Link>>(opened);
+  control.set_slot_holder(link.backend_pid());
   if (std::optional<End> end = prepare(link)) return *end;
   if (stand_in != nullptr) stand_in->end();
   const Reply started =
@@ -213,16 +231,21 @@ End ReplicationLink::Impl::session() {
     End end = not_now(explain_replication_failure(*config, started.failure()));
     end.refused = true;
     if (slot_is_broken(started.failure())) end.again = Again::kCold;
+    end.why_cold = ColdStart::kSlot;
     return end;
   }
   if (started.status() != PGRES_COPY_BOTH) return {"the origin does not stream", Again::kCold};
   walsender_pid = link.backend_pid();
   reporter.report({});
-  control.set_stream_identity(identity);
+  control.set_stream_identity(server.identity);
   streaming = true;
   log_info("replication link: streaming from slot {} behind {}", config->slot,
            pg::to_string(applied));
-  if (!begin_serving()) return {"commits have waited too long", Again::kCold};
+  if (!begin_serving()) {
+    return {.reason = "commits have waited too long",
+            .again = Again::kCold,
+            .why_cold = ColdStart::kAsked};
+  }
   return stream(link);
 }
 
@@ -257,31 +280,55 @@ End ReplicationLink::Impl::slot_in_use(int pid) {
 // that hold the former, and snapshots that see the latter, are wrong, and the stream tells nothing
 // of it.
 std::optional<End> ReplicationLink::Impl::prepare(Link& link) {
-  Result<std::string> server = identify_system(link);
-  if (!server.ok())
-    return not_now(explain_replication_failure(*config, {"", server.error().message}));
-  if (have_slot && *server != identity) {
-    log_warning("replication link: this is another server or timeline than before; starting cold");
-    have_slot = false;
-  }
-  const std::optional<std::string> recovery = read_last_recovery(link);
-  if (have_slot && (!recovery || recovery != last_recovery) && !resumes_over_crash()) {
-    log_warning("replication link: the origin {}; starting cold",
-                recovery ? "has recovered from a crash" : "does not tell whether it crashed");
-    have_slot = false;
-  }
+  Result<ServerState> now = read_server_state(link);
+  if (!now.ok()) return not_now(explain_replication_failure(*config, {"", now.error().message}));
+  if (have_slot) check_history(link, *now);
   if (have_slot) {
     if (std::optional<End> end = check_resumable(link)) return end;
   }
-  if (have_slot) return std::nullopt;
-  // From now on the control link vouches for this server, or for nothing.
-  control.set_stream_identity(*server);
-  std::optional<End> end = start_cold(link);
-  if (!end) {
-    identity = *server;
-    last_recovery = recovery;
+  if (have_slot) {
+    server = std::move(*now);
+    return std::nullopt;
   }
+  // From now on the control link vouches for this server, or for nothing.
+  control.begin_stream_of(now->identity);
+  std::optional<End> end = start_cold(link);
+  if (!end) server = std::move(*now);
   return end;
+}
+
+// What was seen of the origin must be in its present past. Over a restart only that proves it that
+// the run which we followed to its end is the last one before this.
+void ReplicationLink::Impl::check_history(Link& link, const ServerState& now) {
+  const auto lose = [this](ColdStart cause, std::string_view what) {
+    log_warning("replication link: the origin {}; starting cold", what);
+    lose_slot(cause);
+  };
+  if (!may_be_same_server(now.identity, server.identity)) {
+    return lose(ColdStart::kServer, "is another server or on another timeline than before");
+  }
+  // A crash may also take back the part of a record that was flushed.
+  const bool crashed = !now.last_recovery || now.last_recovery != server.last_recovery;
+  if (crashed && !resumes_over_crash()) {
+    return lose(ColdStart::kCrash, now.last_recovery ? "has recovered from a crash"
+                                                     : "does not tell whether it crashed");
+  }
+  if (now.flushed < std::max(applied, control.furthest_position())) {
+    return lose(ColdStart::kRestored, "is at an earlier position than before: it was restored");
+  }
+  if (resumes_over_crash()) return;
+  const bool same_run = now.identity.started == server.identity.started;
+  if (!same_run && !(saw_shutdown && last_checkpoint_follows(link, applied, server_seconds))) {
+    return lose(ColdStart::kRestart,
+                saw_shutdown ? "has had other runs than this since the one that was followed"
+                             : "was restarted, and the end of its run before was not seen");
+  }
+}
+
+void ReplicationLink::Impl::lose_slot(ColdStart why) {
+  if (!have_slot) return;
+  have_slot = false;
+  why_cold = why;
 }
 
 std::optional<End> ReplicationLink::Impl::check_resumable(Link& link) {
@@ -290,8 +337,7 @@ std::optional<End> ReplicationLink::Impl::check_resumable(Link& link) {
   if (slot->exists && slot->active_pid != 0) {
     if (slot->active_pid == walsender_pid) {
       // Our own former walsender, which has not noticed that we are gone.
-      const Reply ignored =
-          link.query("SELECT pg_terminate_backend(" + std::to_string(walsender_pid) + ")");
+      end_own_walsender(link);
       return End{"the former connection is still being closed", Again::kResume};
     }
     return slot_in_use(slot->active_pid);
@@ -304,9 +350,17 @@ std::optional<End> ReplicationLink::Impl::check_resumable(Link& link) {
     why = "the slot does not continue";
   if (!why.empty()) {
     log_warning("replication link: {}; starting cold", why);
-    have_slot = false;
+    lose_slot(ColdStart::kSlot);
   }
   return std::nullopt;
+}
+
+// Which may be in the midst of a large transaction, or not know that its connection is dead. Nobody
+// else's is hurt: a process id may have been given again.
+void ReplicationLink::Impl::end_own_walsender(Link& link) {
+  const Reply ignored = link.query(
+      "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = " +
+      quote_literal(config->slot) + " AND active_pid = " + std::to_string(walsender_pid));
 }
 
 std::optional<End> ReplicationLink::Impl::clear_old_slot(Link& link) {
@@ -324,6 +378,7 @@ std::optional<End> ReplicationLink::Impl::clear_old_slot(Link& link) {
     if (slot->active_pid != walsender_pid || Clock::now() >= deadline) {
       return slot_in_use(slot->active_pid);
     }
+    end_own_walsender(link);
     if (stop.wait_for(milliseconds(50))) return End{"stopped", Again::kCold};
   }
   const Reply dropped = drop_slot(link, config->slot);
@@ -357,7 +412,7 @@ std::optional<End> ReplicationLink::Impl::start_cold(Link& link) {
   fruitless_resumes = 0;
   applied = made.consistent_point;
   decoder = cdc::PgoutputDecoder(config->max_transaction_size);
-  events.on_cold_start(made.exported, made.consistent_point);
+  events.on_cold_start(made.exported, made.consistent_point, why_cold);
   return std::nullopt;
 }
 
@@ -371,12 +426,21 @@ End ReplicationLink::Impl::stream(Link& link) {
     wake.clear();
     if (std::optional<End> end = read_batch(link, s)) return *end;
     if (stand_in != nullptr) stand_in->note_applied(applied);
-    if (restart_requested.exchange(false)) return {"a new start was asked for", Again::kCold};
-    const std::string server = control.origin_identity();
-    if (!server.empty() && server != identity) {
-      return {"the control connection leads to another server", Again::kCold, true};
+    if (restart_requested.exchange(false)) {
+      return {.reason = "a new start was asked for",
+              .again = Again::kCold,
+              .why_cold = ColdStart::kAsked};
     }
+    if (slot_given_up.exchange(false)) {
+      return {.reason = "the slot holds back more WAL than max_slot_retained",
+              .again = Again::kCold,
+              .why_cold = ColdStart::kRetained};
+    }
+    if (std::optional<End> end = check_control()) return *end;
     const TimePoint now = Clock::now();
+    if (is_dead(s, now)) {
+      return {"nothing arrives, although the origin has sent all it had", Again::kResume};
+    }
     if (now >= s.last_message + silence_max) {
       silence_max = std::min(silence_max * 2, kSilenceMax);
       return {"the origin is silent", Again::kResume};
@@ -395,6 +459,31 @@ End ReplicationLink::Impl::stream(Link& link) {
   return {"stopped", Again::kResume};
 }
 
+// The control connection vouches for what is served: it must lead to the server that is streamed,
+// and that server's positions must not go back.
+std::optional<End> ReplicationLink::Impl::check_control() {
+  const ServerIdentity there = control.origin_identity();
+  if (!there.known() || may_be_same_run(there, server.identity)) return std::nullopt;
+  if (there.went_back) {
+    return End{.reason = "the origin is at an earlier position than before: it was restored",
+               .again = Again::kCold,
+               .why_cold = ColdStart::kRestored};
+  }
+  return End{
+      .reason = "the control connection leads to another server, or to one that was restarted",
+      .again = Again::kCold,
+      .refused = true,
+      .why_cold = ColdStart::kServer};
+}
+
+// Answers are asked for all the time. A walsender that is busy may give none for long; one that has
+// nothing to do gives them at once.
+bool ReplicationLink::Impl::is_dead(const Stream& s, TimePoint now) const {
+  if (!s.unanswered_since || now < *s.unanswered_since + kQuietMax) return false;
+  const std::optional<TimePoint> waits = control.slot_holder_waits_since();
+  return waits && now >= *waits + kQuietSeen;
+}
+
 // Handles what has arrived, up to a limit after which the origin shall hear how far we are.
 std::optional<End> ReplicationLink::Impl::read_batch(Link& link, Stream& s) {
   if (PQconsumeInput(link.raw()) == 0) return stream_ended(link);
@@ -405,6 +494,7 @@ std::optional<End> ReplicationLink::Impl::read_batch(Link& link, Stream& s) {
     if (length < 0) return stream_ended(link);
     const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
     s.last_message = Clock::now();
+    s.unanswered_since.reset();
     if (auto end = handle({buffer, static_cast<std::size_t>(length)}, s)) return end;
   }
   wake.raise();  // there may be more: do not sleep
@@ -417,6 +507,7 @@ std::optional<End> ReplicationLink::Impl::handle(std::string_view bytes, Stream&
   if (const XLogData* data = std::get_if<XLogData>(&*message)) return handle_data(data->payload, s);
   const Keepalive& keepalive = std::get<Keepalive>(*message);
   s.answer_now = s.answer_now || keepalive.reply_requested;
+  server_seconds = keepalive.seconds;
   // Everything that committed before has been sent, unless a transaction is half here.
   if (!s.in_transaction && keepalive.end > applied) {
     applied = keepalive.end;
@@ -449,12 +540,19 @@ End ReplicationLink::Impl::stream_ended(Link& link) {
     Failure lost = link.last_failure();
     return {lost.message.empty() ? "the connection was lost" : lost.message, Again::kResume};
   }
-  const Reply reply = link.take_answer();
-  if (reply.ok()) return {"the origin closed the stream", Again::kResume};
+  const Reply reply = link.take_result();
+  if (reply.ok()) {
+    // It ends a stream so only when it shuts down, once everything was sent and confirmed.
+    return {.reason = "the origin shut down",
+            .again = Again::kResume,
+            .complete = reply.status() == PGRES_COMMAND_OK};
+  }
   const Failure& failure = reply.failure();
   const bool shutdown = failure.sqlstate.starts_with("57P");
-  return {failure.message, slot_is_broken(failure) ? Again::kCold : Again::kResume,
-          !shutdown && !failure.sqlstate.empty()};
+  return {.reason = failure.message,
+          .again = slot_is_broken(failure) ? Again::kCold : Again::kResume,
+          .refused = !shutdown && !failure.sqlstate.empty(),
+          .why_cold = ColdStart::kSlot};
 }
 
 bool ReplicationLink::Impl::tell(Link& link, Stream& s, bool ask) {
@@ -463,6 +561,7 @@ bool ReplicationLink::Impl::tell(Link& link, Stream& s, bool ask) {
   if (PQflush(link.raw()) < 0) return false;
   s.told = applied;
   s.answer_now = false;
+  if (ask && !s.unanswered_since) s.unanswered_since = Clock::now();
   s.next_status = Clock::now() + kStatusInterval;
   return true;
 }
@@ -495,6 +594,7 @@ void ReplicationLink::Impl::leave_slot() {
       why = dropped.ok() ? "it is in use" : dropped.failure().message;
       if (slot.ok() && !slot->exists) return;
       if (slot.ok() && slot->active_pid != 0 && slot->active_pid != walsender_pid) break;
+      if (slot.ok() && attempt > 0) end_own_walsender(link);
       std::this_thread::sleep_for(milliseconds(50));
     }
   }
@@ -520,6 +620,11 @@ void ReplicationLink::stop() {
 
 void ReplicationLink::request_keepalive() {
   if (!impl_->keepalive_requested.exchange(true)) impl_->wake.raise();
+}
+
+void ReplicationLink::give_up_slot() {
+  impl_->slot_given_up = true;
+  impl_->wake.raise();
 }
 
 void ReplicationLink::request_restart() {

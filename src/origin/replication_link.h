@@ -29,6 +29,8 @@ class ReplicationLink {
   // The applier died in the events, or somebody asks for a rebuild: new slot, cold start. Any
   // thread.
   void request_restart();
+  // The slot holds back too much: it is not to be used any more. Any thread.
+  void give_up_slot();
 
  private:
   struct Impl;

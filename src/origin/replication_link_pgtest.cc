@@ -32,6 +32,8 @@ class ReplicationLinkTest : public ::testing::Test {
     control = std::make_unique<ControlLink>(config, control_events);
     control->start();
     replication = std::make_unique<ReplicationLink>(config, *control, stream);
+    control_events.with(
+        [&] { control_events.when_over_limit = [&] { replication->give_up_slot(); }; });
     replication->start();
   }
   void start() {
@@ -347,6 +349,30 @@ TEST_F(ReplicationLinkTest, LeavesOrKeepsTheSlotAtTheEnd) {
   EXPECT_EQ(slots(), "0");
 }
 
+// WAL that piles up behind an open transaction, however often a new slot is begun; and then all is
+// as before.
+TEST_F(ReplicationLinkTest, GivesUpASlotThatHoldsBackTooMuch) {
+  config->max_slot_retained = 20u << 20;
+  start();
+  testing::Connection open(cluster.dsn());
+  open.must("BEGIN; INSERT INTO users VALUES (1, 'held back')");
+  ASSERT_TRUE(wait_until(
+      [&] {
+        sql.must("SELECT pg_logical_emit_message(false, 'x', 'x'); SELECT pg_switch_wal()");
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        return control_events.with([&] { return control_events.over_limit >= 2; });
+      },
+      20000));
+  EXPECT_FALSE(stream.connected());
+  open.must("COMMIT");
+  ASSERT_TRUE(wait_until([&] { return stream.connected(); }, 20000)) << stream.first_problem();
+  EXPECT_EQ(stream.with([&] { return stream.last_cold_start; }), ColdStart::kRetained);
+  sql.must("INSERT INTO users VALUES (2, 'again')");
+  EXPECT_TRUE(wait_until([&] { return names() == std::vector<std::string>{"again"}; }));
+  EXPECT_TRUE(wait_until(
+      [&] { return control_events.with([&] { return control_events.retained < (20u << 20); }); }));
+}
+
 TEST_F(ReplicationLinkTest, LeavesASlotOfAnotherKindAlone) {
   sql.must("SELECT pg_create_physical_replication_slot('pgcache')");
   launch();
@@ -438,6 +464,14 @@ TEST_F(WithClosedDoor, IsReported) {
 
 TEST_F(ReplicationLinkTest, CheckAndCleanup) {
   EXPECT_TRUE(check_origin(*config)->empty());
+  sql.must("ALTER SYSTEM SET max_slot_wal_keep_size = -1");
+  sql.must("SELECT pg_reload_conf()");
+  ASSERT_TRUE(wait_until([&] { return check_origin(*config)->size() == 1; }));
+  EXPECT_NE(check_origin(*config)->at(0).mend.find("max_slot_wal_keep_size"), std::string::npos);
+  EXPECT_FALSE(check_origin(*config)->at(0).fatal);
+  sql.must("ALTER SYSTEM RESET max_slot_wal_keep_size");
+  sql.must("SELECT pg_reload_conf()");
+  ASSERT_TRUE(wait_until([&] { return check_origin(*config)->empty(); }));
   sql.must("CREATE TABLE bare (a int); CREATE ROLE weak LOGIN");
   const Result<std::vector<Problem>> with_bare = check_origin(*config);
   ASSERT_EQ(with_bare->size(), 1u);

@@ -24,12 +24,16 @@ SlotOutcome read_exported(const LinkOptions& ordinary, const std::string& snapsh
 
 }  // namespace
 
-Result<SlotState> read_slot(Link& link, const std::string& slot) {
+Result<SlotState> read_slot(Link& link, const std::string& slot, Duration timeout) {
   const Reply reply = link.query(
       "SELECT slot_type = 'logical' AND plugin = 'pgoutput' AND database = current_database()"
-      " AND NOT temporary, active_pid, wal_status = 'lost', confirmed_flush_lsn"
+      " AND NOT temporary, active_pid, wal_status = 'lost', confirmed_flush_lsn,"
+      " greatest(0, pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+      " ELSE pg_current_wal_lsn() END, restart_lsn))::bigint,"
+      " (SELECT a.wait_event LIKE 'WalSender%' FROM pg_stat_activity a WHERE a.pid = active_pid)"
       " FROM pg_replication_slots WHERE slot_name = " +
-      quote_literal(slot));
+          quote_literal(slot),
+      timeout);
   if (!reply.ok()) return Error{"cannot read the replication slots: " + reply.failure().message};
   SlotState state;
   if (reply.rows() == 0) return state;
@@ -37,26 +41,11 @@ Result<SlotState> read_slot(Link& link, const std::string& slot) {
   state.ours = reply.truth(0, 0);
   state.active_pid = static_cast<int>(reply.number(0, 1));
   state.lost = reply.truth(0, 2);
+  state.waits = reply.truth(0, 5);
+  const std::string_view retained = reply.text(0, 4);
+  std::from_chars(retained.data(), retained.data() + retained.size(), state.retained_bytes);
   state.confirmed = pg::parse_lsn(reply.text(0, 3)).value_or(pg::Lsn{});
   return state;
-}
-
-Result<std::string> identify_system(Link& replication) {
-  const Reply reply = replication.query("IDENTIFY_SYSTEM");
-  if (!reply.ok()) return Error{reply.failure().message};
-  if (reply.rows() != 1) return Error{"IDENTIFY_SYSTEM yielded no row"};
-  std::string timeline(16, '0');
-  const auto [end, error] =
-      std::to_chars(timeline.data(), timeline.data() + timeline.size(), reply.number(0, 1), 16);
-  timeline.resize(error == std::errc() ? static_cast<std::size_t>(end - timeline.data()) : 0);
-  return std::string(reply.text(0, 0)) + "/" + timeline;
-}
-
-std::optional<std::string> read_last_recovery(Link& link) {
-  const Reply reply = link.query(
-      "SELECT pg_catalog.\"extract\"('epoch', stats_reset) FROM pg_catalog.pg_stat_bgwriter");
-  if (!reply.ok() || reply.rows() != 1 || reply.text(0, 0).empty()) return std::nullopt;
-  return std::string(reply.text(0, 0));
 }
 
 SlotOutcome make_slot(Link& replication, const LinkOptions& ordinary, const std::string& slot,

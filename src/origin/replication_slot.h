@@ -3,6 +3,7 @@
 // the replication thread, and by `pgcache cleanup`.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,18 +18,13 @@ struct SlotState {
   bool exists = false;
   bool ours = false;   // logical, pgoutput, of this database
   int active_pid = 0;  // 0: nobody streams from it
+  bool waits = false;  // that process has nothing to do but to wait, for WAL or for its receiver
   bool lost = false;   // its WAL has been removed
   pg::Lsn confirmed;
+  std::uint64_t retained_bytes = 0;  // WAL from where it would start decoding
 };
-Result<SlotState> read_slot(Link& link, const std::string& slot);
-
-// What IDENTIFY_SYSTEM says: "<system identifier>/<timeline in hexadecimal>".
-Result<std::string> identify_system(Link& replication);
-
-// A text that changes whenever the server recovers from a crash, and stays the same over a clean
-// restart: since when it counts its statistics, which a crash loses. It changes, too, when somebody
-// resets those of the background writer. Nothing when the server does not tell.
-std::optional<std::string> read_last_recovery(Link& link);
+Result<SlotState> read_slot(Link& link, const std::string& slot,
+                            Duration timeout = std::chrono::seconds(60));
 
 struct NewSlot {
   pg::Snapshot exported;

@@ -24,7 +24,8 @@ std::optional<StreamMessage> parse_stream_message(std::string_view bytes) {
   if (kind == 'k') {
     Keepalive keepalive;
     keepalive.end = pg::Lsn{in.u64()};
-    in.u64();  // time
+    const auto microseconds = static_cast<std::int64_t>(in.u64());
+    keepalive.seconds = kPostgresEpoch.count() + microseconds / 1'000'000;
     keepalive.reply_requested = in.u8() != 0;
     if (!in.ok() || !in.at_end()) return std::nullopt;
     return keepalive;

@@ -26,6 +26,7 @@ struct XLogData {
 };
 struct Keepalive {
   pg::Lsn end;
+  std::int64_t seconds = 0;  // since the epoch, by the server's clock
   bool reply_requested = false;
 };
 using StreamMessage = std::variant<XLogData, Keepalive>;

@@ -22,12 +22,13 @@ TEST(ReplicationStream, ParsesXLogData) {
 TEST(ReplicationStream, ParsesKeepalive) {
   std::string bytes = "k";
   append_be64(bytes, 0x1234567890);
-  append_be64(bytes, 7);
+  append_be64(bytes, 7'000'000);
   bytes += '\1';
   const auto message = parse_stream_message(bytes);
   ASSERT_TRUE(message);
   EXPECT_EQ(std::get<Keepalive>(*message).end.value, 0x1234567890u);
   EXPECT_TRUE(std::get<Keepalive>(*message).reply_requested);
+  EXPECT_EQ(std::get<Keepalive>(*message).seconds, 946684807);
   EXPECT_FALSE(parse_stream_message(bytes + "x"));
   EXPECT_FALSE(parse_stream_message("k"));
   EXPECT_FALSE(parse_stream_message(""));

@@ -136,12 +136,13 @@ bool Session::is_of_added_query(char tag, const wire::Attribution& attribution) 
 }
 
 // Whether the connection that told these is one to the database whose changes are read: a pooler
-// may be configured otherwise, or led elsewhere.
+// may be configured otherwise, and an address may lead to another server than it did when the
+// changes' connection was made.
 bool Session::leads_to_tracked_database(const SessionSettings& settings,
                                         const TransactionSettings& more) const {
-  return settings.database == env_.pooled_database &&
-         (env_.server_started == nullptr ||
-          env_.server_started->load(std::memory_order_acquire) == more.server_started);
+  if (env_.pooled() && settings.database != env_.pooled_database) return false;
+  return env_.server_started == nullptr ||
+         env_.server_started->load(std::memory_order_acquire) == more.server_started;
 }
 
 void Session::verify_loads(Unit& unit) {

@@ -233,7 +233,7 @@ std::optional<Session::Verdict> Session::gate_settings() {
 // Under which settings nothing is served, whatever the transaction is.
 std::optional<BypassReason> Session::settings_refusal() const {
   if (settings_->mode_off) return BypassReason::kModeOff;
-  if (env_.pooled() && !leads_to_tracked_database(*settings_, transaction_settings_)) {
+  if (!leads_to_tracked_database(*settings_, transaction_settings_)) {
     return BypassReason::kOtherDatabase;
   }
   if (settings_->hears_log) return BypassReason::kClientMessages;

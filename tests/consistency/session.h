@@ -11,9 +11,13 @@
 #include <vector>
 
 #include "consistency/history.h"
-#include "consistency/relay.h"
+#include "support/relay.h"
 
 namespace pgcache::consistency {
+
+using testing::Counter;
+using testing::Peer;
+using testing::Relay;
 
 struct Answer {
   std::vector<std::vector<std::optional<std::string>>> rows;

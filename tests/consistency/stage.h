@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "consistency/history.h"
-#include "consistency/relay.h"
 #include "consistency/session.h"
 #include "support/cluster.h"
 #include "support/pgcache_process.h"
+#include "support/relay.h"
 
 namespace pgcache::consistency {
 

@@ -51,6 +51,11 @@ Stack::Stack(const StackOptions& options) {
   if (!options.schema.empty()) direct_->must(options.schema);
   PgcacheOptions proxy;
   proxy.origin = origin_->dsn("postgres", options.origin_user);
+  if (options.relayed) {
+    relay_ = std::make_unique<Relay>(origin_->port());
+    const std::string port = std::to_string(origin_->port());
+    proxy.origin.replace(proxy.origin.find(port), port.size(), std::to_string(relay_->port()));
+  }
   if (!options.origin_parameters.empty()) {
     proxy.origin.erase(proxy.origin.find('?') + 1);
     proxy.origin += options.origin_parameters;

@@ -17,6 +17,7 @@
 #include "support/pgcache_process.h"
 #include "support/pq.h"
 #include "support/raw_client.h"
+#include "support/relay.h"
 #include "support/sanitizer.h"
 
 namespace pgcache::testing {
@@ -31,6 +32,7 @@ struct StackOptions {
   std::string origin_user = "postgres";  // whom pgcache's own links connect as
   std::string origin_parameters;         // of pgcache's origin URL; empty: sslmode=disable
   bool wait_ready = true;
+  bool relayed = false;  // a relay between pgcache and the origin, on all of its connections
   // A pooler between pgcache and the server; server_port 0 becomes this server's.
   std::optional<PgbouncerOptions> pooler;
   std::string replication_database = "postgres";  // of pgcache's own connections, with a pooler
@@ -43,6 +45,7 @@ class Stack {
   Cluster& origin() { return *origin_; }
   PgcacheProcess& proxy() { return *proxy_; }
   Pgbouncer& pooler() { return *pooler_; }
+  Relay& relay() { return *relay_; }
 
   // A connection straight to the origin, kept open.
   Connection& direct() { return *direct_; }
@@ -84,6 +87,7 @@ class Stack {
   std::unique_ptr<Cluster> origin_;
   std::unique_ptr<Connection> direct_;
   std::unique_ptr<Pgbouncer> pooler_;
+  std::unique_ptr<Relay> relay_;
   std::unique_ptr<PgcacheProcess> proxy_;
 };
 

@@ -205,7 +205,7 @@ void Cluster::write_configuration(const ClusterOptions& options) {
   conf << "listen_addresses = '127.0.0.1'\nport = " << port_ << "\n"
        << "unix_socket_directories = '" << folder_ << "'\n"
        << "wal_level = logical\nmax_wal_senders = 20\nmax_replication_slots = 20\n"
-       << "max_connections = 100\nshared_buffers = 32MB\n"
+       << "max_connections = 100\nshared_buffers = 32MB\nmax_slot_wal_keep_size = 20GB\n"
        << "fsync = off\nfull_page_writes = off\n"
        << "autovacuum = " << (options.autovacuum ? "on" : "off") << "\n"
        << "log_min_messages = warning\nlog_line_prefix = '%m [%p] %a '\n"

@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-namespace pgcache::consistency {
+namespace pgcache::testing {
 
 enum class Peer : std::uint8_t { kClient, kStream, kControl };  // whose connection it is
 
@@ -28,7 +28,7 @@ using Counter = std::shared_ptr<std::atomic<std::uint64_t>>;
 class Relay {
  public:
   // Every statement that is to be counted holds `marker`.
-  Relay(int origin_port, std::string marker);
+  explicit Relay(int origin_port, std::string marker = {});
   ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
@@ -40,6 +40,10 @@ class Relay {
 
   void stall(Peer peer, bool stalled);  // nothing passes in either direction
   void cut(Peer peer);                  // the connections there are break (RST)
+  // Nothing passes on the connections there are any more, nor does either side hear of that: as
+  // when a machine between has forgotten them. New ones are as before.
+  void forsake(Peer peer);
+  void lead_to(int port);  // where new connections are led from now on
 
  private:
   struct Connection;
@@ -49,9 +53,10 @@ class Relay {
   void look_at(Connection& connection, std::size_t first);
   void on_startup(Connection& connection, const std::string& packet);
   bool flush(Connection& connection);
+  bool holds(const Connection& connection) const;
   void wake();
 
-  const int origin_port_;
+  std::atomic<int> origin_port_;
   const std::string marker_;
   int listener_ = -1;
   int port_ = 0;
@@ -59,10 +64,11 @@ class Relay {
   std::atomic<bool> stop_{false};
   std::array<std::atomic<bool>, 3> stalled_{};
   std::array<std::atomic<bool>, 3> cut_{};
+  std::array<std::atomic<bool>, 3> forsake_{};
   std::mutex mutex_;
   std::map<std::string, Counter> counters_;
   std::vector<std::unique_ptr<Connection>> connections_;  // of the thread
   std::thread thread_;
 };
 
-}  // namespace pgcache::consistency
+}  // namespace pgcache::testing

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "consistency/relay.h"
+#include "support/relay.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-namespace pgcache::consistency {
+namespace pgcache::testing {
 
 namespace {
 
@@ -53,6 +53,7 @@ struct Relay::Connection {
   std::string frames;  // to the origin, not yet a whole message
   bool started = false;
   bool parsed_marker = false;  // the last Parse held the marker
+  bool forsaken = false;
   bool broken = false;
 
   ~Connection() {
@@ -107,6 +108,17 @@ void Relay::cut(Peer peer) {
   wake();
 }
 
+void Relay::forsake(Peer peer) {
+  forsake_[static_cast<std::size_t>(peer)] = true;
+  wake();
+}
+
+void Relay::lead_to(int port) { origin_port_ = port; }
+
+bool Relay::holds(const Connection& c) const {
+  return c.started && (c.forsaken || stalled_[static_cast<std::size_t>(c.peer)]);
+}
+
 void Relay::wake() {
   const char byte = 0;
   [[maybe_unused]] const ssize_t ignored = write(wake_pipe_[1], &byte, 1);
@@ -134,7 +146,7 @@ void Relay::run() {
   while (!stop_) {
     polled = {{listener_, POLLIN, 0}, {wake_pipe_[0], POLLIN, 0}};
     for (const auto& c : connections_) {
-      const bool stalled = stalled_[static_cast<std::size_t>(c->peer)] && c->started;
+      const bool stalled = holds(*c);
       const auto events = [stalled](const std::string& incoming, const std::string& outgoing) {
         if (stalled) return short{0};
         return static_cast<short>((incoming.size() < kBufferMax ? POLLIN : 0) |
@@ -152,10 +164,16 @@ void Relay::run() {
       Connection& c = *connections_[i];
       if (polled[2 + 2 * i].revents & (POLLIN | POLLHUP | POLLERR)) pump(c, true);
       if (polled[3 + 2 * i].revents & (POLLIN | POLLHUP | POLLERR)) pump(c, false);
-      if (!(stalled_[static_cast<std::size_t>(c.peer)] && c.started) && !flush(c)) c.broken = true;
+      if (!holds(c) && !flush(c)) c.broken = true;
     }
     std::array<bool, 3> cut{};
-    for (std::size_t i = 0; i < cut.size(); ++i) cut[i] = cut_[i].exchange(false);
+    for (std::size_t i = 0; i < cut.size(); ++i) {
+      cut[i] = cut_[i].exchange(false);
+      const bool forsaken = forsake_[i].exchange(false);
+      for (const auto& c : connections_) {
+        if (forsaken && static_cast<std::size_t>(c->peer) == i) c->forsaken = true;
+      }
+    }
     std::erase_if(connections_, [&](const auto& c) {
       return c->broken || (c->started && cut[static_cast<std::size_t>(c->peer)]);
     });
@@ -234,4 +252,4 @@ bool Relay::flush(Connection& connection) {
   return true;
 }
 
-}  // namespace pgcache::consistency
+}  // namespace pgcache::testing

@@ -325,6 +325,7 @@ void Session::suspend_capture(Inflight& inflight, std::string_view frame) {
   if (inflight.rows_max && inflight.row_count >= *inflight.rows_max) {
     wire::append_command_complete(inflight.rows, "SELECT " + std::to_string(inflight.row_count));
     inflight.complete = true;
+    inflight.suspended = false;
     return;
   }
   inflight.suspended = true;

@@ -164,7 +164,8 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
   if (record->frames[0] != '1') return;
   active_ = 0;
   const std::string_view name = std::string_view(record->request).substr(5);
-  hidden_describe_ = simulator::frame('D', 'S' + std::string(name.substr(0, name.find('\0'))) + '\0');
+  hidden_describe_ =
+      simulator::frame('D', 'S' + std::string(name.substr(0, name.find('\0'))) + '\0');
 }
 
 // Behind a hidden Parse, to learn whether its result is what it was. The client's own may follow.

@@ -103,10 +103,24 @@ bool may_hold_more_statements(std::string_view sql) {
   return semicolon != std::string_view::npos && !skip_blank(sql.substr(semicolon + 1)).empty();
 }
 
+const char* find_text(std::string_view sql, std::string_view lower) {
+  return std::search(sql.begin(), sql.end(), lower.begin(), lower.end(),
+                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+}
+
 bool contains(std::string_view sql, std::string_view lower) {
-  return std::search(sql.begin(), sql.end(), lower.begin(), lower.end(), [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b;
-         }) != sql.end();
+  return find_text(sql, lower) != sql.end();
+}
+
+// Not the name of a function (CURRENT_DATE). Between the two words there may be comments.
+bool may_hold_current_of(std::string_view sql) {
+  constexpr std::string_view kCurrent = "current";
+  while (contains(sql, kCurrent)) {
+    const auto* const at = find_text(sql, kCurrent);
+    sql.remove_prefix(static_cast<std::size_t>(at - sql.begin()) + kCurrent.size());
+    if (!sql.empty() && !is_of_name(sql.front())) return contains(sql, "of");
+  }
+  return false;
 }
 
 // Whether the text may drop or redefine a prepared statement: only commands with one of these words
@@ -225,7 +239,7 @@ bool may_name_portals(std::string_view sql) {
 }
 
 bool may_fetch(std::string_view sql) {
-  return contains(sql, "fetch") || contains(sql, "move") || contains(sql, "current");
+  return contains(sql, "fetch") || contains(sql, "move") || may_hold_current_of(sql);
 }
 
 bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }

@@ -148,6 +148,12 @@ bool Session::on_cancel() {
   return true;
 }
 
+Session::Running Session::running() const {
+  if (!units_.empty()) return {units_.front().id, units_.front().sent};
+  if (open_unit_ && !tracker_.idle()) return {open_unit_->id, open_unit_->sent};
+  return {};
+}
+
 void Session::on_position(pg::Lsn position) {
   if (after_write_ != AfterWrite::kRequested) return;
   if (write_since_request_ || position.value == 0) {

@@ -69,6 +69,13 @@ class Session {
   // A client cancels what this session does. True: it does so, once the client's query has reached
   // the origin; false: send the request there now.
   bool on_cancel();
+  // What of the client's the origin is at, and since when the origin has been sent it. A number of
+  // 0: nothing.
+  struct Running {
+    std::uint64_t unit = 0;
+    TimePoint sent;
+  };
+  Running running() const;
   void on_position(pg::Lsn position);  // invalid: could not be had
   void on_shutdown();                  // pgcache ends
 
@@ -129,6 +136,7 @@ class Session {
   struct Unit {
     std::uint64_t id = 0;
     TimePoint started;
+    TimePoint sent;  // the last of it so far
     Effects effects;
     std::vector<Inflight> inflight;
     // Of a pooled session: a query for the settings was added behind the client's.
@@ -296,6 +304,17 @@ class Session {
   // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
   bool send_hidden_close(char kind, std::string_view name);
   void ensure_at_origin(std::string_view name);
+  bool prepare_first(std::string_view name);
+  bool prepare_before(const wire::Frame& frame);
+  std::optional<std::size_t> first_unprepared() const;
+  bool unit_prepares_first();
+  bool on_catching_up_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
+  void drop_catching_up(const wire::PendingRequest& request);
+  void note_unsure_unnamed();
+  bool nothing_can_fail() const;
+  bool waits_for_unnamed();
+  std::uint64_t describing(std::uint64_t cookie);
+  void note_description(const wire::PendingRequest& request, std::string_view frame);
   void catch_up_statement(std::string_view name);
   void catch_up_portal(std::string_view name);
   void catch_up_snapshot();
@@ -306,9 +325,13 @@ class Session {
   bool may_prepare_here(std::size_t at) const;
   void prepare_at_origin(const Step& parse, cache::CachedResultPtr result);
   bool on_prepare_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
-  static constexpr std::uint64_t kPrepareCookie = 4;  // of hidden requests that prepare it
-  static constexpr std::uint64_t kChangedCookie = 5;  // of such a Bind
+  static constexpr std::uint64_t kBeginCookie = 1;         // of the hidden requests of a BEGIN
+  static constexpr std::uint64_t kPrepareCookie = 4;       // of hidden requests that prepare it
+  static constexpr std::uint64_t kChangedCookie = 5;       // of what makes the use of one fail
+  static constexpr std::uint64_t kChangedTypesCookie = 6;  // of the Describe in front of that
+  static constexpr std::uint64_t kCloseUnnamedCookie = 7;  // of a hidden Close
   void bind_changed_statement(const wire::Bind& bind);
+  bool describe_changed_statement(std::string_view name);
 
   // --- session_held.cc: exchanges whose Sync is not there yet
   bool pass_on_held();
@@ -334,6 +357,7 @@ class Session {
   void move_portal(std::string_view name, bool compares = true);
   bool open_portals_first(const Effects& effects, std::string_view sql);
   bool unit_opens_portals_first();
+  bool open_portals_before(const wire::Frame& frame);
   std::string instead_of_lost_portals(std::string_view frame);
   void raise_for_lost_portals();
   void portals_before(const Effects& effects, std::string_view sql, bool simple);
@@ -468,6 +492,7 @@ class Session {
   bool execute_is_harmless(std::size_t at) const;
   bool means_what_it_meant(Statement& statement, const sql::CacheableQuery& query) const;
   void serve_unit(const std::vector<Verdict>& verdicts);
+  void forward_describe(const Step& step);
   void forward_unit(std::vector<Verdict>& verdicts, const std::vector<std::size_t>& executes,
                     std::optional<sql::BypassReason> shape_reason);
 
@@ -575,6 +600,18 @@ class Session {
     cache::CachedResultPtr result;  // as which it was described
   };
   std::deque<Preparing> preparing_;
+  // Statements that only memory knew, on their way to the origin.
+  struct CatchingUp {
+    std::uint64_t cookie = 0;  // of the hidden Parse, and of the Describe behind it
+    StatementPtr statement;
+    bool described = false;  // there is one
+  };
+  std::deque<CatchingUp> catching_up_;
+  // Describes by the client of its unnamed statement, by their cookies.
+  std::deque<std::pair<std::uint64_t, StatementPtr>> describing_;
+  // What the origin has as the unnamed statement depends on whether an error comes in an exchange
+  // that is under way.
+  bool unnamed_unsure_ = false;
   bool foreign_statements_ = false;  // the origin may have some that are not in statements_
 
   Behind behind_;

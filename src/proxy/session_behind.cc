@@ -18,7 +18,10 @@ constexpr std::string_view kNoStatement = "pgcache: changed";
 
 // False: the origin would discard it.
 bool Session::send_hidden_close(char kind, std::string_view name) {
-  if (!tracker_.sent({wire::Request::kClose, true, 0})) return false;
+  const bool unnamed = kind == 'S' && name.empty();
+  const std::uint64_t cookie = unnamed ? kCloseUnnamedCookie : 0;
+  if (unnamed && !nothing_can_fail()) unnamed_unsure_ = true;
+  if (!tracker_.sent({wire::Request::kClose, true, cookie})) return false;
   wire::append_close(to_origin_.tail(), kind, name);
   return true;
 }
@@ -28,11 +31,157 @@ void Session::ensure_at_origin(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
   if (!statement || statement->at_origin) return;
   if (env_.pooled() && !name.empty()) send_hidden_close('S', name);
-  if (!tracker_.sent({wire::Request::kParse, true, 0})) return;
+  const std::uint64_t cookie = next_id_++;
+  if (!tracker_.sent({wire::Request::kParse, true, cookie})) return;
   wire::append_parse(to_origin_.tail(), name, statement->text->sql,
                      statement->text->parameter_types_be);
   note_at_origin(statement);
-  if (name.empty()) behind_.unnamed_statement = unread_statement_ = false;
+  catching_up_.push_back({cookie, statement, false});
+  if (!name.empty()) return;
+  behind_.unnamed_statement = unread_statement_ = false;
+  unnamed_unsure_ = true;  // it may fail, too
+}
+
+// Before the use of a statement that only memory knew, and whose result the client knows: it is
+// described, too. A definition may have changed since the client's Parse, and then PostgreSQL
+// refuses the statement, whose result is no longer what it was. True: wait for the answer.
+bool Session::prepare_first(std::string_view name) {
+  const StatementPtr statement = statements_.find(name);
+  if (!statement || statement->at_origin || statement->described.empty() || env_.pooled() ||
+      status_ == 'E' || tracker_.discarding() || tracker_.copying_in()) {
+    return false;
+  }
+  open_unit();
+  ensure_at_origin(name);
+  CatchingUp& last = catching_up_.back();
+  last.described = true;
+  wire::append_describe(to_origin_.tail(), 'S', name);
+  wire::append_flush(to_origin_.tail());
+  tracker_.sent({wire::Request::kDescribe, true, last.cookie});
+  hold_ = Hold::kOrigin;
+  return true;
+}
+
+// Of an exchange that goes on as it comes.
+bool Session::prepare_before(const wire::Frame& frame) {
+  if (frame.tag == 'B') {
+    const auto bind = wire::parse_bind(frame.body());
+    return bind && prepare_first(bind->statement);
+  }
+  if (frame.tag != 'D') return false;
+  const auto target = wire::parse_target(frame.body());
+  return target && target->kind == 'S' && prepare_first(target->name);
+}
+
+// The first step of an exchange that uses such a statement.
+std::optional<std::size_t> Session::first_unprepared() const {
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    const Step& step = steps_[i];
+    const bool binds = step.tag == 'B';
+    if (!step.understood || (!binds && (step.tag != 'D' || step.target.kind != 'S'))) continue;
+    const std::string_view name = binds ? step.bind.statement : step.target.name;
+    const StatementPtr statement = statements_.find(name);
+    if (!statement || statement->at_origin || statement->described.empty()) continue;
+    if (parse_of(i, name) == nullptr) return i;
+  }
+  return std::nullopt;
+}
+
+// Of an exchange that is complete, and goes to the origin. True: it is to be looked at again.
+bool Session::unit_prepares_first() {
+  const std::optional<std::size_t> use = first_unprepared();
+  if (!use || env_.pooled() || status_ == 'E') return false;
+  const auto can_fail = [](const Step& step) { return step.tag != 'C'; };
+  const auto first = steps_.begin();
+  if (std::any_of(first, first + static_cast<std::ptrdiff_t>(*use), can_fail)) {
+    // What is in front of it has to be answered before it.
+    forward_held_unit(sql::BypassReason::kProtocolShape);
+    return true;
+  }
+  begin_at_origin();
+  if (!open_unit_ && unit_needs_snapshot()) catch_up_snapshot();
+  const Step& step = steps_[*use];
+  return prepare_first(step.tag == 'B' ? step.bind.statement : step.target.name);
+}
+
+// An answer to the requests that prepare a statement. False: the frame answers something else.
+bool Session::on_catching_up_frame(char tag, std::string_view frame,
+                                   const wire::Attribution& attribution) {
+  const wire::PendingRequest& request = attribution.request;
+  if (catching_up_.empty() || catching_up_.front().cookie != request.cookie) return false;
+  CatchingUp& front = catching_up_.front();
+  switch (tag) {
+    case '1':
+      if (!front.described) catching_up_.pop_front();
+      break;
+    case 'E':
+      // The client believed its statement prepared: it learns of the failure now, as PostgreSQL
+      // would tell it when a plan can no longer be made.
+      to_client_.append(frame);
+      break;
+    case 'T':
+    case 'n':
+      front.statement->changed = !wire::same_columns(front.statement->described, frame);
+      catching_up_.pop_front();
+      break;
+    default:
+      break;
+  }
+  return true;
+}
+
+// An error discarded the request. The statement is prepared when it is next used; if its text is to
+// blame that fails again, as it should.
+void Session::drop_catching_up(const wire::PendingRequest& request) {
+  if (!request.hidden) {
+    if (request.cookie == 0) return;
+    std::erase_if(describing_, [&](const auto& d) { return d.first == request.cookie; });
+    return;
+  }
+  if (request.cookie == kCloseUnnamedCookie && !statements_.find({}) && !unread_statement_) {
+    behind_.unnamed_statement = true;
+  }
+  const auto is_of = [&request](const CatchingUp& c) { return c.cookie == request.cookie; };
+  const auto it = std::find_if(catching_up_.begin(), catching_up_.end(), is_of);
+  if (it == catching_up_.end()) return;
+  it->statement->at_origin = false;
+  catching_up_.erase(it);
+}
+
+// In the present exchange, so far. A BEGIN of pgcache's own that fails ends the session.
+bool Session::nothing_can_fail() const { return tracker_.at_head(kBeginCookie); }
+
+// In front of a message that replaces or destroys the unnamed statement, or should another error in
+// its exchange come before it, leaves it.
+void Session::note_unsure_unnamed() {
+  const StatementPtr unnamed = statements_.find({});
+  const bool behind = unnamed ? !unnamed->at_origin : behind_.unnamed_statement;
+  if (behind && !nothing_can_fail()) unnamed_unsure_ = true;
+}
+
+// The next exchange may use it: what it is then has to be known.
+bool Session::waits_for_unnamed() {
+  if (!unnamed_unsure_ || open_unit_ || relay_only_) return false;
+  unnamed_unsure_ = !tracker_.idle() && !tracker_.discarding() && !tracker_.copying_in();
+  return unnamed_unsure_;
+}
+
+// Of a Describe of the unnamed statement, whose answer is kept. A cookie of 0 becomes one.
+std::uint64_t Session::describing(std::uint64_t cookie) {
+  const StatementPtr statement = statements_.find({});
+  if (!statement || !statement->described.empty() || tracker_.discarding()) return cookie;
+  if (cookie == 0) cookie = next_id_++;
+  describing_.emplace_back(cookie, statement);
+  return cookie;
+}
+
+// The client is told what its unnamed statement returns.
+void Session::note_description(const wire::PendingRequest& request, std::string_view frame) {
+  const auto it = std::find_if(describing_.begin(), describing_.end(),
+                               [&](const auto& d) { return d.first == request.cookie; });
+  if (request.cookie == 0 || it == describing_.end()) return;
+  it->second->described = frame;
+  describing_.erase(it);
 }
 
 // Before a statement is used: it is prepared at the origin, or the unnamed one is closed that a
@@ -158,8 +307,7 @@ bool Session::on_prepare_frame(char tag, std::string_view frame,
     case 'T':
     case 'n': {
       if (!preparing.result || preparing.result->row_description.empty()) break;
-      const std::string& known = preparing.result->row_description;
-      preparing.statement->changed = wire::with_result_formats(known, {}).value_or("") != frame;
+      preparing.statement->changed = !wire::same_columns(preparing.result->row_description, frame);
       break;
     }
     case 'Z':
@@ -176,6 +324,17 @@ bool Session::on_prepare_frame(char tag, std::string_view frame,
 void Session::bind_changed_statement(const wire::Bind& bind) {
   wire::append_bind(to_origin_.tail(), bind.portal, kNoStatement, bind.rest);
   tracker_.sent({wire::Request::kBind, false, kChangedCookie});
+}
+
+// It tells the types of the parameters first. False: it has not changed.
+bool Session::describe_changed_statement(std::string_view name) {
+  const StatementPtr statement = statements_.find(name);
+  if (!statement || !statement->changed) return false;
+  wire::append_describe(to_origin_.tail(), 'S', name);
+  wire::append_describe(to_origin_.tail(), 'S', kNoStatement);
+  tracker_.sent({wire::Request::kDescribe, true, kChangedTypesCookie});
+  tracker_.sent({wire::Request::kDescribe, false, kChangedCookie});
+  return true;
 }
 
 }  // namespace pgcache::proxy

@@ -86,7 +86,9 @@ TEST(SessionBehind, TextsThatPostgresCannotReadLeaveTheUnnamedStatement) {
     EXPECT_EQ(peer.to_client(), error("22021") + ready());
     const std::string use = testing::bind("", {"7"}) + sync();
     peer.client(use);
-    EXPECT_EQ(peer.to_origin(), parse("", kText) + use);
+    EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
+    peer.origin(kPreparedAgain);
+    EXPECT_EQ(peer.to_origin(), use);
   }
 }
 
@@ -103,9 +105,97 @@ TEST(SessionBehind, AQueryThatAnErrorDiscardsLeavesTheUnnamedStatement) {
   EXPECT_EQ(peer.to_client(), error("34000") + ready());
   const std::string use = testing::bind("", {"7"}) + sync();
   peer.client(use);
-  EXPECT_EQ(peer.to_origin(), parse("", kText) + use);
-  peer.origin(kParsed + kBound + ready());
+  EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
+  peer.origin(kPreparedAgain);
+  EXPECT_EQ(peer.to_origin(), use);
+  peer.origin(kBound + ready());
   EXPECT_EQ(peer.to_client(), kBound + ready());
+}
+
+// PostgreSQL keeps what an error discards. Another exchange, which is there already, finds that.
+TEST(SessionBehind, AnExchangeWaitsUntilItIsKnownWhatTheUnnamedStatementIs) {
+  for (const std::string& discarded : {parse("", "SELECT 1"), frame('C', "S\0"s)}) {
+    World world;
+    Peer peer(world);
+    warm(peer);
+    peer.client(kExchange);  // from memory
+    ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+    const std::string failing = execute(1) + discarded + sync();
+    const std::string use = testing::bind("", {"7"}) + sync();
+    peer.client(failing + use);
+    EXPECT_EQ(peer.to_origin(), failing);
+    peer.origin(error("34000") + ready());
+    EXPECT_EQ(peer.to_client(), error("34000") + ready());
+    EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
+    peer.origin(kPreparedAgain);
+    EXPECT_EQ(peer.to_origin(), use);
+    peer.origin(kBound + ready());
+    EXPECT_EQ(peer.to_client(), kBound + ready());
+  }
+}
+
+TEST(SessionBehind, ACloseThatAnErrorDiscardsIsSentAgain) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(kSelect7);  // from memory
+  ASSERT_EQ(peer.to_client(), kAnswer7 + ready());
+  const std::string failing = testing::bind("absent", {});
+  const std::string use = testing::bind("", {"7"}) + sync();
+  peer.client(failing + use + use);
+  EXPECT_EQ(peer.to_origin(), failing + kCloseStatement + use);
+  peer.origin(error("26000") + ready());
+  EXPECT_EQ(peer.to_origin(), kCloseStatement + use);
+  peer.origin(kClosed + error("26000") + ready());
+  EXPECT_EQ(peer.to_client(), error("26000") + ready() + error("26000") + ready());
+}
+
+// Its table was changed since the client's Parse, which the origin never got.
+TEST(SessionBehind, AStatementWhoseResultHasChangedIsRefused) {
+  const std::string describe = frame('D', "S\0"s);
+  for (const bool describes : {false, true}) {
+    World world;
+    Peer peer(world);
+    warm(peer);
+    peer.client(kExchange);  // from memory
+    ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+    const std::string use = describes ? describe + sync() : testing::bind("", {"8"}) + sync();
+    peer.client(use);
+    EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
+    std::string other = row_description();
+    other[other.find('\x17')] = '\x14';  // bigint
+    const std::string types = frame('t', "\0\1\0\0\0\x17"s);
+    peer.origin(kParsed + types + other);
+    EXPECT_EQ(peer.to_origin().find(use), std::string::npos);
+    EXPECT_EQ(peer.to_client(), "");
+    peer.origin((describes ? types + other : "") + error("26000") + ready());
+    const std::string answer = peer.to_client();
+    EXPECT_TRUE(answer.starts_with(describes ? types + 'E' : "E"s)) << answer;
+    EXPECT_NE(answer.find("0A000"), std::string::npos);
+    EXPECT_NE(answer.find("cached plan must not change result type"), std::string::npos);
+    EXPECT_TRUE(answer.ends_with(ready()));
+    // Prepared anew it is fine.
+    peer.client(kExchange);
+    EXPECT_EQ(peer.to_client(), kExchangeAnswer);
+  }
+}
+
+// What stands in front of its use is answered before it is prepared.
+TEST(SessionBehind, AStatementIsPreparedInTheMiddleOfAnExchange) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(kExchange);  // from memory
+  ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+  const std::string first = parse("s", "UPDATE users SET name = 'x'") + bind("s", {}) + execute();
+  const std::string use = testing::bind("", {"8"}) + execute() + sync();
+  peer.client(first + use);
+  EXPECT_EQ(peer.to_origin(), first + prepare_again("", kText));
+  peer.origin(kParsed + kBound + complete("UPDATE 1") + kPreparedAgain);
+  EXPECT_EQ(peer.to_client(), kParsed + kBound + complete("UPDATE 1"));
+  EXPECT_EQ(peer.to_origin(), use);
+  peer.origin(kBound + row({"8"}) + complete("SELECT 1") + ready());
+  EXPECT_EQ(peer.to_client(), kBound + row({"8"}) + complete("SELECT 1") + ready());
 }
 
 TEST(SessionBehind, TheSettingsQueryLeavesTheClientItsUnnamedStatement) {
@@ -270,11 +360,13 @@ TEST(SessionBehind, ALargeBindGetsTheStatementThatOnlyMemoryKnows) {
   const std::string unit =
       bind("", {std::string(world.config.max_unit_size + 1, 'x')}) + execute() + sync();
   peer.client(unit);
+  EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
+  peer.origin(kPreparedAgain);
   std::string sent = peer.to_origin();
   peer.session.on_output_drained();
   sent += peer.to_origin();
-  EXPECT_EQ(sent.size(), parse("", kText).size() + unit.size());
-  EXPECT_EQ(sent.substr(0, 60), (parse("", kText) + unit).substr(0, 60));
+  EXPECT_EQ(sent.size(), unit.size());
+  EXPECT_EQ(sent.substr(0, 60), unit.substr(0, 60));
 }
 
 TEST(SessionBehind, AnAnswerWithoutItsParseIsNotServedToAParse) {

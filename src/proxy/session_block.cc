@@ -19,7 +19,6 @@ using sql::StatementKind;
 namespace {
 
 // Marks the hidden requests that are the deferred BEGIN.
-constexpr std::uint64_t kBeginCookie = 1;
 
 // In front of a read in the same query.
 constexpr std::size_t kBeginBytesMax = 100;

@@ -491,8 +491,10 @@ TEST(SessionBlock, TheUnnamedStatementIsTheClientsAgain) {
   const std::string again = bind("", {"8"}) + execute() + sync();
   peer.client(again);
   EXPECT_EQ(peer.to_origin(),
-            sent_simple_begin() + parse("", "SELECT id FROM users WHERE id = $1") + again);
-  peer.origin(kSimpleBeginDone + kParsed + kBound + complete("SELECT 0") + ready('T'));
+            sent_simple_begin() + prepare_again("", "SELECT id FROM users WHERE id = $1"));
+  peer.origin(kSimpleBeginDone + kPreparedAgain);
+  EXPECT_EQ(peer.to_origin(), again);
+  peer.origin(kBound + complete("SELECT 0") + ready('T'));
   EXPECT_EQ(peer.to_client(), kBound + complete("SELECT 0") + ready('T'));
   // None: the simple BEGIN has destroyed it.
   peer.client(query("ROLLBACK"));

@@ -12,16 +12,22 @@ namespace pgcache::proxy {
 void Session::process_client() {
   if (running_ || phase_ != Phase::kReady) return;
   running_ = true;
-  while (phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits() && take_client_frame()) {
+  const auto goes_on = [this] {
+    return phase_ == Phase::kReady && hold_ == Hold::kNone && !over_limits();
+  };
+  while (goes_on() && take_client_frame()) {
+  }
+  if (client_eof_ && goes_on() && held_bytes_ > 0) {
+    forward_held_unit();
+    while (goes_on() && take_client_frame()) {
+    }
   }
   running_ = false;
   if (cancel_wanted_ && hold_ == Hold::kNone) {
     cancel_wanted_ = false;
     if (!tracker_.idle()) io_.forward_cancel(cancel_key_);
   }
-  if (client_eof_ && !end_origin_ && phase_ == Phase::kReady && hold_ == Hold::kNone &&
-      !over_limits()) {
-    forward_held_unit();
+  if (client_eof_ && !end_origin_ && goes_on()) {
     // In the middle of a message, or in a COPY, a Terminate would be taken for something else.
     if (client_skip_ > 0 || !tracker_.idle()) {
       end_origin_ = true;
@@ -46,7 +52,8 @@ bool Session::take_client_frame() {
     hold_ = Hold::kBegin;
     return false;
   }
-  if (waits_for_pooler() || !preparing_.empty()) {
+  const bool ends = bytes.starts_with('S');
+  if (waits_for_pooler() || !preparing_.empty() || (!ends && waits_for_unnamed())) {
     hold_ = Hold::kOrigin;
     return false;
   }
@@ -147,6 +154,7 @@ bool Session::dispatch(wire::Frame frame) {
     case 'E':
     case 'C':
       if (streaming_unit_) {
+        if (prepare_before(frame) || open_portals_before(frame)) return false;
         forward_extended(frame);
         consume_client(total);
       } else {
@@ -217,6 +225,7 @@ Session::Unit& Session::open_unit() {
 }
 
 void Session::finish_unit() {
+  open_unit_->sent = io_.now();
   units_.push_back(std::move(*open_unit_));
   open_unit_.reset();
   streaming_unit_ = false;
@@ -227,28 +236,24 @@ void Session::finish_unit() {
 
 void Session::forward_raw(std::string_view bytes) { to_origin_.append(bytes); }
 
-// What was held for a Sync that is not coming (yet) goes to the origin as it is.
+// What was held for a Sync that is not coming (yet) goes to the origin as it is: its frames are
+// taken again, one by one.
 void Session::forward_held_unit(sql::BypassReason reason) {
   end_held();
   if (held_bytes_ == 0) return;
   begin_at_origin();
   if (!open_unit_) catch_up_snapshot();
+  open_unit();
   streaming_unit_ = true;
   streaming_reason_ = reason;
-  std::string_view bytes = client_input_.view().substr(0, held_bytes_);
-  wire::FrameHeader header;
-  while (wire::peek_frame(bytes, header) == wire::FrameState::kHeader &&
-         header.total_bytes() <= bytes.size()) {
-    forward_extended({header.tag, bytes.substr(0, header.total_bytes())});
-    bytes.remove_prefix(header.total_bytes());
-  }
-  consume_client(held_bytes_);
   held_bytes_ = 0;
 }
 
 // One frame of an extended exchange, forwarded with what must go before it, and noted.
 void Session::forward_extended(wire::Frame frame) {
   Unit& unit = open_unit();
+  unit.sent = io_.now();
+  std::uint64_t cookie = 0;
   switch (frame.tag) {
     case 'P':
       if (const auto parse = wire::parse_parse(frame.body())) {
@@ -277,6 +282,10 @@ void Session::forward_extended(wire::Frame frame) {
           forward_close_statement(frame.bytes, target->name);
           return;
         }
+        if (frame.tag == 'D' && target->kind == 'S') {
+          if (describe_changed_statement(target->name)) return;
+          if (target->name.empty()) cookie = describing(0);
+        }
       }
       break;
     case 'E':
@@ -302,7 +311,7 @@ void Session::forward_extended(wire::Frame frame) {
                                 : frame.tag == 'D' ? wire::Request::kDescribe
                                 : frame.tag == 'C' ? wire::Request::kClose
                                                    : wire::Request::kExecute;
-  tracker_.sent({request, false, 0});
+  tracker_.sent({request, false, cookie});
 }
 
 // What a Describe or Close of this name needs at the origin, or changes.
@@ -319,6 +328,7 @@ void Session::before_target(char tag, const wire::Target& target) {
 
 // Closed here as soon as it is sent, and restored should an error discard it.
 void Session::forward_close_statement(std::string_view frame, std::string_view name) {
+  if (name.empty()) note_unsure_unnamed();
   forward_raw(frame);
   const std::uint64_t cookie = next_id_++;
   if (!tracker_.sent({wire::Request::kClose, false, cookie})) return;
@@ -393,6 +403,7 @@ void Session::forget_statements() {
 // Nor is it destroyed by one that PostgreSQL cannot read.
 void Session::query_forgets_unnamed(std::string_view sql) {
   if (tracker_.discarding()) return;
+  note_unsure_unnamed();
   const bool plain = is_ascii(sql);
   if (open_unit_ || !plain) {
     pending_statements_.push_back({open_unit().id,
@@ -424,6 +435,7 @@ void Session::forget_unnamed() {
 void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
                             StatementPtr statement) {
   if (env_.pooled()) clear_name(parse.statement);
+  if (parse.statement.empty()) note_unsure_unnamed();
   forward_raw(frame);
   const std::uint64_t cookie = next_id_++;
   if (!tracker_.sent({wire::Request::kParse, false, cookie})) return;

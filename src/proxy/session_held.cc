@@ -36,7 +36,11 @@ bool Session::pass_on_held() {
   }
   if (const std::size_t bytes = first_execute_end()) {
     if (std::optional<Verdict> verdict = decide_beginning(client_input_.view().substr(0, bytes))) {
-      forward_beginning(std::move(*verdict), bytes);
+      if (first_unprepared()) {
+        forward_held_unit(verdict->bypass);
+      } else {
+        forward_beginning(std::move(*verdict), bytes);
+      }
       return true;
     }
   }

@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t kClientReadBytes = 16 * 1024;
 constexpr std::size_t kOriginReadBytes = 64 * 1024;
 constexpr auto kLingerTime = std::chrono::seconds(1);
+// PostgreSQL drops a cancel request that comes before its query is read. So long after a query has
+// been sent it has been.
+constexpr auto kUnreadMax = std::chrono::milliseconds(5);
 }  // namespace
 
 SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client, ClientCounts::Slot slot)
@@ -22,6 +25,7 @@ SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client, ClientCount
       client_(
           worker.loop(), std::move(client), [this] { read_client(); }, [this] { pump(); }),
       timer_(worker.loop(), [this] { on_timer(); }),
+      cancel_timer_(worker.loop(), [this] { release_cancels(); }),
       session_(worker.environment(), *this) {}
 
 void SessionLoop::start() {
@@ -125,17 +129,36 @@ void SessionLoop::deliver_cancel(std::string key) {
       [session = owner->session,
        answer = posting(+[](SessionLoop& self, bool taken) { self.on_cancel_delivered(taken); })] {
         const auto other = session.lock();
-        answer(other && !other->done_ && other->take_cancel());
+        if (other && !other->done_) {
+          other->take_cancel(answer);
+        } else {
+          answer(false);
+        }
       });
 }
 
 // What the client sent before its request may not have been read yet: the request is for that.
-bool SessionLoop::take_cancel() {
+void SessionLoop::take_cancel(CancelAnswer answer) {
   if (!client_readable_end_ && session_.wants_client_bytes()) read_client();
-  if (done_) return false;
-  const bool taken = session_.on_cancel();
-  pump();
-  return taken;
+  const bool taken = !done_ && session_.on_cancel();
+  if (!done_) pump();
+  if (taken || done_ || !hold_cancel(answer)) answer(taken);
+}
+
+// True: answered when the query that runs has surely been read, or is over. A later one must not be
+// hit.
+bool SessionLoop::hold_cancel(CancelAnswer& answer) {
+  const Session::Running running = session_.running();
+  const Duration since = now() - running.sent;
+  if (running.unit == 0 || since >= kUnreadMax) return false;
+  if (held_cancels_.empty()) cancel_timer_.start(kUnreadMax - since);
+  held_cancels_.emplace_back(running.unit, std::move(answer));
+  return true;
+}
+
+void SessionLoop::release_cancels() {
+  const auto held = std::exchange(held_cancels_, {});
+  for (const auto& [unit, answer] : held) answer(session_.running().unit != unit);
 }
 
 void SessionLoop::on_cancel_delivered(bool taken) {
@@ -148,6 +171,13 @@ void SessionLoop::on_cancel_delivered(bool taken) {
 }
 
 void SessionLoop::forward_cancel(std::string key) {
+  CancelAnswer own = [this, key](bool over) {
+    if (!over) send_cancel(key);
+  };
+  if (!origin_ || !hold_cancel(own)) send_cancel(std::move(key));
+}
+
+void SessionLoop::send_cancel(std::string key) {
   const bool secured = origin_ && origin_->tls() != nullptr;
   const origin::SslMode mode = worker_.environment().origin_ssl_mode;
   worker_.forward_cancel(std::move(key),
@@ -299,6 +329,8 @@ void SessionLoop::linger() {
 
 void SessionLoop::finish() {
   if (done_) return;
+  cancel_timer_.cancel();
+  for (const auto& [unit, answer] : std::exchange(held_cancels_, {})) answer(false);
   done_ = true;
   timer_.cancel();
   if (!cancel_key_.empty()) worker_.cancel_keys().remove(cancel_key_);

@@ -3,7 +3,10 @@
 // asks for. Lives on its worker's thread, in the worker's list of sessions.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "net/event_loop.h"
 #include "net/stream.h"
@@ -45,7 +48,11 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void finish();
   void linger();
   void on_timer();
-  bool take_cancel();
+  using CancelAnswer = std::function<void(bool taken)>;
+  void take_cancel(CancelAnswer answer);
+  bool hold_cancel(CancelAnswer& answer);
+  void release_cancels();
+  void send_cancel(std::string key);
   void on_cancel_delivered(bool taken);
   void on_client_handshake(const Status& status, bool direct);
   void on_origin_connected(std::unique_ptr<net::Stream> stream, const std::string& why);
@@ -58,9 +65,12 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   net::Stream client_;
   std::unique_ptr<net::Stream> origin_;  // null until there is one
   net::Timer timer_;
+  net::Timer cancel_timer_;
   Session session_;
   std::string cancel_key_;      // of this session
   std::string cancel_request_;  // the key in the client's CancelRequest
+  // Requests for a query that the origin may not have read yet, and which it is.
+  std::vector<std::pair<std::uint64_t, CancelAnswer>> held_cancels_;
   bool over_limit_ = false;
   bool client_readable_end_ = false;  // end of file seen
   bool origin_ended_ = false;         // its connection's sending side is shut

@@ -22,6 +22,16 @@ const wire::ErrorFields kChangedError{"ERROR", pg::sqlstate::kFeatureNotSupporte
 
 constexpr bool is_asynchronous(char tag) { return tag == 'N' || tag == 'A' || tag == 'S'; }
 
+// Whether a simple query has left no prepared statement but the unnamed one.
+template <typename Inflights>
+bool has_dropped_statements(const Inflights& of_query) {
+  if (of_query.size() != 1 || !of_query.front().answered || !of_query.front().shape) return false;
+  const sql::Analysis& analysis = of_query.front().shape->analysis;
+  const sql::NotCacheable* const no = analysis.not_cacheable();
+  return analysis.kind == sql::StatementKind::kDeallocateAll && no != nullptr &&
+         no->reason != sql::BypassReason::kMultiStatement;
+}
+
 // Whether a Bind that failed so left the unnamed portal alone: what it is checked for first.
 bool fails_before_portal(std::string_view error) {
   const std::string_view code = wire::error_field(error, 'C');
@@ -193,18 +203,17 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
                               const wire::Attribution& attribution) {
   if (on_begin_frame(tag, frame, attribution)) return;
   if (on_prepare_frame(tag, frame, attribution)) return;
+  if (on_catching_up_frame(tag, frame, attribution)) return;
+  if (attribution.request.cookie == kChangedTypesCookie) {
+    if (tag == 't' || tag == 'E') to_client_.append(frame);
+    return;
+  }
   if (attribution.request.cookie == kSettingsCookie) {
     // The client's own request has been answered; what ended its transaction is the client's too.
     if (tag == 'E' && !settings_asked_) to_client_.append(frame);
     return;
   }
   if (on_portal_frame(tag, frame, attribution)) return;
-  if (attribution.request.request == wire::Request::kParse) {
-    // The client believed its statement prepared: it learns of the failure now, as PostgreSQL would
-    // tell it when a plan can no longer be made.
-    if (tag == 'E') to_client_.append(frame);
-    return;
-  }
   if (tag != 'Z') return;
   if (begin_.state != Begin::kDeferred) status_ = frame[wire::kHeaderBytes];
   if (frame[wire::kHeaderBytes] == 'I') leave_connection();
@@ -234,8 +243,12 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
     case '2':
       settle_unnamed_portal(attribution.request.cookie, true);
       return;
+    case 'n':
+      note_description(attribution.request, frame);
+      return;
     case 'T':
       if (attribution.request.request == wire::Request::kDescribe) {
+        note_description(attribution.request, frame);
         if (attribution.request.cookie != 0) {
           descriptions_.emplace_back(attribution.request.cookie, frame);
         }
@@ -272,8 +285,13 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
     case 'Z':
       if (attribution.request.request == wire::Request::kQuery) {
         settle_statement(attribution.request.cookie);
+        const bool none_left = !units_.empty() && has_dropped_statements(units_.front().inflight);
+        on_ready(frame[wire::kHeaderBytes], attribution.request.cookie);
+        // Nor has one been prepared since.
+        if (none_left && units_.empty() && !open_unit_) foreign_statements_ = false;
+      } else if (attribution.completed) {
+        on_ready(frame[wire::kHeaderBytes], attribution.request.cookie);
       }
-      if (attribution.completed) on_ready(frame[wire::kHeaderBytes], attribution.request.cookie);
       return;
     default:
       return;
@@ -307,6 +325,7 @@ void Session::suspend_capture(Inflight& inflight, std::string_view frame) {
   if (inflight.rows_max && inflight.row_count >= *inflight.rows_max) {
     wire::append_command_complete(inflight.rows, "SELECT " + std::to_string(inflight.row_count));
     inflight.complete = true;
+    inflight.suspended = false;
     return;
   }
   inflight.suspended = true;
@@ -338,10 +357,7 @@ void Session::on_dropped(std::string_view error) {
   for (const wire::PendingRequest& request : dropped_) {
     drop_portal_check(request);
     if (request.request == wire::Request::kLocal) drop_local_reply(request.cookie);
-    const bool prepares = request.request == wire::Request::kParse && request.hidden;
-    if (!prepares || request.cookie == kPrepareCookie) continue;
-    // Prepared again when it is next used; if the text is to blame, that fails again, as it should.
-    if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
+    drop_catching_up(request);
   }
   dropped_.clear();
 }
@@ -405,6 +421,7 @@ void Session::on_ready(char status, std::uint64_t unit_id) {
   settle_unnamed_portal(unit_id, status != 'E');
   if (status == 'I') leave_connection();
   origin_idle_since_ = io_.now();
+  if (opening_ == Opening::kSent) opening_ = Opening::kNone;
   descriptions_.clear();
   while (!units_.empty() && units_.front().id <= unit_id) {
     Unit unit = std::move(units_.front());
@@ -425,6 +442,10 @@ void Session::complete_unit(Unit unit) {
     }
     if (inflight.prepared && inflight.answered) {
       statements_.put(inflight.prepared_name, std::move(inflight.prepared));
+    }
+    if (inflight.statement && inflight.statement->described.empty() &&
+        inflight.statement == statements_.find({})) {
+      inflight.statement->described = inflight.row_description;
     }
     if (!inflight.load || status_ == 'E') continue;
     if (!inflight.complete) {

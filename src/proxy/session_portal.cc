@@ -197,17 +197,38 @@ void Session::portals_before(const Effects& effects, std::string_view sql, bool 
 // Portals that a statement may go on with in SQL are opened at the origin before it is sent: the
 // rows that the client has must be the same there. True: to be waited for.
 bool Session::open_portals_first(const Effects& effects, std::string_view sql) {
-  if (portals_.empty() || status_ != 'T' || open_unit_ || !tracker_.idle()) return false;
+  // Opened in this exchange, and with the same rows.
+  if (opening_ == Opening::kSent) opening_ = Opening::kNone;
+  if (portals_.empty() || status_ != 'T' || tracker_.discarding() || tracker_.copying_in()) {
+    return false;
+  }
   if (effects.harmless || !may_fetch(sql)) return false;
+  hold_ = Hold::kOrigin;
+  if (!open_unit_ && !tracker_.idle()) return true;
   begin_at_origin();
   std::vector<std::string> names;
   for (const MemoryPortal& portal : portals_.all()) names.push_back(portal.name);
   for (const std::string& name : names) move_portal(name);
-  wire::append_sync(to_origin_.tail());
-  tracker_.sent({wire::Request::kSync, true, kPortalCookie});
+  if (open_unit_) {
+    wire::append_flush(to_origin_.tail());
+  } else {
+    wire::append_sync(to_origin_.tail());
+    tracker_.sent({wire::Request::kSync, true, kPortalCookie});
+  }
   opening_ = Opening::kSent;
-  hold_ = Hold::kOrigin;
   return true;
+}
+
+// Likewise in front of a message of an exchange that goes on as it comes.
+bool Session::open_portals_before(const wire::Frame& frame) {
+  if (frame.tag != 'B' || (portals_.empty() && opening_ == Opening::kNone)) return false;
+  const auto bind = wire::parse_bind(frame.body());
+  const StatementPtr statement = bind ? statements_.find(bind->statement) : nullptr;
+  if (!statement) return false;
+  const std::string& sql = statement->text->sql;
+  if (may_fetch(sql) && open_portals_first(statement_effects(*statement), sql)) return true;
+  raise_for_lost_portals();
+  return false;
 }
 
 bool Session::unit_opens_portals_first() {
@@ -288,11 +309,12 @@ bool Session::on_portal_frame(char tag, std::string_view frame,
     if (opening_ == Opening::kSent) opening_ = Opening::kNone;
     return true;
   }
-  if (tag == 'E' && opening_ == Opening::kSent) {
+  if (tag == 'E' && opening_ == Opening::kSent && !open_unit_) {
     opening_ = Opening::kLost;  // the client's statement finds the block failed
     return true;
   }
   if (tag == 'E') {
+    opening_ = Opening::kNone;
     to_client_.append(frame);
     return true;
   }

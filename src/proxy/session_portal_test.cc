@@ -288,6 +288,57 @@ TEST(SessionPortal, AStatementThatFetchesWaitsForThePortalAtTheOrigin) {
   }
 }
 
+// Likewise in an exchange that goes on as it comes, and behind another one: no session ends.
+TEST(SessionPortal, AStatementThatFetchesInAnOpenExchangeWaitsForThePortal) {
+  for (const bool same : {true, false}) {
+    World world;
+    Peer peer(world);
+    warm(peer);
+    begin(peer);
+    peer.client(fetch(1, "p") + sync());
+    peer.to_client();
+    const std::string other = query("UPDATE users SET name = 'x'");
+    const std::string use = parse("", "FETCH 1 FROM p") + bind("", {}) + execute() + flush();
+    peer.client(other);
+    peer.to_origin();
+    peer.client(use);
+    EXPECT_EQ(peer.to_origin(), "");  // the exchange before is under way
+    peer.origin(kParsed + kBound + complete("BEGIN") + kClosed + complete("UPDATE 1") + ready('T'));
+    const std::string opened = peer.to_origin();
+    EXPECT_TRUE(opened.ends_with(run("p", 1) + flush())) << opened;
+    peer.to_client();
+    peer.origin(kParsed + kParsed + kBound + kClosed + row({same ? "1" : "9"}) + kSuspended);
+    EXPECT_EQ(peer.to_client(), kParsed);
+    const std::string sent = peer.to_origin();
+    EXPECT_EQ(sent.find("40001") == std::string::npos, same);
+    EXPECT_TRUE(sent.ends_with(bind("", {}) + execute() + flush()));
+    const std::string answer = row({"2"}) + complete("FETCH 1");
+    peer.origin(same ? kBound + answer : kParsed + kBound + error("40001"));
+    EXPECT_EQ(peer.to_client(), same ? kBound + answer : error("40001"));
+    peer.client(sync());
+    EXPECT_EQ(peer.to_origin(), sync());
+    peer.origin(ready(same ? 'T' : 'E'));
+    EXPECT_EQ(peer.to_client(), ready(same ? 'T' : 'E'));
+    EXPECT_FALSE(peer.session.close_client_when_flushed());
+  }
+}
+
+// A read that PostgreSQL lets go on although it speaks of the current date.
+TEST(SessionPortal, AStatementThatCannotFetchLeavesThePortalInMemory) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  begin(peer);
+  peer.client(fetch(1, "p") + sync());
+  peer.to_client();
+  const std::string dates = query("SELECT nextval('s'), current_date, 'of'");
+  peer.client(dates);
+  EXPECT_TRUE(peer.to_origin().ends_with(dates));
+  peer.origin(kParsed + kBound + complete("BEGIN") + kClosed + complete("SELECT 1") + ready('T'));
+  peer.client(run("p", 1) + sync());
+  EXPECT_TRUE(peer.to_client().ends_with(row({"2"}) + kSuspended + ready('T')));
+}
+
 // It was loaded by an exchange that did not ask for the columns.
 TEST(SessionPortal, ItsColumnsAreThoseOfAnotherPortal) {
   World world;

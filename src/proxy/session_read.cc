@@ -559,8 +559,8 @@ bool Session::handle_query(wire::Frame frame) {
     verdict = decide_query(*sql, lead, scanned, decided);
     if (verdict.kind == Verdict::Kind::kHeld) return false;
   }
-  const bool utility = verdict.kind == Verdict::Kind::kBypass && sql && lead != Lead::kRead;
-  if (utility && open_portals_first(text_effects(lead, *sql, shape), *sql)) return false;
+  const bool opens = sql && verdict.kind != Verdict::Kind::kHit && !portals_.empty();
+  if (opens && open_portals_first(text_effects(lead, *sql, shape), *sql)) return false;
   std::string instead;
   if (begin_bytes > 0) instead = begin_before_query(text, begin_bytes);
   if (opening_ == Opening::kLost) instead = instead_of_lost_portals(frame.bytes);

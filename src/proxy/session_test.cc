@@ -176,8 +176,10 @@ TEST(Session, AStatementThatOnlyMemoryKnowsIsPreparedWhenItIsNeeded) {
   peer.to_client();
   const std::string again = bind("", {"8"}) + execute() + sync();
   peer.client(again);
-  EXPECT_EQ(peer.to_origin(), text + again);
-  peer.origin(kParsed + kBound + complete("SELECT 0") + ready());
+  EXPECT_EQ(peer.to_origin(), prepare_again("", "SELECT id FROM users WHERE id = $1"));
+  peer.origin(kPreparedAgain);
+  EXPECT_EQ(peer.to_origin(), again);
+  peer.origin(kBound + complete("SELECT 0") + ready());
   EXPECT_EQ(peer.to_client(), kBound + complete("SELECT 0") + ready());
 }
 

@@ -66,6 +66,11 @@ inline std::string error(std::string_view sqlstate) {
   return out;
 }
 inline const std::string kParsed = frame('1', ""), kBound = frame('2', "");
+// What goes in front of the use of a statement that so far memory alone knows, and the answer.
+inline std::string prepare_again(std::string_view name, std::string_view sql) {
+  return parse(name, sql) + frame('D', 'S' + std::string(name) + '\0') + flush();
+}
+inline const std::string kPreparedAgain = kParsed + frame('t', "\0\0"s) + row_description();
 
 class FakeIo final : public SessionIo {
  public:

@@ -338,6 +338,9 @@ bool Session::handle_unit(std::string_view bytes) {
                        });
   if (all_hit) {
     serve_unit(verdicts);
+  } else if (unit_prepares_first()) {
+    verdicts.clear();
+    return hold_ == Hold::kNone;
   } else {
     forward_unit(verdicts, executes, shape_reason);
   }
@@ -477,6 +480,9 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
       case 'P':
         wire::append_parse_complete(to_client_.tail());
         statements_.put(step.parse.statement, step.statement);
+        if (const auto& result = verdict_of(i, verdicts).result) {
+          step.statement->described = result->row_description;
+        }
         break;
       case 'B':
         serve_bind(step, i, verdicts);
@@ -568,9 +574,7 @@ void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std
       open_unit();
       forward_parse(step.frame, step.parse, step.statement);
     } else if (step.tag == 'D' && step.understood_portal) {
-      before_target('D', step.target);
-      forward_raw(step.frame);
-      tracker_.sent({wire::Request::kDescribe, false, steps_[step.bind_step].inflight_id});
+      forward_describe(step);
     } else if (step.tag == 'B' && step.understood) {
       forward_bind(step.frame, step.bind);
     } else if (step.tag != 'E' || executes.empty()) {
@@ -580,6 +584,18 @@ void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std
                       shape_reason.value_or(BypassReason::kPipeline));
     }
   }
+}
+
+// Of a statement or portal that is executed in the exchange.
+void Session::forward_describe(const Step& step) {
+  before_target('D', step.target);
+  std::uint64_t cookie = steps_[step.bind_step].inflight_id;
+  if (step.target.kind == 'S') {
+    if (describe_changed_statement(step.target.name)) return;
+    if (step.target.name.empty()) cookie = describing(cookie);
+  }
+  forward_raw(step.frame);
+  tracker_.sent({wire::Request::kDescribe, false, cookie});
 }
 
 // `reason`: why the exchange goes to the origin.

@@ -34,6 +34,9 @@ struct Statement {
   bool at_origin = false;  // the origin has it under this name
   // The origin has it since its result has another type than the client knows: of no use any more.
   bool changed = false;
+  // As what its result was described when it was prepared (RowDescription or NoData, in any
+  // formats); empty: not known.
+  std::string described;
   // The catalog's generation under which the origin last accepted it. In a later one its result
   // type may have changed: then the origin has to say "cached plan must not change result type".
   std::uint64_t accepted_generation = 0;

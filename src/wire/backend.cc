@@ -64,6 +64,29 @@ std::optional<std::string> with_result_formats(std::string_view description,
   return out;
 }
 
+bool same_columns(std::string_view description, std::string_view other) {
+  if (description.empty() || other.empty() || description.front() != other.front()) return false;
+  if (description.front() != 'T') return true;
+  constexpr std::size_t kTable = 6;  // and the column's number in it
+  constexpr std::size_t kType = 10;  // oid, size, modifier
+  constexpr std::size_t kFormat = 2;
+  if (description.size() < kHeaderBytes || other.size() < kHeaderBytes) return false;
+  ByteReader ours(description.substr(kHeaderBytes));
+  ByteReader theirs(other.substr(kHeaderBytes));
+  const std::uint16_t columns = ours.u16();
+  if (theirs.u16() != columns) return false;
+  for (std::uint16_t i = 0; i < columns; ++i) {
+    if (ours.cstring() != theirs.cstring()) return false;
+    (void)ours.bytes(kTable);
+    (void)theirs.bytes(kTable);
+    if (ours.bytes(kType) != theirs.bytes(kType)) return false;
+    (void)ours.bytes(kFormat);
+    (void)theirs.bytes(kFormat);
+    if (!ours.ok() || !theirs.ok()) return false;
+  }
+  return ours.at_end() && theirs.at_end();
+}
+
 std::string_view command_tag(std::string_view body) { return body.substr(0, body.find('\0')); }
 
 }  // namespace pgcache::wire

@@ -28,6 +28,10 @@ std::string_view error_field(std::string_view body, char code);
 std::optional<std::string> with_result_formats(std::string_view description,
                                                std::string_view formats_be);
 
+// Whether two of these tell of the same columns, as PostgreSQL compares the results of a prepared
+// statement: by names, types, sizes and modifiers. Not by tables, numbers and formats.
+bool same_columns(std::string_view description, std::string_view other);
+
 // The command tag of a CommandComplete.
 std::string_view command_tag(std::string_view body);
 

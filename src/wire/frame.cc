@@ -160,6 +160,7 @@ void append_describe(std::string& out, char kind, std::string_view name) {
 }
 
 void append_sync(std::string& out) { append_empty(out, 'S'); }
+void append_flush(std::string& out) { append_empty(out, 'H'); }
 void append_terminate(std::string& out) { append_empty(out, 'X'); }
 
 void append_cancel_request(std::string& out, std::string_view key) {

@@ -81,6 +81,7 @@ void append_execute(std::string& out, std::string_view portal, std::uint32_t row
 void append_close(std::string& out, char kind, std::string_view name);  // 'S' or 'P'
 void append_describe(std::string& out, char kind, std::string_view name);
 void append_sync(std::string& out);
+void append_flush(std::string& out);
 void append_terminate(std::string& out);
 void append_cancel_request(std::string& out, std::string_view key);
 

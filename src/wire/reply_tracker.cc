@@ -65,6 +65,19 @@ Attribution ReplyTracker::on_ready(Attribution attribution) {
   return attribution;
 }
 
+bool ReplyTracker::at_head(std::uint64_t but) const {
+  if (skipping_ || copying_in_) return false;
+  for (auto it = pending_.rbegin(); it != pending_.rend(); ++it) {
+    if (it->request == Request::kSync || it->request == Request::kQuery ||
+        it->request == Request::kFunctionCall) {
+      return true;
+    }
+    const bool cannot_fail = it->request == Request::kClose || it->request == Request::kLocal;
+    if (!cannot_fail && it->cookie != but) return false;
+  }
+  return true;
+}
+
 std::optional<std::uint64_t> ReplyTracker::take_local() {
   if (pending_.empty() || pending_.front().request != Request::kLocal) return std::nullopt;
   const std::uint64_t cookie = pending_.front().cookie;

@@ -59,6 +59,8 @@ class ReplyTracker {
   // Nothing is outstanding: the origin waits for a request.
   bool idle() const { return pending_.empty() && !skipping_ && !copying_in_; }
   bool copying_in() const { return copying_in_; }
+  // Nothing of the present exchange is under way that could fail, but for what has this cookie.
+  bool at_head(std::uint64_t but) const;
   // What the origin is at now is a request of pgcache's own.
   bool front_is_hidden() const { return !pending_.empty() && pending_.front().hidden; }
   // An error happened: the origin discards everything until a Sync, and none is on its way.

@@ -48,6 +48,24 @@ TEST(ReplyTracker, ExtendedExchangeIsAttributedInOrder) {
   EXPECT_TRUE(s.tracker.idle());
 }
 
+TEST(ReplyTracker, TheHeadOfAnExchangeIsWhereNothingCanFail) {
+  Script s;
+  EXPECT_TRUE(s.tracker.at_head(0));
+  s.send(Request::kClose);
+  s.send(Request::kParse, true, 5);
+  EXPECT_TRUE(s.tracker.at_head(5));
+  EXPECT_FALSE(s.tracker.at_head(6));
+  s.send(Request::kSync);
+  EXPECT_TRUE(s.tracker.at_head(6));
+  s.send(Request::kBind);
+  EXPECT_FALSE(s.tracker.at_head(6));
+  for (const char tag : {'3', '1', 'Z', '2'}) s.reply(tag);
+  EXPECT_TRUE(s.tracker.at_head(6));  // it has succeeded
+  s.send(Request::kExecute);
+  s.reply('E');
+  EXPECT_FALSE(s.tracker.at_head(6));
+}
+
 TEST(ReplyTracker, DescribeOfAStatementGivesTwoFrames) {
   Script s;
   s.send(Request::kDescribe);

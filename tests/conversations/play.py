@@ -163,9 +163,6 @@ def accepted(direct, proxied):
     """Which known difference it is, or None.
     - In failed blocks, a statement or portal that memory alone knows is refused when it is prepared,
       with the same error from another place in PostgreSQL's source.
-    - The unnamed statement is prepared again before it is used, if pgcache's own query has ended it, and
-      closed if an answer from memory should have; an error of another message in front of that use
-      discards this as well.
     - PostgreSQL loses its way (XX000) after a FunctionCall in the middle of an exchange."""
     errors = errors_of(direct, proxied)
     if direct and direct[0][0] == "E" and wire.fields(direct[0][1]).get("C") == "XX000":
@@ -175,8 +172,6 @@ def accepted(direct, proxied):
     theirs, ours = errors
     if theirs == ours and ours.get("C") == "25P02":
         return "failed block"
-    if "unnamed prepared statement does not exist" in (theirs.get("M"), ours.get("M")):
-        return "unnamed statement behind an error"
     return None
 
 

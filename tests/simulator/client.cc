@@ -2,6 +2,8 @@
 // Checking what comes back. See client.h.
 #include "simulator/client.h"
 
+#include <utility>
+
 #include "base/bytes.h"
 
 namespace pgcache::simulator {
@@ -122,6 +124,7 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
                   " was due: an answer was lost or came twice");
     return;
   }
+  if (std::exchange(perhaps_hidden_, false) && active_at_ == 0) active_ = 0;
   if (!own_.empty() || active_ != 0) {
     context_.fail("an answer of the server within another answer");
     return;
@@ -130,6 +133,7 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
   active_ = id;
   active_at_ = 0;
   active_error_ = active_hidden_ = false;
+  if (is_hidden_describe(*record)) return;
   if (is_hidden_prepare(*record)) {
     active_ = 0;
     return;
@@ -157,7 +161,25 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
   }
   // Its ParseComplete is the proxy's own affair; an error is not.
   active_hidden_ = true;
-  if (record->frames[0] == '1') active_ = 0;
+  if (record->frames[0] != '1') return;
+  active_ = 0;
+  const std::string_view name = std::string_view(record->request).substr(5);
+  hidden_describe_ =
+      simulator::frame('D', 'S' + std::string(name.substr(0, name.find('\0'))) + '\0');
+}
+
+// Behind a hidden Parse, to learn whether its result is what it was. The client's own may follow.
+bool Client::is_hidden_describe(const Record& record) {
+  const std::string describe = std::exchange(hidden_describe_, {});
+  if (describe.empty() || record.request != describe) return false;
+  if (!expected_.empty() && record.request == expected_.front().frame) {
+    perhaps_hidden_ = true;
+  } else if (record.frames[0] == 'E') {
+    active_hidden_ = true;
+  } else {
+    active_ = 0;
+  }
+  return true;
 }
 
 // A statement that so far the proxy alone knew, prepared just before it is used.

@@ -89,6 +89,7 @@ class Client {
   void on_frame(std::string_view frame, Backend& backend);
   void on_marker(std::uint32_t id, Backend& backend);
   bool is_hidden_parse(const Record& record) const;
+  bool is_hidden_describe(const Record& record);
   bool is_hidden_begin(const Record& record);
   bool is_hidden_prepare(const Record& record);
   bool is_own_block_command(const Script& script) const;
@@ -154,11 +155,13 @@ class Client {
   std::size_t active_at_ = 0;
   bool active_error_ = false;
   bool active_hidden_ = false;
-  std::string own_;  // frames without a marker, of the present answer
+  bool perhaps_hidden_ = false;  // or not: then its answer follows
+  std::string own_;              // frames without a marker, of the present answer
   // A BEGIN that the proxy answered and the server has not seen: the messages by which it will.
   std::deque<std::string> unseen_begin_;
   // The same for statements that it prepared in the exchange that executes them.
   std::deque<std::string> unseen_prepare_;
+  std::string hidden_describe_;  // that may come behind a hidden Parse
   std::map<std::string, const Script*> statements_;
   std::map<std::string, OpenPortal> portals_;
 };

@@ -76,6 +76,23 @@ TEST(FaultsLink, StreamStalls) {
   EXPECT_EQ(resumes(stack), 0);
 }
 
+// Sessions wait for what is not in memory as long as the network does, and go on.
+TEST(FaultsLink, EverythingStalls) {
+  Stack stack(fault_options());
+  expect_in_use(stack);
+  FaultWatch watch(stack);
+  for (const Peer peer : {Peer::kStream, Peer::kControl, Peer::kClient}) {
+    stack.relay().stall(peer, true);
+  }
+  std::this_thread::sleep_for(seconds(3));
+  for (const Peer peer : {Peer::kStream, Peer::kControl, Peer::kClient}) {
+    stack.relay().stall(peer, false);
+  }
+  expect_in_use(stack, seconds(10), &watch);
+  watch.finish(seconds(3) + kLongest);
+  EXPECT_EQ(cold_starts(stack), 1);
+}
+
 // The stream's connection is dead and stays so, both ends believing in it; new ones are possible.
 TEST(FaultsLink, StreamIsHalfOpen) {
   Stack stack(fault_options());

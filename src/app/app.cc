@@ -107,6 +107,9 @@ App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_da
   if (strict_by == config::StrictBy::kRead) {
     context.request_proof = [this] { control_->request_proof(); };
   }
+  context.on_other_server = [this] {
+    if (config_->cache) control_->request_server_check();
+  };
   context.on_ddl_seen = [this](bool redefines) { on_ddl_seen(redefines); };
   server_ = std::make_unique<proxy::Server>(std::move(context));
 }

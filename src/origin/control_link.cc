@@ -129,6 +129,7 @@ TimePoint ControlLink::Impl::next_due() {
   for (const auto& [oid, p] : pending) due = std::min(due, p.due);
   for (const auto& [oid, p] : identities) due = std::min(due, p.due);
   if (snapshot_asked) due = std::min(due, last_snapshot + kSnapshotSpacing);
+  if (server_check_asked) due = std::min(due, next_server_check);
   if (events.wants_definitions()) due = std::min(due, next_definitions_reading);
   if (events.wants_snapshot()) {
     due = std::min(due, last_snapshot + wanted_spacing);
@@ -201,6 +202,8 @@ void ControlLink::Impl::serve_round() {
   if (!link->lost() && publication_problem && now >= next_publication_attempt)
     refresh_publication();
   if (!link->lost() && now >= next_slot_check) look_after_slot();
+  server_check_asked |= requests.server_check;
+  if (!link->lost() && server_check_asked && now >= next_server_check) check_server();
 }
 
 // One round trip that serves everybody: those who wait for a position, the cache's snapshot, and
@@ -409,6 +412,14 @@ void ControlLink::request_snapshot() {
   {
     const std::lock_guard lock(impl_->mailbox_mutex);
     impl_->mailbox.snapshot = true;
+  }
+  impl_->wake.raise();
+}
+
+void ControlLink::request_server_check() {
+  {
+    const std::lock_guard lock(impl_->mailbox_mutex);
+    impl_->mailbox.server_check = true;
   }
   impl_->wake.raise();
 }

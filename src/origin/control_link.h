@@ -32,6 +32,9 @@ class ControlLink {
   // hands it to `done` on the control thread; one query serves all callers that wait at that
   // moment. An invalid Lsn means that it could not be had.
   void request_position(std::function<void(pg::Lsn)> done);
+  // A client's connection leads to another server: this link's address may have come to lead there,
+  // too. If so, it goes over. Coalesced, and looked at every few seconds at most.
+  void request_server_check();
   // Proves freshness at once, by a position read after this call; coalesced.
   void request_proof();
   // Which walsender the stream comes from (0: none). Of interest where commits wait for pgcache.

@@ -38,6 +38,7 @@ struct ControlRequests {
   bool snapshot = false;
   bool proof = false;
   bool catalog_check = false;
+  bool server_check = false;
   std::vector<std::function<void()>> catalog_waiters;
 };
 
@@ -97,6 +98,8 @@ struct ControlLink::Impl {
   pg::Lsn unflushed;  // a position behind the flushed WAL, as first seen; zero: none
   TimePoint unflushed_since;
   bool unflushed_waited_for = false;  // by a session, not by the proof of freshness alone
+  bool server_check_asked = false;
+  TimePoint next_server_check;
   TimePoint next_slot_check;
   bool slot_over_limit = false;  // and is being dropped
   TimePoint next_heartbeat, next_catalog_check, next_publication_attempt, last_snapshot;
@@ -126,6 +129,8 @@ struct ControlLink::Impl {
   bool reload_catalog();
   void look_after_teller();
   void look_after_slot();
+  void check_server();
+  void leave_slot_behind();
   void drop_slot_over_limit(std::uint64_t retained, int active_pid);
   bool ensure_publication();
   bool refresh_publication();

@@ -322,8 +322,7 @@ TEST_F(ControlLinkTest, HeartbeatsOnlyForTheServerThatIsStreamed) {
   EXPECT_EQ(count(), then);
 }
 
-// What was seen of a server's positions does not come back: it is in a state before.
-TEST_F(ControlLinkTest, NoticesPositionsThatGoBack) {
+TEST_F(ControlLinkTest, RemembersHowFarTheStreamedServerWas) {
   start();
   link->set_stream_identity(link->origin_identity());
   const pg::Lsn here = position();

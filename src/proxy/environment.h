@@ -48,6 +48,8 @@ struct SessionEnvironment {
   // A statement that may have changed the catalog has been completed; `redefines`: it counts in
   // definitions_pending.
   std::function<void(bool redefines)> on_ddl_seen;
+  // A session's connection leads to another server than the changes come from.
+  std::function<void()> on_other_server;
 };
 
 // Whether the client's connection may go on in TLS, or has to.

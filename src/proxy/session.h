@@ -639,8 +639,9 @@ class Session {
   mutable std::uint32_t scope_settings_ = 0;
   mutable std::uint64_t scope_generation_ = ~std::uint64_t{0};
   TransactionSettings transaction_settings_;
-  TimePoint origin_idle_since_;  // the last ReadyForQuery of the origin
-  bool cancel_wanted_ = false;   // when what is held has been sent
+  bool other_server_told_ = false;  // to the environment; once
+  TimePoint origin_idle_since_;     // the last ReadyForQuery of the origin
+  bool cancel_wanted_ = false;      // when what is held has been sent
   bool settings_asked_ = false;
   bool settings_failed_ = false;
   std::vector<std::optional<std::string>> settings_row_;

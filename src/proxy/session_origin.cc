@@ -224,6 +224,11 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
   settings_asked_ = false;
   settings_failed_ = settings_ == nullptr;
   if (settings_) last_settings_ = settings_;
+  if (settings_ && !env_.pooled() && env_.on_other_server && !other_server_told_ &&
+      !leads_to_tracked_database(*settings_, transaction_settings_)) {
+    other_server_told_ = true;
+    env_.on_other_server();
+  }
   if (hold_ == Hold::kSettings) hold_ = Hold::kNone;
 }
 

@@ -73,6 +73,7 @@ Worker::Worker(const ServerContext& context, WorkersShared& shared,
   environment_.definitions_pending = context.definitions_pending;
   environment_.request_proof = context.request_proof;
   environment_.on_ddl_seen = context.on_ddl_seen;
+  environment_.on_other_server = context.on_other_server;
 }
 
 void Worker::start() {

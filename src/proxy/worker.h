@@ -49,6 +49,7 @@ struct ServerContext {
   const std::atomic<std::uint64_t>* definitions_pending = nullptr;
   std::function<void()> request_proof;  // see SessionEnvironment
   std::function<void(bool redefines)> on_ddl_seen;
+  std::function<void()> on_other_server;
 };
 
 // What the workers have in common. Any thread.

@@ -60,6 +60,7 @@ bool Session::read_arguments(const cache::Shape& call, const sql::StatementShape
 
 // Whether what the origin has under the name is what the text means now.
 bool Session::is_current(Statement& statement) {
+  if (statement.changed) return false;
   const cache::ShapePtr shape = shape_of(statement);
   const sql::CacheableQuery* const query = shape ? shape->analysis.cacheable() : nullptr;
   return query == nullptr || (statement.accepted_doubts == doubts_ &&

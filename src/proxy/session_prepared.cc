@@ -60,6 +60,7 @@ bool Session::read_arguments(const cache::Shape& call, const sql::StatementShape
 
 // Whether what the origin has under the name is what the text means now.
 bool Session::is_current(Statement& statement) {
+  if (statement.changed) return false;
   const cache::ShapePtr shape = shape_of(statement);
   const sql::CacheableQuery* const query = shape ? shape->analysis.cacheable() : nullptr;
   return query == nullptr || (statement.accepted_doubts == doubts_ &&
@@ -115,7 +116,8 @@ bool Session::calls_own_function(std::string_view sql, const cache::Shape& shape
 // effects_of() a text that goes to the origin.
 Effects Session::text_effects(Lead lead, std::string_view sql, const cache::ShapePtr& shape) const {
   Effects effects = effects_of(lead, sql, proven(shape));
-  if (effects.may_have_written && !effects.wrote && shape) {
+  const bool reads = effects.may_have_written && !effects.wrote;
+  if (shape && (reads || effects.calls_functions)) {
     effects.calls_functions = calls_own_function(sql, *shape);
   }
   return effects;

@@ -71,6 +71,8 @@ READS = [
     ("SELECT t, $2::int FROM s WHERE i = $1", [INT, INT], ["int", "int"]),
     ("SELECT 10 / (q - $1) FROM m ORDER BY id", [INT], ["int"]),
     ("SELECT id FROM k ORDER BY id LIMIT $1", [BIGINT], ["int"]),
+    ("SELECT id, name FROM k ORDER BY id LIMIT 2", [], []),
+    ("SELECT id FROM k WHERE g < $1 ORDER BY id LIMIT 6", [INT], ["int"]),
     ("SELECT * FROM s ORDER BY id", [], []),
     ("SELECT * FROM k ORDER BY id", [], []),
     ("SELECT id, name FROM k WHERE g = 3 ORDER BY id", [], []),

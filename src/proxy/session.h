@@ -488,6 +488,8 @@ class Session {
   Inflight* capturing(const wire::PendingRequest& request);
   Inflight* inflight_of(const wire::PendingRequest& request);
   void capture(Inflight& inflight, std::string_view frames, std::uint64_t rows);
+  template <typename F>
+  void keep(Inflight& inflight, F&& f);
   void complete_capture(Inflight& inflight, std::string_view frame);
   void suspend_capture(Inflight& inflight, std::string_view frame);
   void take_description(Inflight& inflight);
@@ -601,6 +603,7 @@ class Session {
   mutable cache::ShapeScope scope_;
   mutable std::uint32_t scope_settings_ = 0;
   mutable std::uint64_t scope_generation_ = ~std::uint64_t{0};
+  mutable bool analysis_failed_ = false;  // of something in the frame that is being handled
   TransactionSettings transaction_settings_;
   TimePoint origin_idle_since_;  // the last ReadyForQuery of the origin
   bool cancel_wanted_ = false;   // when what is held has been sent

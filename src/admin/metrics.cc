@@ -224,6 +224,10 @@ class SourcesCollectable final : public prometheus::Collectable {
     add_stream_families(sources_.stream(), families);
     families.push_back(gauge("pgcache_clients", "Connected client sessions.",
                              static_cast<double>(sources_.clients())));
+    families.push_back(
+        counter("pgcache_sessions_failed_total",
+                "Sessions that pgcache ended since it had no memory to go on with them.",
+                routes.sessions_failed));
     families.push_back(tls_sessions(routes));
     families.push_back(gauge("pgcache_ready", "1 while the cache serves, else 0.",
                              sources_.readiness().ready ? 1 : 0));

@@ -24,6 +24,7 @@ struct RouteCounts {
   std::vector<std::pair<std::string, std::uint64_t>> fallback;  // reason, count
   std::uint64_t blocks_deferred = 0;  // transaction blocks begun without the origin
   std::uint64_t blocks_local = 0;     // of these, ended without it too
+  std::uint64_t sessions_failed = 0;  // ended by pgcache, since it could not go on with them
   std::int64_t tls_clients = 0;       // sessions whose client is in TLS, now
   std::int64_t tls_origin = 0;        // sessions whose connection to the origin is
 };

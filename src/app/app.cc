@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "app/explain_command.h"
+#include "base/cache_path.h"
 #include "base/log.h"
 #include "proxy/faults.h"
 
@@ -143,8 +144,15 @@ void App::stop() {
 void App::on_ddl_seen(bool redefines) {
   if (!redefines || !config_->cache) return control_->request_catalog_check();
   definitions_pending_.fetch_add(1, std::memory_order_acq_rel);
-  control_->request_catalog_check(
-      [this] { definitions_pending_.fetch_sub(1, std::memory_order_acq_rel); });
+  try {
+    control_->request_catalog_check(
+        [this] { definitions_pending_.fetch_sub(1, std::memory_order_acq_rel); });
+  } catch (const std::exception&) {
+    // No memory to ask: a cold start, which reads the catalog, stands in for it.
+    definitions_unasked_.fetch_add(1, std::memory_order_acq_rel);
+    replication_->request_restart();
+    throw;
+  }
 }
 
 // --- the control thread
@@ -248,10 +256,18 @@ void App::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point,
   begun_anew_ = true;
   definitions_unread_.fetch_add(1, std::memory_order_acq_rel);
   definitions_pending_.fetch_add(1, std::memory_order_acq_rel);
-  control_->request_catalog_check([this] {
-    definitions_pending_.fetch_sub(1, std::memory_order_acq_rel);
+  const std::uint64_t unasked = definitions_unasked_.exchange(0, std::memory_order_acq_rel);
+  const auto read = [this](std::uint64_t pending) {
+    definitions_pending_.fetch_sub(pending, std::memory_order_acq_rel);
     definitions_unread_.fetch_sub(1, std::memory_order_acq_rel);
-  });
+  };
+  try {
+    control_->request_catalog_check([read, unasked] { read(1 + unasked); });
+  } catch (const std::exception&) {  // there will be another cold start
+    definitions_unasked_.fetch_add(unasked, std::memory_order_acq_rel);
+    read(1);
+    throw;
+  }
   cache_->on_cold_start(exported, consistent_point);
 }
 
@@ -281,6 +297,7 @@ void App::on_transaction(cdc::Transaction transaction) {
 #ifdef PGCACHE_FAULTS
   if (proxy::faults::broken("toast_as_null")) take_toast_for_null(transaction);
 #endif
+  const CachePath path;
   cache_->apply(std::make_shared<const cdc::Transaction>(std::move(transaction)));
   control_->request_snapshot();
 }
@@ -334,6 +351,7 @@ admin::RouteCounts App::routes() const {
     counts.miss += stats.misses.load(std::memory_order_relaxed);
     counts.blocks_deferred += stats.blocks_deferred.load(std::memory_order_relaxed);
     counts.blocks_local += stats.blocks_local.load(std::memory_order_relaxed);
+    counts.sessions_failed += stats.sessions_failed.load(std::memory_order_relaxed);
     counts.tls_clients += stats.tls_clients.load(std::memory_order_relaxed);
     counts.tls_origin += stats.tls_origin.load(std::memory_order_relaxed);
     for (std::size_t i = 0; i < bypasses.size(); ++i) {

@@ -100,8 +100,9 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::atomic<std::uint64_t> settings_epoch_{1};
   std::atomic<TimePoint> configuration_checked_{TimePoint{}};
   std::atomic<std::uint64_t> definitions_pending_{0};
-  std::atomic<std::uint64_t> definitions_unread_{0};  // since so many new starts of the stream
-  std::atomic<bool> definitions_told_{false};         // in the stream
+  std::atomic<std::uint64_t> definitions_unasked_{0};  // of these, left to the next cold start
+  std::atomic<std::uint64_t> definitions_unread_{0};   // since so many new starts of the stream
+  std::atomic<bool> definitions_told_{false};          // in the stream
   std::atomic<std::uint64_t> server_started_{0};
   std::atomic<std::uint64_t> origin_position_{0};
   std::atomic<std::uint64_t> identity_refusals_{0};

@@ -84,9 +84,10 @@ enum class PublishOutcome : std::uint8_t {
   kSnapshotTooOld,  // older than the log, the start of the stream, or the tracking of a relation
   kTooLarge,
   kObsolete,  // the cache was reset, or the catalog changed, while it loaded
+  kFailed,    // no memory for it
 };
 inline constexpr std::string_view kPublishOutcomeLabels[] = {
-    "published", "affected", "snapshot_too_old", "too_large", "obsolete"};
+    "published", "affected", "snapshot_too_old", "too_large", "obsolete", "failed"};
 
 // The right, and duty, to load one key. Dropping it without publish() abandons the load and wakes
 // those who wait for it.
@@ -192,8 +193,9 @@ class Cache {
   PublishOutcome publish(std::unique_ptr<Load> load, CachedResult result);
   // Those who wait for the load wait no longer; it may still be published.
   void stop_waiting_for(Load& load);
-  // The answer outgrew result_bytes_max while it was captured: ends the load, counted as kTooLarge.
-  void abandon_too_large(std::unique_ptr<Load> load);
+  // The answer outgrew result_bytes_max while it was captured, or there was no memory for it: ends
+  // the load, counted as kTooLarge or kFailed.
+  void abandon(std::unique_ptr<Load> load, PublishOutcome why);
   pg::Lsn applied_lsn() const;  // lock-free
   // Whether every commit that was acknowledged before `since` is applied. Lock-free.
   bool proven_since(TimePoint since) const;

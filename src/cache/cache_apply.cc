@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "cache/cache_impl.h"
 #include "cdc/definition_message.h"
 
@@ -134,7 +135,7 @@ void CacheImpl::remove_changed(pg::Oid relation, const std::vector<Entry*>& entr
   remove(entries, cause);
 }
 
-CacheImpl::Everything CacheImpl::take_everything() {
+CacheImpl::Everything CacheImpl::take_everything() noexcept {
   Everything everything;
   everything.index = index.clear();
   everything.images = images.take_remains();
@@ -142,7 +143,7 @@ CacheImpl::Everything CacheImpl::take_everything() {
   return everything;
 }
 
-void CacheImpl::count_everything(const Everything& everything, InvalidationCause cause) {
+void CacheImpl::count_everything(const Everything& everything, InvalidationCause cause) noexcept {
   std::uint64_t count = 0;
   for (const Store::Map& map : everything.entries) {
     count += map.size();
@@ -151,6 +152,17 @@ void CacheImpl::count_everything(const Everything& everything, InvalidationCause
     }
   }
   invalidations[static_cast<std::size_t>(cause)].fetch_add(count, std::memory_order_relaxed);
+}
+
+CacheImpl::Everything CacheImpl::give_up() noexcept {
+  log_error("the cache failed in the middle of a change to it: all of it is dropped");
+  ++images_epoch;
+  images.clear();
+  log.forget_images();
+  note_log_size();
+  Everything everything = take_everything();
+  count_everything(everything, InvalidationCause::kRestart);
+  return everything;
 }
 
 }  // namespace pgcache::cache

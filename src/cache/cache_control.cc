@@ -15,7 +15,7 @@ void Cache::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point
   CacheImpl::Everything everything;
   Waiters woken;
   {
-    const std::scoped_lock apply_lock(c.apply_mutex);
+    const CacheImpl::ApplyLock apply_lock(c);
     const std::lock_guard front(c.front_mutex);
     c.freshness.on_cold_start(consistent_point);
     ++c.epoch;
@@ -103,7 +103,7 @@ void Cache::drop_all(InvalidationCause cause) {
   CacheImpl& c = *impl_;
   CacheImpl::Everything everything;
   {
-    const std::lock_guard apply_lock(c.apply_mutex);
+    const CacheImpl::ApplyLock apply_lock(c);
     const std::lock_guard front(c.front_mutex);
     ++c.epoch;
     c.distrust_images();

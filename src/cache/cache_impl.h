@@ -50,13 +50,22 @@
 //
 //   A hit takes a shard's mutex only. A miss also takes front_mutex, for a few map look-ups. No
 //   callback is called, and nothing large destroyed, under any of them.
+//
+// When memory runs out
+//
+//   Look-up, load and publish fail as a whole: the query goes to the origin, its result is not
+//   cached, and a flight ends whatever happens. What throws while index or store are changed
+//   empties both (ApplyLock). A transaction that cannot be applied means a cold start
+//   (replication_link.h); until then applied_lsn stays in front of it.
 #pragma once
 
 #include <array>
 #include <deque>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "cache/cache.h"
@@ -86,17 +95,31 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
 #endif
   }
 
+  // What is left when store, index and images are emptied.
+  struct Everything {
+    Store::Remains entries;
+    DependencyIndex::Remains index;
+    ImageStore::Remains images;
+  };
+
   // Holds apply_mutex; the entries that are removed meanwhile are destroyed when it is released.
+  // What throws meanwhile (for want of memory) may leave index and store at odds with each other:
+  // then all entries go.
   class ApplyLock {
    public:
     explicit ApplyLock(CacheImpl& impl) : impl_(impl), lock_(impl.apply_mutex) {}
-    ~ApplyLock() { remains_.swap(impl_.removed); }
+    ~ApplyLock() {
+      if (std::uncaught_exceptions() > unwinding_) everything_.emplace(impl_.give_up());
+      remains_.swap(impl_.removed);
+    }
     ApplyLock(const ApplyLock&) = delete;
     ApplyLock& operator=(const ApplyLock&) = delete;
 
    private:
     CacheImpl& impl_;
-    std::vector<std::unique_ptr<Entry>> remains_;  // outlives the lock
+    const int unwinding_ = std::uncaught_exceptions();
+    std::optional<Everything> everything_;         // outlives the lock
+    std::vector<std::unique_ptr<Entry>> remains_;  // likewise
     const std::lock_guard<std::mutex> lock_;
   };
 
@@ -108,6 +131,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   LookupOutcome start_load(const LookupRequest& request, const HashedKey& key);
   LookupOutcome begin_flight(const LookupRequest& request, const HashedKey& key, bool may_wait);
   void add_tracking_waiter(WaiterPtr waiter, ShapePtr shape);  // front_mutex held
+  void ask_for(std::vector<pg::Oid> relations, const sql::CacheableQuery& query);
   void end_load(LoadState& load);
   void end_flight(LoadState& load);
 
@@ -135,13 +159,11 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
                       InvalidationCause cause);
   // Empties store and index under the lock; what is left is counted and destroyed without it.
-  struct Everything {
-    Store::Remains entries;
-    DependencyIndex::Remains index;
-    ImageStore::Remains images;
-  };
-  Everything take_everything();
-  void count_everything(const Everything& everything, InvalidationCause cause);  // no lock
+  Everything take_everything() noexcept;
+  void count_everything(const Everything& everything, InvalidationCause cause) noexcept;  // no lock
+  // The same in an emergency, counted as a restart. Changes that are still to come are applied to
+  // what is left as to any cache.
+  Everything give_up() noexcept;
 
   // --- images of rows (cache_images.cc)
   // The rows before the transaction's changes, and the store goes past them. No lock; applier.

@@ -21,9 +21,9 @@ LookupOutcome CacheImpl::start_load(const LookupRequest& request, const HashedKe
   CHECK(query);
   const bool may_wait = request.may_wait && request.wake;
   std::vector<pg::Oid> to_ask;
-  LookupOutcome outcome = NoEntry{};
+  LookupOutcome outcome;
   {
-    const std::lock_guard front(front_mutex);
+    std::unique_lock front(front_mutex);
     const SnapshotPtr current = snapshots.current();
     if (!current) return Bypass{sql::BypassReason::kStarting};
     if (is_pending(*query)) return Bypass{sql::BypassReason::kDefinitions};
@@ -31,7 +31,11 @@ LookupOutcome CacheImpl::start_load(const LookupRequest& request, const HashedKe
     if (judgement.verdict == Tracking::Verdict::kUntrackable) return Bypass{judgement.reason};
     if (request.hit_only || !request.operands) return NoEntry{};
     if (!request.shape->is_of(shape_generation_min)) return NoEntry{};
-    if (judgement.verdict != Tracking::Verdict::kReady) {
+    if (judgement.verdict == Tracking::Verdict::kReady) {
+      front.unlock();
+      return begin_flight(request, key, may_wait);
+    }
+    try {
       to_ask = tracking.start_asking(query->relations);
       outcome = Bypass{sql::BypassReason::kTrackingPending};
       if (judgement.verdict == Tracking::Verdict::kSoon && may_wait) {
@@ -39,13 +43,24 @@ LookupOutcome CacheImpl::start_load(const LookupRequest& request, const HashedKe
         add_tracking_waiter(waiter, request.shape);
         outcome = Waiting{std::make_unique<WaitHandle>(std::move(waiter)), true};
       }
+    } catch (...) {
+      tracking.stop_asking(query->relations);
+      throw;
     }
   }
-  if (!std::holds_alternative<NoEntry>(outcome)) {
-    if (!to_ask.empty()) request_tracking(std::move(to_ask));
-    return outcome;
+  ask_for(std::move(to_ask), *query);
+  return outcome;
+}
+
+void CacheImpl::ask_for(std::vector<pg::Oid> relations, const sql::CacheableQuery& query) {
+  if (relations.empty()) return;
+  try {
+    request_tracking(std::move(relations));
+  } catch (...) {
+    const std::lock_guard front(front_mutex);
+    tracking.stop_asking(query.relations);
+    throw;
   }
-  return begin_flight(request, key, may_wait);
 }
 
 void CacheImpl::add_tracking_waiter(WaiterPtr waiter, ShapePtr shape) {
@@ -59,6 +74,10 @@ void CacheImpl::add_tracking_waiter(WaiterPtr waiter, ShapePtr shape) {
 LookupOutcome CacheImpl::begin_flight(const LookupRequest& request, const HashedKey& key,
                                       bool may_wait) {
   const WaiterPtr waiter = may_wait ? std::make_shared<Waiter>(request.wake) : nullptr;
+  // Made before the flight begins: what fails behind that ends the flight.
+  auto load = std::make_unique<LoadState>(shared_from_this());
+  load->key = key.bytes;
+  load->hash = key.hash;
   switch (loads.begin(key, waiter)) {
     case LoadTable::Turn::kJoined:
       return Waiting{std::make_unique<WaitHandle>(waiter), false};
@@ -67,9 +86,6 @@ LookupOutcome CacheImpl::begin_flight(const LookupRequest& request, const Hashed
     case LoadTable::Turn::kStarted:
       break;
   }
-  auto load = std::make_unique<LoadState>(shared_from_this());
-  load->key = key.bytes;
-  load->hash = key.hash;
   load->in_flight = load->flying = true;
   // Another load may have been published between our look into the store and our turn.
   if (CachedResultPtr result = store.find(key, request.needs)) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "cache/cache_impl.h"
 #include "cache/relevance.h"
 
@@ -44,7 +45,12 @@ PublishOutcome Cache::publish(std::unique_ptr<Load> load, CachedResult result) {
   CHECK(load);
   auto& state = static_cast<LoadState&>(*load);
   CHECK(state.impl == impl_);
-  const PublishOutcome outcome = impl_->publish(state, std::move(result));
+  PublishOutcome outcome = PublishOutcome::kFailed;
+  try {
+    outcome = impl_->publish(state, std::move(result));
+  } catch (const std::exception& error) {
+    log_error("a result could not be cached: {}", error.what());
+  }
   impl_->publish_outcomes[static_cast<std::size_t>(outcome)].fetch_add(1,
                                                                        std::memory_order_relaxed);
   load.reset();  // wakes those who wait for it
@@ -56,9 +62,8 @@ void Cache::stop_waiting_for(Load& load) {
   if (state.flying) impl_->end_flight(state);
 }
 
-void Cache::abandon_too_large(std::unique_ptr<Load> load) {
-  impl_->publish_outcomes[static_cast<std::size_t>(PublishOutcome::kTooLarge)].fetch_add(
-      1, std::memory_order_relaxed);
+void Cache::abandon(std::unique_ptr<Load> load, PublishOutcome why) {
+  impl_->publish_outcomes[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
   load.reset();  // wakes those who wait for it
 }
 

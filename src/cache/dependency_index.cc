@@ -274,7 +274,7 @@ void DependencyIndex::remove(Entry& entry) {
   if (--shape.entries == 0) drop_shape(shape);
 }
 
-DependencyIndex::Remains DependencyIndex::clear() {
+DependencyIndex::Remains DependencyIndex::clear() noexcept {
   by_relation_.clear();
   node_count_ = 0;
   return std::exchange(held_, {});

@@ -79,11 +79,13 @@ class DependencyIndex {
   DependencyIndex();
   ~DependencyIndex();
 
+  // Any call that throws, for want of memory, leaves the index fit for nothing but clear().
+  //
   // Fills entry.refs and entry.facts. The shape must be cacheable and its operands bound.
   void add(Entry& entry, std::vector<Standing> standings);
   void remove(Entry& entry);
   // Forgets everything; the entries' own references dangle, they must go too.
-  Remains clear();
+  Remains clear() noexcept;
 
   // The entries that the change affects, each once, marked doomed.
   std::vector<Entry*> affected_by(const ChangeImages& change);

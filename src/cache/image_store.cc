@@ -220,6 +220,12 @@ void ImageStore::drop_all() {
   bytes_ = 0;
 }
 
+void ImageStore::clear() noexcept {
+  tables_.clear();
+  dropped_.clear();
+  bytes_ = 0;
+}
+
 ImageStore::Remains ImageStore::take_remains() { return std::exchange(dropped_, {}); }
 
 }  // namespace pgcache::cache

@@ -60,6 +60,8 @@ class ImageStore {
 
   void drop(pg::Oid relation);
   void drop_all();
+  // As drop_all(), at once: what is left is destroyed here.
+  void clear() noexcept;
   // What was dropped, to be destroyed when no lock is held.
   using Remains = std::vector<std::shared_ptr<void>>;
   Remains take_remains();

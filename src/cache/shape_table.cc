@@ -113,8 +113,13 @@ ShapePtr ShapeTable::Impl::remember(const KeyView& key, const ShapeScope& scope,
   }
   const KeyView own = item->key(key.hash);
   ShapePtr remembered = item->shape;
-  shard.map.emplace(own, std::move(item));
   shard.order.push_back(own);
+  try {
+    shard.map.try_emplace(own, std::move(item));
+  } catch (...) {
+    shard.order.pop_back();
+    throw;
+  }
   return remembered;
 }
 
@@ -140,17 +145,14 @@ void ShapeTable::set_catalog(std::shared_ptr<const pg::Catalog> catalog,
   for (Shard& shard : impl_->shards) {
     std::vector<std::unique_ptr<Item>> gone;  // destroyed behind the lock
     const std::lock_guard lock(shard.mutex);
-    std::deque<KeyView> order;
-    for (const KeyView& key : shard.order) {
+    gone.reserve(shard.map.size());
+    std::erase_if(shard.order, [&](const KeyView& key) {
       const auto it = shard.map.find(key);
-      if (stays(*it->second->shape)) {
-        order.push_back(key);
-      } else {
-        gone.push_back(std::move(it->second));
-        shard.map.erase(it);
-      }
-    }
-    shard.order.swap(order);
+      if (stays(*it->second->shape)) return false;
+      gone.push_back(std::move(it->second));
+      shard.map.erase(it);
+      return true;
+    });
   }
 }
 

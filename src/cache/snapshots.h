@@ -36,9 +36,10 @@ class SnapshotBook {
   // Whether it became the current one.
   bool advance(pg::Snapshot snapshot) {
     if (!exported_ || !snapshot.sees_all_of(current_ ? *current() : *exported_)) return false;
+    auto shared = std::make_shared<const pg::Snapshot>(std::move(snapshot));
+    in_use_[last_number_ + 1].snapshot = std::move(shared);
     if (current_ && in_use_.at(current_).loads == 0) in_use_.erase(current_);
     current_ = ++last_number_;
-    in_use_[current_].snapshot = std::make_shared<const pg::Snapshot>(std::move(snapshot));
     return true;
   }
 

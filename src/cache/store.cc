@@ -43,17 +43,19 @@ Entry* Store::peek(const HashedKey& key) {
 
 Entry& Store::insert(std::unique_ptr<Entry> entry) {
   Entry& e = *entry;
+  const HashedKey key{e.key, e.hash};
+  {
+    Shard& shard = shard_of(key);
+    const std::lock_guard lock(shard.mutex);
+    const bool inserted = shard.map.emplace(key, std::move(entry)).second;
+    CHECK(inserted);
+  }
   e.older = newest_;
   e.newer = nullptr;
   (newest_ ? newest_->newer : oldest_) = &e;
   newest_ = &e;
   size_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(e.bytes, std::memory_order_relaxed);
-  const HashedKey key{e.key, e.hash};
-  Shard& shard = shard_of(key);
-  const std::lock_guard lock(shard.mutex);
-  const bool inserted = shard.map.emplace(key, std::move(entry)).second;
-  CHECK(inserted);
   return e;
 }
 
@@ -73,8 +75,8 @@ std::unique_ptr<Entry> Store::take(Entry& entry) {
   return taken;
 }
 
-Store::Remains Store::clear() {
-  Remains remains(kShards);
+Store::Remains Store::clear() noexcept {
+  Remains remains;
   for (std::size_t i = 0; i < kShards; ++i) {
     const std::lock_guard lock(shards_[i].mutex);
     remains[i].swap(shards_[i].map);

@@ -24,7 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
-#include <vector>
+#include <tuple>
 
 #include "cache/entry.h"
 
@@ -50,16 +50,16 @@ class Store {
  public:
   using Map = boost::unordered_flat_map<HashedKey, std::unique_ptr<Entry>, HashOfKey>;
   // What clear() took out; destroyed by the caller when no lock is held.
-  using Remains = std::vector<Map>;
+  using Remains = std::array<Map, 64>;
 
   // Null when there is no entry, or it lacks what is needed.
   CachedResultPtr find(const HashedKey& key, ResultNeeds needs);
 
   Entry* peek(const HashedKey& key);
-  // The key must be absent. Sets entry->bytes aside from the budget.
+  // The key must be absent. Sets entry->bytes aside from the budget. All of it, or it throws.
   Entry& insert(std::unique_ptr<Entry> entry);
   std::unique_ptr<Entry> take(Entry& entry);
-  Remains clear();
+  Remains clear() noexcept;
   // The entry that leaves next; null when the store is empty.
   Entry* victim();
 
@@ -67,7 +67,7 @@ class Store {
   std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr std::size_t kShards = 64;
+  static constexpr std::size_t kShards = std::tuple_size_v<Remains>;
   struct alignas(64) Shard {
     std::mutex mutex;
     Map map;

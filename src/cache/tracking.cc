@@ -40,6 +40,13 @@ std::vector<pg::Oid> Tracking::start_asking(const std::vector<pg::Oid>& relation
   return to_ask;
 }
 
+void Tracking::stop_asking(const std::vector<pg::Oid>& relations) {
+  for (const pg::Oid oid : relations) {
+    const auto it = relations_.find(oid);
+    if (it != relations_.end() && it->second.state == State::kAsked) relations_.erase(it);
+  }
+}
+
 void Tracking::put(pg::Oid oid, const Relation& relation) {
   const auto unsettled = [](const Relation& r) {
     return r.state == State::kTracked && !r.snapshot_since;

@@ -39,6 +39,8 @@ class Tracking {
   Judgement judge(const std::vector<pg::Oid>& relations, const pg::Snapshot& current) const;
   // Marks those of `relations` that nobody asked for yet as asked for, and returns them.
   std::vector<pg::Oid> start_asking(const std::vector<pg::Oid>& relations);
+  // They could not be asked for, or it is not known whether they were: somebody asks anew.
+  void stop_asking(const std::vector<pg::Oid>& relations);
 
   // Whether the relation was tracked before under another fence.
   bool set_tracked(pg::Oid relation, pg::Xid fence);

@@ -26,8 +26,9 @@ LoggedTransaction log_entry(TransactionPtr transaction, pg::Xid xid, StoredImage
 }
 
 void TransactionLog::append(LoggedTransaction transaction) {
-  bytes_ += transaction.bytes;
+  const std::uint64_t bytes = transaction.bytes;
   log_.push_back(std::move(transaction));
+  bytes_ += bytes;
   while (bytes_ > bytes_max_ && !log_.empty()) forget_oldest();
 }
 

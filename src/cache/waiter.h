@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // One session's wish to be woken once. Shared between whoever will wake it and the Wait that the
 // session holds. fire() calls the function at most once and without any lock held; after cancel()
-// it is not called any more, unless the call has already begun on another thread.
+// it is not called any more, unless the call has already begun on another thread. A call that fails
+// (for want of memory) is as none: who waits does so for a limited time.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "cache/cache.h"
 
 namespace pgcache::cache {
@@ -18,7 +21,7 @@ class Waiter {
  public:
   explicit Waiter(std::function<void()> wake) : wake_(std::move(wake)) {}
 
-  void fire() {
+  void fire() noexcept {
     std::function<void()> wake;
     {
       const std::lock_guard lock(mutex_);
@@ -26,7 +29,11 @@ class Waiter {
       over_ = true;
       wake = std::move(wake_);
     }
-    if (wake) wake();
+    try {
+      if (wake) wake();
+    } catch (const std::exception& error) {
+      log_error("a session could not be woken: {}", error.what());
+    }
   }
 
   void cancel() {

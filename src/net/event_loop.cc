@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -74,7 +75,7 @@ Timer::Timer(EventLoop& loop, std::function<void()> fire) : fire_(std::move(fire
     EventLoop::call(static_cast<Timer*>(self)->fire_);
   };
   event_ = event_new(loop.base(), -1, 0, on_timer, this);
-  CHECK(event_ != nullptr);
+  if (event_ == nullptr) throw std::bad_alloc();
 }
 
 Timer::~Timer() { event_free(event_); }

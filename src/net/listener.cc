@@ -80,8 +80,13 @@ void Listener::start(Accepted accepted) {
   accept_next();
 }
 
+void Listener::resume() {
+  if (accepted_ && acceptor_.is_open() && !waiting_) accept_next();
+}
+
 void Listener::accept_next() {
   acceptor_.async_accept([this](boost::system::error_code error, Socket socket) {
+    waiting_ = false;
     if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
     if (!error) {
       accepted_(std::move(socket));
@@ -93,9 +98,12 @@ void Listener::accept_next() {
     log_warning("accept failed: {}", error.message());
     pause_.expires_after(std::chrono::milliseconds(50));
     pause_.async_wait([this](boost::system::error_code cancelled) {
+      waiting_ = false;
       if (!cancelled) accept_next();
     });
+    waiting_ = true;
   });
+  waiting_ = true;
 }
 
 void Listener::stop() {

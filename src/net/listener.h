@@ -30,6 +30,8 @@ class Listener {
   // HOST:PORT, or the path of the Unix socket.
   std::string address() const;
   void start(Accepted accepted);
+  // Goes on accepting, should it have ended since something threw in the middle of it.
+  void resume();
   void stop();
 
  private:
@@ -45,6 +47,7 @@ class Listener {
   std::uint16_t port_ = 0;
   UnixSocketFile file_;
   Accepted accepted_;
+  bool waiting_ = false;  // for a connection, or for the end of the pause
 };
 
 }  // namespace pgcache::net

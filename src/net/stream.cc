@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <new>
 
 #include "base/check.h"
 
@@ -52,7 +53,10 @@ Stream::Stream(EventLoop& loop, FileDescriptor socket, std::function<void()> rea
   };
   read_event_ = event_new(loop.base(), socket_.get(), EV_READ | EV_PERSIST, on_readable, this);
   write_event_ = event_new(loop.base(), socket_.get(), EV_WRITE, on_writable, this);
-  CHECK(read_event_ != nullptr && write_event_ != nullptr);
+  if (read_event_ != nullptr && write_event_ != nullptr) return;
+  if (read_event_ != nullptr) event_free(read_event_);
+  if (write_event_ != nullptr) event_free(write_event_);
+  throw std::bad_alloc();
 }
 
 Stream::~Stream() {
@@ -86,7 +90,7 @@ void Stream::watch_readable(bool on) {
 
 void Stream::on_readable() {
   if (secured_) {
-    advance_handshake();
+    EventLoop::call([this] { advance_handshake(); });
     return;
   }
   if (wanted_) {

@@ -9,6 +9,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <exception>
+#include <new>
 
 #include "base/check.h"
 
@@ -38,9 +40,8 @@ TlsChannel::TlsChannel(const TlsContextPtr& context, int socket, std::string_vie
       socket_(socket),
       host_(host),
       received_(received) {
-  CHECK(ssl_ != nullptr);
-  BIO* bio = BIO_new(method());
-  CHECK(bio != nullptr);
+  BIO* const bio = ssl_ != nullptr ? BIO_new(method()) : nullptr;
+  if (bio == nullptr) throw std::bad_alloc();
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_.get(), bio, bio);
@@ -72,7 +73,11 @@ BIO_METHOD* TlsChannel::method() {
 int TlsChannel::on_write(BIO* bio, const char* bytes, int count) {
   auto& self = *static_cast<TlsChannel*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  self.output_.append(bytes, static_cast<std::size_t>(count));
+  try {
+    self.output_.append(bytes, static_cast<std::size_t>(count));
+  } catch (const std::exception&) {  // nothing may be thrown through OpenSSL's frames
+    return -1;
+  }
   return count;
 }
 

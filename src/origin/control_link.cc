@@ -54,6 +54,7 @@ void ControlLink::Impl::run() {
       log_error("control link: {}; it begins anew", e.what());
       forget_identity();
       link.reset();
+      answer(taken.positions, pg::Lsn{});
       catalog.reset();  // so that it is handed on again
       stop.wait_for(backoff);
       backoff = std::min(backoff * 2, kReconnectMax);
@@ -151,10 +152,31 @@ void ControlLink::Impl::wait_for_work() {
   }
 }
 
-ControlRequests ControlLink::Impl::take_requests() {
+// What a round that failed did not come to is taken first.
+void ControlLink::Impl::take_requests() {
   wake.clear();
   const std::lock_guard lock(mailbox_mutex);
-  return std::exchange(mailbox, {});
+  if (std::exchange(has_taken, true)) {
+    wake.raise();
+  } else {
+    taken = std::exchange(mailbox, {});
+  }
+}
+
+// Nobody is left waiting: who cannot be told, for want of memory, is told a little later.
+void ControlLink::Impl::answer(PositionWaiters& waiters, pg::Lsn position) {
+  constexpr int kAttempts = 100;
+  for (const auto& done : waiters) {
+    for (int i = 0; i < kAttempts; ++i) {
+      try {
+        done(position);
+        break;
+      } catch (const std::exception&) {
+        stop.wait_for(milliseconds(1));
+      }
+    }
+  }
+  waiters.clear();
 }
 
 void ControlLink::Impl::fail_positions() {
@@ -163,31 +185,31 @@ void ControlLink::Impl::fail_positions() {
     const std::lock_guard lock(mailbox_mutex);
     waiters.swap(mailbox.positions);
   }
-  for (const auto& done : waiters) done(pg::Lsn{});
+  answer(waiters, pg::Lsn{});
 }
 
 void ControlLink::Impl::serve_round() {
   wait_for_work();
   if (link == nullptr || stop.raised()) return;
-  const ControlRequests requests = take_requests();
-  snapshot_asked = snapshot_asked || requests.snapshot;
+  take_requests();
+  snapshot_asked = snapshot_asked || taken.snapshot;
   // A session that has just changed the catalog goes by the position that it asked for next: by
   // then what it changed must have taken effect.
-  for (const auto& done : requests.catalog_waiters) catalog_waiters.push_back(done);
-  if (requests.catalog_check) check_catalog();
-  const TimePoint now = Clock::now();
-  for (const pg::Oid oid : requests.tracking) pending[oid] = {now, kTrackingRetryMin};
-  if (link->lost()) {
-    for (const auto& done : requests.positions) done(pg::Lsn{});
-    return;
+  for (auto& waiters = taken.catalog_waiters; !waiters.empty(); waiters.pop_back()) {
+    catalog_waiters.push_back(std::move(waiters.back()));
   }
+  if (taken.catalog_check) check_catalog();
+  const TimePoint now = Clock::now();
+  for (const pg::Oid oid : taken.tracking) pending[oid] = {now, kTrackingRetryMin};
+  if (taken.proof) next_heartbeat = now;
+  proof_asked = taken.proof;
+  has_taken = false;  // but for those who wait for a position
+  if (link->lost()) return answer(taken.positions, pg::Lsn{});
 
-  if (requests.proof) next_heartbeat = now;
-  proof_asked = requests.proof;
   const bool snapshot_due = (snapshot_asked && now >= last_snapshot + kSnapshotSpacing) ||
                             (events.wants_snapshot() && now >= last_snapshot + wanted_spacing);
-  if (!requests.positions.empty() || snapshot_due || now >= next_heartbeat) {
-    if (!measure(requests.positions)) return;
+  if (!taken.positions.empty() || snapshot_due || now >= next_heartbeat) {
+    if (!measure(taken.positions)) return;
   }
   std::vector<pg::Oid> asked;
   for (const auto& [oid, p] : pending) {
@@ -208,7 +230,7 @@ void ControlLink::Impl::serve_round() {
 
 // One round trip that serves everybody: those who wait for a position, the cache's snapshot, and
 // the proof of freshness, which holds as of the time before the query was sent.
-bool ControlLink::Impl::measure(const PositionWaiters& positions) {
+bool ControlLink::Impl::measure(PositionWaiters& positions) {
   const TimePoint taken_at = Clock::now();
   // Where commits wait for us, only a heartbeat that verifies this proves anything.
   const bool leased = config->strict_by() == config::StrictBy::kLease;
@@ -220,9 +242,10 @@ bool ControlLink::Impl::measure(const PositionWaiters& positions) {
   std::optional<Measurement> m;
   if (reply.ok()) m = parse_measurement(reply, geometry);
   const bool of_stream = m && note_identity(*m);
-  for (const auto& done : positions) done(of_stream ? m->insert : pg::Lsn{});
+  const bool waited_for = !positions.empty();
+  answer(positions, of_stream ? m->insert : pg::Lsn{});
   if (m) {
-    nudge_wal_writer(*m, taken_at, !positions.empty() || std::exchange(proof_asked, false));
+    nudge_wal_writer(*m, taken_at, waited_for || std::exchange(proof_asked, false));
   }
   if (!m) {
     last_snapshot = taken_at;
@@ -328,7 +351,8 @@ void ControlLink::Impl::deliver(const TrackingOutcome& outcome) {
     pending.erase(a.relation);
   }
   // What the cache waits for now is a snapshot behind the fences.
-  if (any_tracked && !link->lost()) measure({});
+  PositionWaiters nobody;
+  if (any_tracked && !link->lost()) measure(nobody);
 }
 
 void ControlLink::Impl::forget_identity() {

@@ -74,6 +74,8 @@ struct ControlLink::Impl {
   std::thread thread;
 
   // Of the control thread alone.
+  ControlRequests taken;   // out of the mailbox
+  bool has_taken = false;  // and not come to yet
   ProblemReporter reporter;
   std::unique_ptr<Link> link;
   WalGeometry geometry;
@@ -115,9 +117,10 @@ struct ControlLink::Impl {
   void serve_round();
   void wait_for_work();
   TimePoint next_due();
-  ControlRequests take_requests();
+  void take_requests();
+  void answer(PositionWaiters& waiters, pg::Lsn position);
   void fail_positions();
-  bool measure(const PositionWaiters& positions);
+  bool measure(PositionWaiters& positions);
   bool verify_synchrony(const Reply& reply, int pid);
   void nudge_wal_writer(const Measurement& m, TimePoint taken_at, bool waited_for);
   void answer_tracking(const std::vector<pg::Oid>& asked);

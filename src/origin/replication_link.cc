@@ -48,6 +48,10 @@ constexpr Duration kPublicationWait = seconds(2);
 constexpr Duration kOldWalsenderWait = seconds(3);
 constexpr int kBatchMessages = 256;  // handled before the origin is told how far we are
 constexpr int kResumesWithoutProgress = 3;
+// libpq keeps the memory that a message took for as long as the connection lives: behind one of so
+// many bytes there is a new connection, once the stream has been at rest for a while.
+constexpr int kLargeMessageBytes = 32 << 20;
+constexpr Duration kRestAfterLarge = seconds(2);
 
 enum class Again { kResume, kCold };
 
@@ -131,9 +135,17 @@ struct ReplicationLink::Impl {
     TimePoint next_status, next_ask, last_message;
     std::optional<TimePoint> unanswered_since;  // the first question behind the last message
     bool answer_now = false;                    // a keepalive asked for a status update
+    bool large_message = false;                 // one came
+    TimePoint last_data;
+
+    // All that came is applied, and the origin knows.
+    bool at_rest(pg::Lsn applied_to, TimePoint now) const {
+      return !in_transaction && told == applied_to && now >= last_data + kRestAfterLarge;
+    }
   };
 
   void run();
+  End try_session();
   End session();
   std::optional<End> prepare(Link& link);
   void check_history(Link& link, const ServerState& now);
@@ -163,13 +175,7 @@ void ReplicationLink::Impl::run() {
   Duration backoff = kRetryMin;
   while (!stop.raised()) {
     progressed = false;
-    End end;
-    try {
-      end = session();
-    } catch (const std::exception& e) {
-      end = {std::string("applying a change failed: ") + e.what(), Again::kCold};
-      end.why_cold = ColdStart::kApplier;
-    }
+    End end = try_session();
     note_walsender(0);
     const bool was_streaming = std::exchange(streaming, false);
     decoder.on_disconnect();
@@ -192,7 +198,27 @@ void ReplicationLink::Impl::run() {
     const bool went_well = progressed || (was_streaming && !end.refused);
     backoff = went_well ? kRetryMin : std::min(backoff * 2, kRetryMax);
   }
-  leave_slot();
+  try {
+    leave_slot();
+  } catch (const std::exception& e) {
+    log_error("replication link: the slot may stay on the origin: {}", e.what());
+  }
+}
+
+// What throws may be want of memory: then even the reason is without words.
+End ReplicationLink::Impl::try_session() {
+  End failed{{}, Again::kCold};
+  failed.why_cold = ColdStart::kApplier;
+  try {
+    return session();
+  } catch (const std::exception& e) {
+    log_error("replication link: applying a change failed: {}", e.what());
+    try {
+      failed.reason = std::string("applying a change failed: ") + e.what();
+    } catch (const std::exception&) {
+    }
+  }
+  return failed;
 }
 
 LinkOptions ReplicationLink::Impl::link_options(bool replication) const {
@@ -445,6 +471,9 @@ End ReplicationLink::Impl::stream(Link& link) {
       silence_max = std::min(silence_max * 2, kSilenceMax);
       return {"the origin is silent", Again::kResume};
     }
+    if (s.large_message && s.at_rest(applied, now)) {
+      return {"the memory of a large message is given back", Again::kResume};
+    }
     const bool ask = keepalive_requested.exchange(false) || now >= s.next_ask;
     if (ask) s.next_ask = now + ask_interval;
     if (ask || s.answer_now || applied != s.told || now >= s.next_status) {
@@ -495,6 +524,7 @@ std::optional<End> ReplicationLink::Impl::read_batch(Link& link, Stream& s) {
     const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
     s.last_message = Clock::now();
     s.unanswered_since.reset();
+    s.large_message = s.large_message || length > kLargeMessageBytes;
     if (auto end = handle({buffer, static_cast<std::size_t>(length)}, s)) return end;
   }
   wake.raise();  // there may be more: do not sleep
@@ -518,6 +548,7 @@ std::optional<End> ReplicationLink::Impl::handle(std::string_view bytes, Stream&
 
 std::optional<End> ReplicationLink::Impl::handle_data(std::string_view payload, Stream& s) {
   progressed = true;
+  s.last_data = s.last_message;
   silence_max = kSilenceMin;
   if (!payload.empty() && payload[0] == 'B') s.in_transaction = true;
   if (!payload.empty() && payload[0] == 'C') s.in_transaction = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many clients are connected from each address. Any thread.
+// How many clients are connected, in all and from each address: as of the moment in which each was
+// accepted, so that no limit is passed however many come at once. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -34,25 +35,39 @@ class ClientCounts : public std::enable_shared_from_this<ClientCounts> {
     std::string address_;
   };
 
-  // False when there are `max` already.
-  bool enter(const std::string& address, std::uint32_t max, Slot& slot) {
+  struct Limits {
+    std::uint32_t clients_max = 0;
+    std::uint32_t per_address_max = 0;  // 0: none
+  };
+  enum class Outcome { kIn, kTooMany, kTooManyFromAddress };
+
+  // An empty address has no limit of its own. `slot` is empty before.
+  Outcome enter(std::string address, const Limits& limits, Slot& slot) {
+    if (limits.per_address_max == 0) address.clear();
     const std::lock_guard lock(mutex_);
-    std::uint32_t& count = counts_[address];
-    if (count >= max) return false;
-    ++count;
-    slot = Slot(shared_from_this(), address);
-    return true;
+    if (total_ >= limits.clients_max) return Outcome::kTooMany;
+    if (!address.empty()) {
+      std::uint32_t& count = counts_[address];
+      if (count >= limits.per_address_max) return Outcome::kTooManyFromAddress;
+      ++count;
+    }
+    ++total_;
+    slot = Slot(shared_from_this(), std::move(address));
+    return Outcome::kIn;
   }
 
  private:
   void leave(const std::string& address) {
     const std::lock_guard lock(mutex_);
+    --total_;
+    if (address.empty()) return;
     const auto found = counts_.find(address);
     if (--found->second == 0) counts_.erase(found);
   }
 
   std::mutex mutex_;
-  std::unordered_map<std::string, std::uint32_t> counts_;  // guarded by mutex_
+  std::uint32_t total_ = 0;                                // guarded by mutex_
+  std::unordered_map<std::string, std::uint32_t> counts_;  // likewise
 };
 
 }  // namespace pgcache::proxy

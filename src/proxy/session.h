@@ -513,6 +513,8 @@ class Session {
   Inflight* capturing(const wire::PendingRequest& request);
   Inflight* inflight_of(const wire::PendingRequest& request);
   void capture(Inflight& inflight, std::string_view frames, std::uint64_t rows);
+  template <typename F>
+  void keep(Inflight& inflight, F&& f);
   void complete_capture(Inflight& inflight, std::string_view frame);
   void suspend_capture(Inflight& inflight, std::string_view frame);
   void take_description(Inflight& inflight);
@@ -638,6 +640,7 @@ class Session {
   mutable cache::ShapeScope scope_;
   mutable std::uint32_t scope_settings_ = 0;
   mutable std::uint64_t scope_generation_ = ~std::uint64_t{0};
+  mutable bool analysis_failed_ = false;  // of something in the frame that is being handled
   TransactionSettings transaction_settings_;
   bool other_server_told_ = false;  // to the environment; once
   TimePoint origin_idle_since_;     // the last ReadyForQuery of the origin

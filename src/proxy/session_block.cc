@@ -7,6 +7,7 @@
 // discards the statement behind it instead of executing it outside of a block. Until it is
 // confirmed nothing of a further exchange is sent (Hold::kBegin).
 #include <algorithm>
+#include <new>
 
 #include "pg/sqlstate.h"
 #include "proxy/session.h"
@@ -146,7 +147,10 @@ std::size_t Session::begin_in_front(std::string_view sql) const {
 // the place where it was, so that positions in errors are the same.
 std::string Session::begin_before_query(std::string_view text, std::size_t begin_bytes) {
   const std::string_view begin = text.substr(0, text.find(';'));
-  begin_here(begin, *find_shape(begin, sql::scan_shape(begin, needs_conforming()), {}), true);
+  const cache::ShapePtr shape =
+      find_shape(begin, sql::scan_shape(begin, needs_conforming()), {});  // the one found before
+  if (!shape) throw std::bad_alloc();
+  begin_here(begin, *shape, true);
   std::string rest(begin_bytes, ' ');
   rest.append(text.substr(begin_bytes));
   std::string padded;

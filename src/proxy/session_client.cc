@@ -136,6 +136,7 @@ void Session::consume_client(std::size_t bytes) {
   waited_ = false;
   timed_out_.reset();
   settings_failed_ = false;
+  analysis_failed_ = false;
 }
 
 bool Session::dispatch(wire::Frame frame) {

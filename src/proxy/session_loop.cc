@@ -23,19 +23,44 @@ SessionLoop::SessionLoop(Worker& worker, net::FileDescriptor client, ClientCount
       client_is_local_(client.is_local()),
       slot_(std::move(slot)),
       client_(
-          worker.loop(), std::move(client), [this] { read_client(); }, [this] { pump(); }),
-      timer_(worker.loop(), [this] { on_timer(); }),
-      cancel_timer_(worker.loop(), [this] { release_cancels(); }),
+          worker.loop(), std::move(client), [this] { run([this] { read_client(); }); },
+          [this] { run([this] { pump(); }); }),
+      timer_(worker.loop(), [this] { run([this] { on_timer(); }); }),
+      cancel_timer_(worker.loop(), [this] { run([this] { release_cancels(); }); }),
       session_(worker.environment(), *this) {}
 
 void SessionLoop::start() {
-  session_.start();
-  pump();
+  run([this] {
+    session_.start();
+    pump();
+  });
 }
 
 void SessionLoop::shut_down() {
-  session_.on_shutdown();
-  pump();
+  run([this] {
+    session_.on_shutdown();
+    pump();
+  });
+}
+
+// What an event makes the session do. Where that throws, for want of memory, the session is at odds
+// with its peers, or has half a message for them: it ends, and no other does.
+template <typename F>
+void SessionLoop::run(F&& f) {
+  if (done_) return;
+  try {
+    f();
+    return;
+  } catch (const std::exception& error) {
+    log_error("a session failed and is closed: {}", error.what());
+  }
+  RouteStats::bump(worker_.environment().stats->sessions_failed);
+  if (done_) return;
+  try {
+    session_.on_client_closed(true);
+  } catch (const std::exception&) {  // a query that runs is not cancelled, then
+  }
+  finish();
 }
 
 TimePoint SessionLoop::now() { return std::chrono::steady_clock::now(); }
@@ -52,7 +77,7 @@ void SessionLoop::start_client_tls(std::string_view received, TlsStart how) {
     session_.to_client().clear();
   }
   client_.start_tls(worker_.client_tls().get(), received, {}, [this, how](const Status& status) {
-    on_client_handshake(status, how == TlsStart::kDirect);
+    run([&] { on_client_handshake(status, how == TlsStart::kDirect); });
   });
 }
 
@@ -80,7 +105,7 @@ std::function<void(Args...)> SessionLoop::posting(void (*then)(SessionLoop&, Arg
   return [weak = weak_from_this(), &loop = worker_.loop(), then](Args... args) {
     loop.post([weak, then, args...] {
       const auto self = weak.lock();
-      if (self && !self->done_) then(*self, args...);
+      if (self) self->run([&] { then(*self, args...); });
     });
   };
 }
@@ -92,7 +117,7 @@ void SessionLoop::connect_origin(origin::Encryption how) {
       worker_, how,
       [weak = weak_from_this()](std::unique_ptr<net::Stream> stream, const std::string& why) {
         const auto self = weak.lock();
-        if (self && !self->done_) self->on_origin_connected(std::move(stream), why);
+        if (self) self->run([&] { self->on_origin_connected(std::move(stream), why); });
       });
 }
 
@@ -101,7 +126,8 @@ void SessionLoop::on_origin_connected(std::unique_ptr<net::Stream> stream, const
     session_.on_origin_closed(why);
   } else {
     origin_ = std::move(stream);
-    origin_->set_handlers([this] { read_origin(); }, [this] { pump(); });
+    origin_->set_handlers([this] { run([this] { read_origin(); }); },
+                          [this] { run([this] { pump(); }); });
     session_.on_origin_connected(origin_->tls() != nullptr);
   }
   pump();
@@ -139,10 +165,15 @@ void SessionLoop::deliver_cancel(std::string key) {
 
 // What the client sent before its request may not have been read yet: the request is for that.
 void SessionLoop::take_cancel(CancelAnswer answer) {
-  if (!client_readable_end_ && session_.wants_client_bytes()) read_client();
-  const bool taken = !done_ && session_.on_cancel();
-  if (!done_) pump();
-  if (taken || done_ || !hold_cancel(answer)) answer(taken);
+  bool taken = false;
+  bool held = false;
+  run([&] {
+    if (!client_readable_end_ && session_.wants_client_bytes()) read_client();
+    taken = !done_ && session_.on_cancel();
+    if (!done_) pump();
+    held = !taken && !done_ && hold_cancel(answer);
+  });
+  if (!held) answer(taken);
 }
 
 // True: answered when the query that runs has surely been read, or is over. A later one must not be

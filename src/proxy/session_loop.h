@@ -38,6 +38,8 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void clear_timer() override;
 
  private:
+  template <typename F>
+  void run(F&& f);
   void pump();
   bool flush();  // false when the client is gone
   bool session_over_limit();
@@ -58,6 +60,9 @@ class SessionLoop final : public SessionIo, public std::enable_shared_from_this<
   void on_origin_connected(std::unique_ptr<net::Stream> stream, const std::string& why);
   template <typename... Args>
   std::function<void(Args...)> posting(void (*then)(SessionLoop&, Args...));
+
+  friend class Worker;
+  std::shared_ptr<SessionLoop> next_ended_;  // in the worker's list
 
   Worker& worker_;
   const bool client_is_local_;  // a Unix socket

@@ -2,6 +2,8 @@
 // Frames of the origin: relaying them, capturing answers, completing units. See session.h.
 #include <algorithm>
 
+#include "base/cache_path.h"
+#include "base/log.h"
 #include "pg/sqlstate.h"
 #include "proxy/faults.h"
 #include "proxy/session.h"
@@ -258,12 +260,12 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
           descriptions_.emplace_back(attribution.request.cookie, frame);
         }
       } else if (inflight != nullptr) {
-        inflight->row_description = frame;
+        keep(*inflight, [&] { inflight->row_description = frame; });
       }
       return;
     case 'C':
       if (Inflight* answered = inflight_of(attribution.request)) answered->answered = true;
-      if (inflight != nullptr) complete_capture(*inflight, frame);
+      if (inflight != nullptr) keep(*inflight, [&] { complete_capture(*inflight, frame); });
       begin_added_query(attribution);
       return;
     case 'E':
@@ -278,7 +280,7 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       return;
     case 's':
       if (Inflight* answered = inflight_of(attribution.request)) answered->answered = true;
-      if (inflight != nullptr) suspend_capture(*inflight, frame);
+      if (inflight != nullptr) keep(*inflight, [&] { suspend_capture(*inflight, frame); });
       return;
     case 'G':
     case 'H':
@@ -300,6 +302,19 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       return;
     default:
       return;
+  }
+}
+
+// Keeps something of an answer for the cache; what there is no memory for is not cached.
+template <typename F>
+void Session::keep(Inflight& inflight, F&& f) {
+  try {
+    const CachePath path;
+    f();
+  } catch (const std::exception& error) {
+    log_error("an answer could not be kept for the cache: {}", error.what());
+    env_.cache->abandon(std::move(inflight.load), cache::PublishOutcome::kFailed);
+    std::string().swap(inflight.rows);
   }
 }
 
@@ -404,10 +419,10 @@ Session::Inflight* Session::capturing(const wire::PendingRequest& request) {
 }
 
 void Session::capture(Inflight& inflight, std::string_view frames, std::uint64_t rows) {
-  inflight.rows.append(frames);
+  keep(inflight, [&] { inflight.rows.append(frames); });
   inflight.row_count += rows;
-  if (inflight.rows.size() <= env_.config->max_result_size) return;
-  env_.cache->abandon_too_large(std::move(inflight.load));
+  if (!inflight.load || inflight.rows.size() <= env_.config->max_result_size) return;
+  env_.cache->abandon(std::move(inflight.load), cache::PublishOutcome::kTooLarge);
   std::string().swap(inflight.rows);
 }
 
@@ -469,6 +484,7 @@ void Session::complete_unit(Unit unit) {
     result.suspended = inflight.suspended;
     if (inflight.in_portions) result.portions_ended = now;
     faults::load_delay();
+    const CachePath path;
     (void)env_.cache->publish(std::move(inflight.load), std::move(result));
   }
   unit.inflight.clear();

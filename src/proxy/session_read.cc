@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/bytes.h"
+#include "base/cache_path.h"
 #include "base/log.h"
 #include "proxy/faults.h"
 #include "proxy/session.h"
@@ -101,17 +102,19 @@ const cache::ShapeScope& Session::scope() const {
   const std::uint32_t settings_id = settings ? settings->id : 0;
   const std::uint64_t generation = env_.shapes->generation();
   if (scope_settings_ == settings_id && scope_generation_ == generation) return scope_;
-  scope_ = {};
+  cache::ShapeScope made;
+  if (settings) {
+    made.standard_conforming_strings = settings->standard_conforming_strings;
+    const std::shared_ptr<const pg::Catalog> catalog = env_.shapes->catalog();
+    for (const std::string& schema : settings->search_path) {
+      const pg::Oid oid = catalog ? catalog->find_schema(schema) : pg::Oid::kInvalid;
+      made.search_path_oids.push_back(oid);
+      append_be32(made.search_path, pg::to_u32(oid));
+    }
+  }
+  scope_ = std::move(made);
   scope_settings_ = settings_id;
   scope_generation_ = generation;
-  if (!settings) return scope_;
-  scope_.standard_conforming_strings = settings->standard_conforming_strings;
-  const std::shared_ptr<const pg::Catalog> catalog = env_.shapes->catalog();
-  for (const std::string& schema : settings->search_path) {
-    const pg::Oid oid = catalog ? catalog->find_schema(schema) : pg::Oid::kInvalid;
-    scope_.search_path_oids.push_back(oid);
-    append_be32(scope_.search_path, pg::to_u32(oid));
-  }
   return scope_;
 }
 
@@ -120,10 +123,18 @@ bool Session::needs_conforming() const {
   return !settings || settings->standard_conforming_strings;
 }
 
+// Null also when it fails, for want of memory: the statement is one that was not read.
 cache::ShapePtr Session::find_shape(std::string_view sql, const sql::StatementShape& shape,
                                     const std::vector<pg::Oid>& types) const {
   if (sql.size() > env_.config->max_query_size) return nullptr;
-  return env_.shapes->find_or_analyze(faults::analysed_text(sql), shape, scope(), types);
+  try {
+    const CachePath path;
+    return env_.shapes->find_or_analyze(faults::analysed_text(sql), shape, scope(), types);
+  } catch (const std::exception& error) {
+    log_error("analysis failed, the query goes to the origin: {}", error.what());
+    analysis_failed_ = true;
+    return nullptr;
+  }
 }
 
 cache::ShapePtr Session::shape_of(Statement& statement) const {
@@ -323,6 +334,7 @@ void Session::build_key(const ReadCandidate& candidate, std::int32_t row_limit) 
 // gate() is open and candidate.shape is set: may this statement with these values be served, and is
 // the answer there?
 Session::Verdict Session::decide(ReadCandidate& candidate) {
+  if (!candidate.shape && analysis_failed_) return fallback(FallbackReason::kCacheError);
   if (!candidate.shape) return bypass(BypassReason::kQueryTooLong);
   const sql::Analysis& analysis = candidate.shape->analysis;
   if (const auto* no = analysis.not_cacheable()) return bypass(no->reason);
@@ -343,6 +355,7 @@ Session::Verdict Session::decide(ReadCandidate& candidate) {
   }
   if (timed_out_) return fallback(*timed_out_);
   try {
+    const CachePath path;
     return look_up(candidate);
   } catch (const std::exception& error) {
     log_error("cache look-up failed, the query goes to the origin: {}", error.what());

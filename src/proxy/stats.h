@@ -66,6 +66,7 @@ struct alignas(64) RouteStats {
   std::array<LatencyHistogram, std::size(kRouteLabels)> latency;
   std::atomic<std::uint64_t> blocks_deferred{0};  // begun without the origin
   std::atomic<std::uint64_t> blocks_local{0};     // of these, ended without it too
+  std::atomic<std::uint64_t> sessions_failed{0};  // ended here, for want of memory
   std::atomic<std::int64_t> clients{0};
   std::atomic<std::int64_t> tls_clients{0};  // of these, in TLS; and those whose origin is
   std::atomic<std::int64_t> tls_origin{0};

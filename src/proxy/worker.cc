@@ -56,7 +56,10 @@ void refuse(net::Socket& socket, std::string_view message, std::string_view hint
 
 Worker::Worker(const ServerContext& context, WorkersShared& shared,
                boost::asio::io_context& connections)
-    : server_(context), shared_(shared), connections_(connections) {
+    : server_(context),
+      shared_(shared),
+      connections_(connections),
+      sweep_(loop_, [this] { destroy_ended(); }) {
   environment_.config = context.config;
   environment_.cache = context.cache;
   environment_.shapes = context.shapes;
@@ -86,7 +89,8 @@ void Worker::adopt(net::FileDescriptor client, ClientCounts::Slot slot) {
   loop_.post([this, socket, counted] {
     if (shutting_down_ || !socket->open()) return;
     net::apply(socket_options_, *socket);
-    auto session = std::make_shared<SessionLoop>(*this, std::move(*socket), std::move(*counted));
+    const auto session =
+        std::make_shared<SessionLoop>(*this, std::move(*socket), std::move(*counted));
     sessions_.insert(session);
     session->start();
   });
@@ -110,14 +114,25 @@ void Worker::forward_cancel(const std::string& key, origin::Encryption how,
 }
 
 void Worker::release(const std::shared_ptr<void>& task) {
-  loop_.post([task] {});
+  try {
+    loop_.post([task] {});
+  } catch (const std::exception&) {
+    return;  // its handler still runs: it stays until the worker ends
+  }
   tasks_.erase(task);
 }
 
+// Needs no memory: it must not fail.
 void Worker::forget(const std::shared_ptr<SessionLoop>& session) {
-  loop_.post([session] {});
+  session->next_ended_ = std::exchange(ended_, session);
+  sweep_.start(std::chrono::nanoseconds(0));
   sessions_.erase(session);
   if (shutting_down_ && sessions_.empty()) loop_.stop();
+}
+
+void Worker::destroy_ended() {
+  std::shared_ptr<SessionLoop> ended = std::move(ended_);
+  while (ended) ended = std::exchange(ended->next_ended_, nullptr);
 }
 
 void Worker::shut_down_sessions() {
@@ -131,6 +146,7 @@ void Worker::shut_down_sessions() {
 
 void Worker::join() {
   if (thread_.joinable()) thread_.join();
+  destroy_ended();
   sessions_.clear();
   tasks_.clear();
 }
@@ -189,22 +205,36 @@ void Server::run_connections() {
     } catch (const std::exception& error) {
       log_error("a handler failed: {}", error.what());
     }
+    accept_again();
+  }
+}
+
+// Whichever handler failed, for want of memory, may have been the one that accepts.
+void Server::accept_again() {
+  for (;;) {
+    try {
+      for (const auto& listener : listeners_) listener->resume();
+      return;
+    } catch (const std::exception&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
   }
 }
 
 void Server::accept(net::Socket socket) {
   const config::Config& config = *context_.config;
-  if (clients() >= static_cast<std::int64_t>(config.max_clients)) {
-    refuse(socket, "sorry, too many clients already", "pgcache's max_clients is reached.");
-    return;
-  }
   ClientCounts::Slot slot;
-  const std::string address =
-      config.max_clients_per_address > 0 ? address_of(socket) : std::string();
-  if (!address.empty() && !counts_->enter(address, config.max_clients_per_address, slot)) {
-    refuse(socket, "sorry, too many clients from your address already",
-           "pgcache's max_clients_per_address is reached.");
-    return;
+  switch (counts_->enter(address_of(socket), {config.max_clients, config.max_clients_per_address},
+                         slot)) {
+    case ClientCounts::Outcome::kIn:
+      break;
+    case ClientCounts::Outcome::kTooMany:
+      refuse(socket, "sorry, too many clients already", "pgcache's max_clients is reached.");
+      return;
+    case ClientCounts::Outcome::kTooManyFromAddress:
+      refuse(socket, "sorry, too many clients from your address already",
+             "pgcache's max_clients_per_address is reached.");
+      return;
   }
   next_worker_ = (next_worker_ + 1) % workers_.size();
   workers_[next_worker_]->adopt(net::FileDescriptor::of(std::move(socket)), std::move(slot));

@@ -95,6 +95,8 @@ class Worker {
   void join();                // returns when the sessions are gone
 
  private:
+  void destroy_ended();
+
   const ServerContext& server_;
   WorkersShared& shared_;
   RouteStats stats_;
@@ -104,6 +106,8 @@ class Worker {
   net::EventLoop loop_;
   bool shutting_down_ = false;
   std::unordered_set<std::shared_ptr<SessionLoop>> sessions_;
+  std::shared_ptr<SessionLoop> ended_;  // the first of those that wait to be destroyed
+  net::Timer sweep_;
   std::unordered_set<std::shared_ptr<void>> tasks_;
   std::thread thread_;
 };
@@ -123,6 +127,7 @@ class Server {
  private:
   Status listen();
   void run_connections();
+  void accept_again();
   void accept(net::Socket socket);
 
   ServerContext context_;

@@ -65,6 +65,7 @@
 #include "cache/image_store.h"
 #include "cache/loads.h"
 #include "cache/proof_waiters.h"
+#include "cache/removed_entries.h"
 #include "cache/snapshots.h"
 #include "cache/store.h"
 #include "cache/tracking.h"
@@ -86,17 +87,20 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
 #endif
   }
 
-  // Holds apply_mutex; the entries that are removed meanwhile are destroyed when it is released.
+  // Holds apply_mutex; the entries that are removed meanwhile are destroyed when it is released,
+  // or, when they are few, with those of later ones (on_heartbeat() at the latest).
   class ApplyLock {
    public:
     explicit ApplyLock(CacheImpl& impl) : impl_(impl), lock_(impl.apply_mutex) {}
-    ~ApplyLock() { remains_.swap(impl_.removed); }
+    ~ApplyLock() {
+      if (impl_.removed.is_full()) remains_.swap(impl_.removed);
+    }
     ApplyLock(const ApplyLock&) = delete;
     ApplyLock& operator=(const ApplyLock&) = delete;
 
    private:
     CacheImpl& impl_;
-    std::vector<std::unique_ptr<Entry>> remains_;  // outlives the lock
+    RemovedEntries remains_;  // outlives the lock
     const std::lock_guard<std::mutex> lock_;
   };
 
@@ -131,6 +135,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void apply_whole_relations(const cdc::Transaction& transaction);
   // Under an ApplyLock.
   void remove(const std::vector<Entry*>& entries, InvalidationCause cause);
+  void destroy_removed();  // no lock
   // The same, for changes to rows of the relation.
   void remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
                       InvalidationCause cause);
@@ -211,7 +216,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   std::deque<CatalogRead> catalogs_read;
   std::optional<pg::Snapshot> definitions_read;  // the last catalog is right as of this one
   std::map<pg::Oid, RelationPrecision> precision;
-  std::vector<std::unique_ptr<Entry>> removed;  // under the ApplyLock that is held
+  RemovedEntries removed;  // under an ApplyLock
 
   // Changes of definitions that were applied and have not been read. Written under both mutexes.
   struct PendingDefinitions {

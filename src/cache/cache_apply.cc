@@ -28,15 +28,6 @@ InvalidationCause cause_of(cdc::ChangeKind kind) {
   return InvalidationCause::kUpdate;
 }
 
-// What its removal touches, so that the memory's delays overlap.
-void prefetch_for_removal(const Entry& entry) {
-  __builtin_prefetch(entry.newer, 1);
-  __builtin_prefetch(entry.older, 1);
-  __builtin_prefetch(entry.key.data());
-  __builtin_prefetch(entry.result.get());
-  for (const IndexRef& ref : entry.refs) __builtin_prefetch(ref.bucket, 1);
-}
-
 }  // namespace
 
 void Cache::apply(const std::shared_ptr<const cdc::Transaction>& transaction) {
@@ -117,12 +108,17 @@ void CacheImpl::remove(const std::vector<Entry*>& entries, InvalidationCause cau
   if (entries.empty()) return;
   for (Entry* entry : entries) {
     entry->shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
-    prefetch_for_removal(*entry);
     index.remove(*entry);
-    removed.push_back(store.take(*entry));
+    removed.add(store.take(*entry));
   }
   invalidations[static_cast<std::size_t>(cause)].fetch_add(entries.size(),
                                                            std::memory_order_relaxed);
+}
+
+void CacheImpl::destroy_removed() {
+  RemovedEntries remains;
+  const std::lock_guard apply_lock(apply_mutex);
+  remains.swap(removed);
 }
 
 void CacheImpl::remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
@@ -147,8 +143,8 @@ void CacheImpl::count_everything(const Everything& everything, InvalidationCause
   std::uint64_t count = 0;
   for (const Store::Map& map : everything.entries) {
     count += map.size();
-    for (const auto& [key, entry] : map) {
-      entry->shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
+    for (const Store::Slot& slot : map) {
+      slot.entry->shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
     }
   }
   invalidations[static_cast<std::size_t>(cause)].fetch_add(count, std::memory_order_relaxed);

@@ -74,6 +74,7 @@
 #include "cache/image_store.h"
 #include "cache/loads.h"
 #include "cache/proof_waiters.h"
+#include "cache/removed_entries.h"
 #include "cache/snapshots.h"
 #include "cache/store.h"
 #include "cache/tracking.h"
@@ -102,15 +103,16 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
     ImageStore::Remains images;
   };
 
-  // Holds apply_mutex; the entries that are removed meanwhile are destroyed when it is released.
-  // What throws meanwhile (for want of memory) may leave index and store at odds with each other:
-  // then all entries go.
+  // Holds apply_mutex; the entries that are removed meanwhile are destroyed when it is released,
+  // or, when they are few, with those of later ones (on_heartbeat() at the latest). What throws
+  // meanwhile (for want of memory) may leave index and store at odds with each other: then all
+  // entries go.
   class ApplyLock {
    public:
     explicit ApplyLock(CacheImpl& impl) : impl_(impl), lock_(impl.apply_mutex) {}
     ~ApplyLock() {
       if (std::uncaught_exceptions() > unwinding_) everything_.emplace(impl_.give_up());
-      remains_.swap(impl_.removed);
+      if (impl_.removed.is_full()) remains_.swap(impl_.removed);
     }
     ApplyLock(const ApplyLock&) = delete;
     ApplyLock& operator=(const ApplyLock&) = delete;
@@ -118,8 +120,8 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
    private:
     CacheImpl& impl_;
     const int unwinding_ = std::uncaught_exceptions();
-    std::optional<Everything> everything_;         // outlives the lock
-    std::vector<std::unique_ptr<Entry>> remains_;  // likewise
+    std::optional<Everything> everything_;  // outlives the lock
+    RemovedEntries remains_;                // likewise
     const std::lock_guard<std::mutex> lock_;
   };
 
@@ -155,6 +157,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void apply_whole_relations(const cdc::Transaction& transaction);
   // Under an ApplyLock.
   void remove(const std::vector<Entry*>& entries, InvalidationCause cause);
+  void destroy_removed();  // no lock
   // The same, for changes to rows of the relation.
   void remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
                       InvalidationCause cause);
@@ -233,7 +236,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   std::deque<CatalogRead> catalogs_read;
   std::optional<pg::Snapshot> definitions_read;  // the last catalog is right as of this one
   std::map<pg::Oid, RelationPrecision> precision;
-  std::vector<std::unique_ptr<Entry>> removed;  // under the ApplyLock that is held
+  RemovedEntries removed;  // under an ApplyLock
 
   // Changes of definitions that were applied and have not been read. Written under both mutexes.
   struct PendingDefinitions {

@@ -178,7 +178,7 @@ void CacheImpl::insert(Candidate candidate) {
   Entry& entry = *candidate.entry;
   if (Entry* previous = store.peek({entry.key, entry.hash})) {
     index.remove(*previous);
-    removed.push_back(store.take(*previous));
+    removed.add(store.take(*previous));
   }
   make_room(entry.bytes);
   index.add(entry, std::move(candidate.standings));

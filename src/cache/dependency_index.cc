@@ -287,7 +287,14 @@ bool DependencyIndex::knows(pg::Oid relation) const {
 
 void DependencyIndex::search(Listed& listed, const Search& search) {
   const auto test = [&search](const Bucket& bucket) {
-    for (const Bucket::Slot& slot : bucket.slots) slot.reference().node->test(slot, search);
+    constexpr std::size_t kAhead = 4;
+    const std::size_t count = bucket.slots.size();
+    for (std::size_t i = 0; i < std::min(count, kAhead); ++i) prefetch(*bucket.slots[i].entry);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i + kAhead < count) prefetch(*bucket.slots[i + kAhead].entry);
+      const Bucket::Slot& slot = bucket.slots[i];
+      slot.reference().node->test(slot, search);
+    }
   };
   const auto test_all = [&search](const std::vector<DependencyNode*>& nodes) {
     for (DependencyNode* node : nodes) node->test_all(search);
@@ -348,7 +355,7 @@ std::vector<Entry*> DependencyIndex::all_over(pg::Oid relation) {
   if (it == by_relation_.end()) return found;
   for (DependencyNode* node : it->second.nodes) node->find_all(found);
   for (ShapeNodes* shape : it->second.shapes) {
-    for (const Bucket::Slot& slot : shape->idle.slots) doom(*slot.entry, false, found);
+    shape->idle.each([&](const Bucket::Slot& slot) { doom(*slot.entry, false, found); });
   }
   return found;
 }
@@ -360,7 +367,7 @@ std::vector<Entry*> DependencyIndex::all_of(const std::function<bool(const Shape
     for (const auto& node : shape->nodes) {
       if (node) node->find_all(found);
     }
-    for (const Bucket::Slot& slot : shape->idle.slots) doom(*slot.entry, false, found);
+    shape->idle.each([&](const Bucket::Slot& slot) { doom(*slot.entry, false, found); });
   }
   return found;
 }

@@ -31,6 +31,34 @@ TEST_F(DependencyIndexTest, AnEqualityFindsItsKeyOnly) {
               IsEmpty());
 }
 
+TEST_F(DependencyIndexTest, NullEqualsNothing) {
+  add(make_shape(1, {where_equal(kUsers, "age")}), "null", {null()});
+  add(make_shape(2, {where_equal(kUsers, "age")}), "unknown", {unknown()});
+  sql::Dependency or_null = where_equal(kUsers, "age");
+  or_null.equalities[0].or_null = true;
+  or_null.residual = {};
+  add(make_shape(3, {or_null}), "or null", {number(3)});
+  EXPECT_THAT(affected(t_.insert(keyed_, {"1", "a", std::nullopt, "n"}).last_change()),
+              ElementsAre("or null"));
+  EXPECT_THAT(affected(t_.remove(keyed_, {"1", "", "", ""}).last_change()),
+              UnorderedElementsAre("unknown", "or null"))
+      << "whatever its age was";
+}
+
+TEST_F(DependencyIndexTest, AListKeepsWorkingAsEntriesComeAndGo) {
+  const ShapePtr all = make_shape(1, {whole(kUsers)});
+  const auto change = [&] {
+    return affected(t_.insert(keyed_, {"1", "a", "3", "n"}).last_change());
+  };
+  for (int i = 0; i < 200; ++i) add(all, std::to_string(i), {});
+  for (int i = 0; i < 190; ++i) remove(entries_[i % 2 == 0 ? 0 : entries_.size() / 2].get());
+  EXPECT_THAT(change(), ::testing::SizeIs(10));
+  for (int i = 200; i < 215; ++i) add(all, std::to_string(i), {});
+  EXPECT_THAT(change(), ::testing::SizeIs(25));
+  while (!entries_.empty()) remove(entries_.back().get());
+  EXPECT_EQ(index_.node_count(), 0u);
+}
+
 TEST_F(DependencyIndexTest, AnUpdateCountsForBothItsImages) {
   const ShapePtr by_id = make_shape(1, {where_equal(kUsers, "id")});
   add(by_id, "one", {number(1)});

@@ -63,6 +63,30 @@ std::optional<std::vector<std::string>> values_of(const sql::EqualityBinding& eq
   return values;
 }
 
+// Whether the condition says no more than some of the equalities.
+bool follows_from(const sql::Predicate& condition,
+                  const std::vector<const sql::EqualityBinding*>& equalities) {
+  using Kind = sql::Predicate::Kind;
+  if (condition.kind == Kind::kTrue) return true;
+  if (condition.kind == Kind::kAnd) {
+    return std::all_of(
+        condition.children.begin(), condition.children.end(),
+        [&](const sql::Predicate& child) { return follows_from(child, equalities); });
+  }
+  if (condition.kind != Kind::kCompare || condition.op != sql::CompareOp::kEq) return false;
+  return std::any_of(equalities.begin(), equalities.end(), [&](const auto* equality) {
+    return !equality->or_null && equality->operands.front() == condition.operand &&
+           equality->column.name == condition.column.name;
+  });
+}
+
+// Whether a row with an entry's values matters to it for that alone.
+bool binding_tells_all(const sql::Dependency& dependency, const DependencyNode::Binding& binding) {
+  return binding.mode == DependencyNode::Mode::kTuple && !dependency.range &&
+         dependency.equalities.size() == binding.equalities.size() &&
+         follows_from(dependency.residual, binding.equalities);
+}
+
 }  // namespace
 
 // Equalities that rows with NULL may pass come last: those rows are in no bucket.
@@ -107,7 +131,8 @@ DependencyNode::DependencyNode(ShapePtr of_shape, std::size_t dependency_number,
       binding(binding_of(dependency)),
       values(of_values),
       intervals(of_intervals),
-      common_(operands_in_common(*shape->analysis.cacheable(), first)) {}
+      common_(operands_in_common(*shape->analysis.cacheable(), first)),
+      tells_all_(binding_tells_all(dependency, binding)) {}
 
 bool DependencyNode::place_by_tuple(Entry& entry, bool by_key) {
   std::string tuple;
@@ -189,7 +214,7 @@ void DependencyNode::add(Entry& entry, const ShownKeys* shown) {
 void DependencyNode::remove(const Entry& entry, const IndexRef& ref) {
   Bucket& bucket = *ref.bucket;
   bucket.remove_at(ref.position);
-  if (!bucket.slots.empty()) return;
+  if (!bucket.empty()) return;
   switch (bucket.place) {
     case Bucket::Place::kList:
       return;
@@ -207,17 +232,17 @@ void DependencyNode::remove(const Entry& entry, const IndexRef& ref) {
 
 void DependencyNode::find_all(std::vector<Entry*>& found) {
   for (const Bucket* bucket : {&plain_, &by_key_}) {
-    for (const Bucket::Slot& slot : bucket->slots) doom(*slot.entry, false, found);
+    bucket->each([&](const Bucket::Slot& slot) { doom(*slot.entry, false, found); });
   }
 }
 
 void DependencyNode::find_all_of(pg::Oid member, std::vector<Entry*>& found) {
   for (const Bucket* bucket : {&plain_, &by_key_}) {
-    for (const Bucket::Slot& slot : bucket->slots) {
+    bucket->each([&](const Bucket::Slot& slot) {
       if (member_may_matter(dependency, member, slot.entry->operands)) {
         doom(*slot.entry, false, found);
       }
-    }
+    });
   }
 }
 
@@ -254,16 +279,21 @@ DependencyNode::ByKey DependencyNode::by_key(const Search& search) {
 
 void DependencyNode::test(const Bucket::Slot& slot, const Search& search) {
   const IndexRef& ref = slot.reference();
-  const bool is_by_key = ref.bucket->place == Bucket::Place::kKey;
-  if (ref.by_key && by_key(search) != (is_by_key ? ByKey::kYes : ByKey::kNo)) return;
-  if (visibility_of(search) != Visibility::kInvisible) test_entry(*slot.entry, search);
+  prefetch_what_it_holds(*slot.entry);
+  const Bucket::Place place = ref.bucket->place;
+  const ByKey found_by_key = place == Bucket::Place::kKey ? ByKey::kYes : ByKey::kNo;
+  if (ref.by_key && by_key(search) != found_by_key) return;
+  if (visibility_of(search) == Visibility::kInvisible) return;
+  // The row's values are those under which the entry stands; or else their hashes are, and one
+  // entry goes that need not.
+  test_entry(*slot.entry, search, tells_all_ && place == Bucket::Place::kValue);
 }
 
-void DependencyNode::test_entry(Entry& entry, const Search& search) {
+void DependencyNode::test_entry(Entry& entry, const Search& search, bool is_told) {
   if (entry.doomed && !entry.coarse) return;
   search.image.forget_missed();
   if (!member_may_matter(dependency, search.change.relation(), entry.operands) ||
-      !row_may_matter(dependency, search.image, entry.operands) ||
+      (!is_told && !row_may_matter(dependency, search.image, entry.operands)) ||
       keeps_result(dependency, search.change, entry.operands) ||
       (entry.facts && is_beyond(dependency, entry.facts[number], search.image, search.is_before))) {
     return;
@@ -274,7 +304,7 @@ void DependencyNode::test_entry(Entry& entry, const Search& search) {
 }
 
 void DependencyNode::test_bucket(Bucket& bucket, const Search& search) {
-  for (const Bucket::Slot& slot : bucket.slots) test(slot, search);
+  bucket.each([&](const Bucket::Slot& slot) { test(slot, search); });
 }
 
 void DependencyNode::test_all(const Search& search) {

@@ -53,8 +53,8 @@ struct DependencyNode {
   // Those that have no place in the shared table.
   void test_strays(const Search& search);
 
-  bool empty() const { return plain_.slots.empty() && by_key_.slots.empty(); }
-  bool has_strays() const { return !rest_.slots.empty(); }
+  bool empty() const { return plain_.empty() && by_key_.empty(); }
+  bool has_strays() const { return !rest_.empty(); }
 
   const ShapePtr shape;
   const std::size_t number;  // of the dependency in its query
@@ -74,7 +74,8 @@ struct DependencyNode {
   Visibility visibility_of(const Search& search);
   bool may_concern_some(const Search& search);
   void test_bucket(Bucket& bucket, const Search& search);
-  void test_entry(Entry& entry, const Search& search);
+  // `is_told`: the row is known to fulfil the conditions; the operands are not looked at for them.
+  void test_entry(Entry& entry, const Search& search, bool is_told);
   // How entries that show something of their rows are found: as all others are, by what they show
   // of the image at hand, or not at all, since the look for the former row finds them.
   enum class ByKey { kNo, kYes, kFormer };
@@ -82,6 +83,8 @@ struct DependencyNode {
 
   // The operands that are the same for every entry; the others unknown.
   const BoundOperands common_;
+  // A row that has an entry's values in the shared table fulfils all conditions.
+  const bool tells_all_;
   Bucket plain_;   // every entry stands in one of these two
   Bucket by_key_;  // those whose shown keys are in `keys`
   Bucket rest_;    // entries that have no place by value

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <functional>
 #include <string_view>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/huge_pages.h"
 #include "pg/value.h"
 
 namespace pgcache::cache {
@@ -60,6 +62,15 @@ std::optional<std::string> key_of(const std::vector<std::size_t>& positions,
   return key;
 }
 
+// The row before, where the row afterwards says of some column that it has kept its value.
+std::vector<cdc::Cell> values_kept(const cdc::RowChange& change, const StoredRow& before) {
+  const bool keeps_some = std::any_of(
+      change.new_row.begin(), change.new_row.end(),
+      [](const cdc::Cell& cell) { return cell.kind == cdc::CellKind::kUnchangedToast; });
+  if (!keeps_some) return {};
+  return before ? decode_row(*before) : change.old_row;
+}
+
 bool is_whole(const std::vector<cdc::Cell>& row) {
   return !row.empty() && std::none_of(row.begin(), row.end(), [](const cdc::Cell& cell) {
     return cell.kind == cdc::CellKind::kAbsent || cell.kind == cdc::CellKind::kUnchangedToast;
@@ -81,7 +92,10 @@ struct ImageStore::Row {
 struct ImageStore::Table {
   std::shared_ptr<const cdc::StreamRelation> form;
   std::vector<std::size_t> key;
-  boost::unordered_flat_map<std::string_view, std::unique_ptr<Row>, StringHash> rows;  // by key
+  using Item = std::pair<const std::string_view, std::unique_ptr<Row>>;
+  boost::unordered_flat_map<std::string_view, std::unique_ptr<Row>, StringHash, std::equal_to<>,
+                            HugePageAllocator<Item>>
+      rows;  // by key
   Row* newest = nullptr;
   Row* oldest = nullptr;
   std::uint64_t bytes = 0;
@@ -153,12 +167,12 @@ StoredRow ImageStore::step(const cdc::RowChange& change, bool keep, const pg::Ca
     row = table->find(*new_key);
   }
   if (keep && !change.new_row.empty()) {
-    const auto known = before ? decode_row(*before) : change.old_row;
-    put(*table, row, *new_key, encode_row(change.new_row, known));
+    put(*table, row, *new_key, encode_row(change.new_row, values_kept(change, before)));
   } else if (row) {
     erase(*table, *row);
   }
   if (change.kind == cdc::ChangeKind::kInsert || is_whole(change.old_row)) return nullptr;
+  if (before) __builtin_prefetch(before->data());  // it will be looked at soon
   return before;
 }
 

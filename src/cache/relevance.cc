@@ -10,13 +10,11 @@ namespace {
 
 using State = sql::Operand::State;
 
-// Whether column = operand can be true. NULL meets NULL, in case the condition treats them as equal
-// (transform_null_equals).
+// Whether column = operand can be true. (With transform_null_equals a NULL that is written there
+// means something else; that is no operand.)
 bool may_equal(const sql::Operand& column, const sql::Operand& operand) {
+  if (column.state == State::kNull || operand.state == State::kNull) return false;
   if (column.state == State::kUnknown || operand.state == State::kUnknown) return true;
-  if (column.state == State::kNull || operand.state == State::kNull) {
-    return column.state == operand.state;
-  }
   if (column.value->family() != operand.value->family()) return true;
   return *column.value == *operand.value;
 }
@@ -43,12 +41,11 @@ bool may_lie_in(const sql::RangeBinding& range, const RowImage& image,
 // The same for an array binding. No value equals an element that is NULL.
 bool may_equal_element(const sql::Operand& column, const sql::Operand& operand,
                        const ArrayOperand* array) {
-  if (operand.state == State::kNull) return may_equal(column, operand);
+  if (column.state == State::kNull || operand.state == State::kNull) return false;
   if (!array) return true;
   const std::vector<pg::Value>& elements = array->elements;
   if (elements.empty()) return false;
   if (column.state == State::kUnknown) return true;
-  if (column.state == State::kNull) return false;
   if (column.value->family() != elements.front().family()) return true;
   return std::binary_search(
       elements.begin(), elements.end(), *column.value,

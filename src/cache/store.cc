@@ -21,11 +21,11 @@ std::uint64_t entry_bytes(const Entry& entry) {
 }
 
 CachedResultPtr Store::find(const HashedKey& key, ResultNeeds needs) {
-  Shard& shard = shard_of(key);
+  Shard& shard = shard_of(key.hash);
   const std::lock_guard lock(shard.mutex);
   const auto it = shard.map.find(key);
   if (it == shard.map.end()) return nullptr;
-  Entry& entry = *it->second;
+  Entry& entry = *it->entry;
   if (needs.row_description && entry.result->row_description.empty()) return nullptr;
   if (needs.parsed && !entry.result->parsed) return nullptr;
   if (!entry.visited.load(std::memory_order_relaxed)) {
@@ -35,19 +35,18 @@ CachedResultPtr Store::find(const HashedKey& key, ResultNeeds needs) {
 }
 
 Entry* Store::peek(const HashedKey& key) {
-  Shard& shard = shard_of(key);
+  Shard& shard = shard_of(key.hash);
   const std::lock_guard lock(shard.mutex);
   const auto it = shard.map.find(key);
-  return it == shard.map.end() ? nullptr : it->second.get();
+  return it == shard.map.end() ? nullptr : it->entry.get();
 }
 
 Entry& Store::insert(std::unique_ptr<Entry> entry) {
   Entry& e = *entry;
-  const HashedKey key{e.key, e.hash};
   {
-    Shard& shard = shard_of(key);
+    Shard& shard = shard_of(e.hash);
     const std::lock_guard lock(shard.mutex);
-    const bool inserted = shard.map.emplace(key, std::move(entry)).second;
+    const bool inserted = shard.map.insert(Slot{e.hash, std::move(entry)}).second;
     CHECK(inserted);
   }
   e.older = newest_;
@@ -65,12 +64,11 @@ std::unique_ptr<Entry> Store::take(Entry& entry) {
   (entry.older ? entry.older->newer : oldest_) = entry.newer;
   size_.fetch_sub(1, std::memory_order_relaxed);
   bytes_.fetch_sub(entry.bytes, std::memory_order_relaxed);
-  const HashedKey key{entry.key, entry.hash};
-  Shard& shard = shard_of(key);
+  Shard& shard = shard_of(entry.hash);
   const std::lock_guard lock(shard.mutex);
-  const auto it = shard.map.find(key);
-  CHECK(it != shard.map.end() && it->second.get() == &entry);
-  std::unique_ptr<Entry> taken = std::move(it->second);
+  const auto it = shard.map.find(static_cast<const Entry*>(&entry));
+  CHECK(it != shard.map.end());
+  std::unique_ptr<Entry> taken = std::move(it->entry);
   shard.map.erase(it);
   return taken;
 }

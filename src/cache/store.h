@@ -20,12 +20,13 @@
 
 #include <array>
 #include <atomic>
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <memory>
 #include <mutex>
 #include <string_view>
 #include <tuple>
 
+#include "base/huge_pages.h"
 #include "cache/entry.h"
 
 namespace pgcache::cache {
@@ -34,23 +35,41 @@ namespace pgcache::cache {
 struct HashedKey {
   std::string_view bytes;
   std::uint64_t hash = 0;
-  friend bool operator==(const HashedKey& a, const HashedKey& b) {
-    return a.hash == b.hash && a.bytes == b.bytes;
-  }
 };
 HashedKey hashed(std::string_view key);
-struct HashOfKey {
-  using is_avalanching = void;
-  std::size_t operator()(const HashedKey& key) const noexcept { return key.hash; }
-};
 
 std::uint64_t entry_bytes(const Entry& entry);
 
 class Store {
  public:
-  using Map = boost::unordered_flat_map<HashedKey, std::unique_ptr<Entry>, HashOfKey>;
+  // One entry's place in a map. The hash is beside it: whatever does not concern the entry leaves
+  // it alone.
+  struct Slot {
+    std::uint64_t hash = 0;
+    mutable std::unique_ptr<Entry> entry;  // taken out just before the slot goes
+  };
+  struct HashOf {
+    using is_transparent = void;
+    using is_avalanching = void;
+    std::size_t operator()(const Slot& slot) const noexcept { return slot.hash; }
+    std::size_t operator()(const HashedKey& key) const noexcept { return key.hash; }
+    std::size_t operator()(const Entry* entry) const noexcept { return entry->hash; }
+  };
+  struct IsSame {
+    using is_transparent = void;
+    bool operator()(const Slot& a, const Slot& b) const {
+      return a.hash == b.hash && a.entry->key == b.entry->key;
+    }
+    bool operator()(const HashedKey& key, const Slot& slot) const {
+      return key.hash == slot.hash && key.bytes == slot.entry->key;
+    }
+    bool operator()(const Entry* entry, const Slot& slot) const {
+      return entry == slot.entry.get();
+    }
+  };
+  using Map = boost::unordered_flat_set<Slot, HashOf, IsSame, HugePageAllocator<Slot>>;
   // What clear() took out; destroyed by the caller when no lock is held.
-  using Remains = std::array<Map, 64>;
+  using Remains = std::array<Map, 16>;
 
   // Null when there is no entry, or it lacks what is needed.
   CachedResultPtr find(const HashedKey& key, ResultNeeds needs);
@@ -73,7 +92,7 @@ class Store {
     Map map;
   };
   // The maps use both ends of the hash, the shards bits between.
-  Shard& shard_of(const HashedKey& key) { return shards_[(key.hash >> 16) % kShards]; }
+  Shard& shard_of(std::uint64_t hash) { return shards_[(hash >> 16) % kShards]; }
 
   std::array<Shard, kShards> shards_;
   Entry* newest_ = nullptr;

@@ -7,6 +7,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "base/huge_pages.h"
 #include "cache/bucket.h"
 #include "cache/interval_tree.h"
 #include "cache/row_image.h"
@@ -41,7 +43,10 @@ class HashedBuckets {
     using is_avalanching = void;
     std::size_t operator()(std::uint64_t hash) const noexcept { return hash; }
   };
-  boost::unordered_flat_map<std::uint64_t, std::unique_ptr<Bucket>, AsItIs> buckets_;
+  using Item = std::pair<const std::uint64_t, std::unique_ptr<Bucket>>;
+  boost::unordered_flat_map<std::uint64_t, std::unique_ptr<Bucket>, AsItIs, std::equal_to<>,
+                            HugePageAllocator<Item>>
+      buckets_;
 };
 
 class ValueGroup {

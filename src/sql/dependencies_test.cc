@@ -440,6 +440,44 @@ TEST(Dependencies, TypesOfSetOperations) {
   });
 }
 
+// A row counts where the other side may have an equal one.
+TEST(Dependencies, WhatOneSideOfASetOperationTellsOfTheOther) {
+  check({
+      {"SELECT id FROM users WHERE id = 1 INTERSECT SELECT user_id FROM orders",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT user_id FROM orders INTERSECT SELECT id FROM users WHERE id > 5",
+       "orders RANGE user_id > ?1; users RANGE id > ?1"},
+      {"SELECT id FROM users WHERE id = 1 EXCEPT ALL SELECT user_id FROM orders",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      {"SELECT user_id FROM orders EXCEPT SELECT id FROM users WHERE id = 1",
+       "orders; users KEY id = ?1"},
+      {"SELECT id FROM users WHERE id = 1 UNION SELECT user_id FROM orders",
+       "users KEY id = ?1; orders"},
+      {"SELECT id FROM users WHERE id = 1 INTERSECT SELECT user_id FROM orders EXCEPT SELECT id "
+       "FROM "
+       "users",
+       "users KEY id = ?1; orders KEY user_id = ?1; users KEY id = ?1"},
+      {"SELECT id, count(*) FROM users WHERE id = 1 GROUP BY id INTERSECT SELECT user_id, count(*) "
+       "FROM orders GROUP BY user_id",
+       "users KEY id = ?1; orders KEY user_id = ?1"},
+      // Where there is nothing on one side.
+      {"SELECT id FROM users WHERE false INTERSECT SELECT user_id FROM orders", ""},
+      {"SELECT id FROM users WHERE $1 = 5 EXCEPT SELECT user_id FROM orders",
+       "users IF $1 = ?1; orders IF $1 = ?1"},
+      // It pushes another out.
+      {"SELECT id FROM users WHERE id = 1 INTERSECT (SELECT user_id FROM orders ORDER BY 1 LIMIT "
+       "2)",
+       "users KEY id = ?1; orders IF NOT ((?3 > '0') IS FALSE)"},
+      // What is required is not shown, or compared as another type, or may look different.
+      {"SELECT id FROM users WHERE team_id = 1 INTERSECT SELECT user_id FROM orders",
+       "users KEY team_id = ?1; orders"},
+      {"SELECT id FROM users WHERE id = 1 INTERSECT SELECT price FROM products",
+       "users KEY id = ?1; products"},
+      {"SELECT code FROM users WHERE code = 'a' INTERSECT SELECT code FROM users",
+       "users KEY code = ?1; users"},
+  });
+}
+
 // An IN list is an array of the type that all of it share: with a float, floats are compared.
 TEST(Dependencies, FloatsInLists) {
   check({

@@ -11,9 +11,11 @@
 namespace pgcache::sql {
 namespace {
 
+using pg::Oid;
 using ConditionsPtr = std::shared_ptr<const Conditions>;
 
 constexpr int kFactsDepthMax = 8;
+constexpr std::uint32_t kFirstUserOid = 16384;
 constexpr std::size_t kConditionMax = 5'000;  // expressions that are put into one condition
 
 // Of a block, besides FROM.
@@ -63,9 +65,46 @@ class Walker {
       for (const Expr*& conjunct : of_branch) {
         if (is_on_columns(conjunct)) conjunct = moved(*conjunct, *use, branch);
       }
+      add_facts_of_others(block, branch, of_branch);
       visit_use(branch, of_branch);
     }
     visit_sublinks_of(block, inside);
+  }
+
+  // What a branch of INTERSECT, or the right side of EXCEPT, yields counts where the others, or the
+  // left side, yield an equal row: what is known of theirs holds for it. (Conditions that can be
+  // evaluated do not tell values apart that are equal.)
+  void add_facts_of_others(const Block& block, std::uint32_t branch, Conjuncts& out) {
+    if (block.kind != Block::Kind::kIntersect && block.kind != Block::Kind::kExcept) return;
+    const bool takes_away = block.kind == Block::Kind::kExcept;
+    for (const std::uint32_t other : block.branches) {
+      if (other == branch || (takes_away && other != block.branches.front())) continue;
+      for (const Expr& fact : facts(other)) {
+        if (can_cross(block, fact, other, branch)) out.push_back(moved(fact, other, branch));
+      }
+    }
+  }
+
+  // Whether the columns that it is about are compared with those of the branch value by value.
+  bool can_cross(const Block& block, const Expr& fact, std::uint32_t from, std::uint32_t to) const {
+    const Block& source = query_.blocks[query_.uses[from].block];
+    const Block& target = query_.blocks[query_.uses[to].block];
+    if (block.unknown_outputs || source.unknown_outputs || target.unknown_outputs) return false;
+    bool can = true;
+    each_expr(fact, [&](const Expr& part) {
+      if (part.kind != Expr::Kind::kColumn) return;
+      can = can && part.use == from && part.column < block.outputs.size() &&
+            part.column < source.outputs.size() && part.column < target.outputs.size();
+      if (!can) return;
+      const Oid type = block.outputs[part.column].type;
+      for (const Block* side : {&block, &source, &target}) {
+        const Expr& output = side->outputs[part.column];
+        can = can && output.type == type && output.collation.deterministic;
+      }
+      // Not char(n), of which equal ones may be padded to different lengths.
+      can = can && pg::to_u32(type) < kFirstUserOid && type != pg::type::kBpchar;
+    });
+    return can;
   }
 
   static bool can_enter_branches(const Block& block) {
@@ -170,7 +209,7 @@ class Walker {
     if (gives_row_of_none(block)) return {};
     std::vector<Expr> out;
     for (const Expr* conjunct : known) {
-      if (has_opaque(*conjunct) || !has_columns(*conjunct)) continue;
+      if (has_opaque(*conjunct)) continue;
       Expr outside = *conjunct;
       if (rename(outside, block, use)) out.push_back(std::move(outside));
     }

@@ -80,6 +80,39 @@ void add_set_operations(Pairs& pairs) {
   add_set_operation(pairs, "EXCEPT ALL", left, right);
 }
 
+// What one side requires of its rows holds for those of the other that are equal to one.
+void add_other_sides(Pairs& pairs) {
+  const std::string in_two = "INSERT INTO item (id, grp, v, w) VALUES (51, 2, 12, 1)";
+  const std::string elsewhere = "INSERT INTO item (id, grp, v, w) VALUES (51, 5, 26, 1)";
+  const std::string gone = "DELETE FROM item WHERE id = 12";
+  const std::string gone_elsewhere = "DELETE FROM item WHERE id = 26";
+  for (const std::string operation : {"INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL"}) {
+    add(pairs, operation + " with a side that is bound",
+        "SELECT grp, v FROM task WHERE grp = 2 " + operation + " SELECT grp, v FROM item",
+        {{"a row goes", kInvalidated, gone},
+         {"a row elsewhere comes", kKept, elsewhere},
+         {"a row elsewhere goes", kKept, gone_elsewhere}});
+    add(pairs, operation + " with a side below a limit",
+        "SELECT grp, v FROM task WHERE grp = 2 " + operation +
+            " (SELECT grp, v FROM item ORDER BY v LIMIT 12)",
+        {{"a row pushes another out", kInvalidated,
+          "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 0, 1)"}});
+  }
+  add(pairs, "INTERSECT within EXCEPT",
+      "SELECT grp, v FROM task WHERE grp = 2 INTERSECT SELECT grp, v FROM item EXCEPT SELECT "
+      "grp, id FROM item",
+      {{"a row goes from both", kInvalidated, "UPDATE item SET id = 99 WHERE id = 12"},
+       {"a row elsewhere", kKept, elsewhere}});
+  add(pairs, "EXCEPT, the left side all of it",
+      "SELECT grp, v FROM item EXCEPT SELECT grp, v FROM task WHERE grp = 2",
+      {{"a row on the left", kInvalidated,
+        "INSERT INTO item (id, grp, v, w) VALUES (51, 5, 51, 1)"},
+       {"a row on the right, elsewhere", kKept, "UPDATE task SET v = 26, grp = 5 WHERE id = 31"}});
+  add(pairs, "INTERSECT with nothing",
+      "SELECT grp, v FROM task WHERE v < v INTERSECT SELECT grp, v FROM item",
+      {{"a row comes", kKept, in_two}, {"a row goes", kKept, gone}});
+}
+
 void add_recursion(Pairs& pairs) {
   add(pairs, "recursive CTE",
       "WITH RECURSIVE r AS (SELECT id, v FROM tree WHERE id = 2 UNION ALL SELECT t.id, t.v FROM "
@@ -136,6 +169,7 @@ void add_views(Pairs& pairs) {
 void add_blocks(Pairs& pairs) {
   add_grouped(pairs);
   add_set_operations(pairs);
+  add_other_sides(pairs);
   add_recursion(pairs);
   add_views(pairs);
 }

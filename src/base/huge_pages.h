@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory for large tables that are read at random places: where it is large enough it lies in whole
+// huge pages, if the system has them to give (madvise). A look into such a table then costs no miss
+// of address translation beside that of the cache. Small ones come from the heap as usual.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <new>
+
+namespace pgcache {
+
+inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
+// A standard allocator without state. What it gives is given back with the size that was asked for.
+template <typename T>
+struct HugePageAllocator {
+  using value_type = T;
+  HugePageAllocator() = default;
+  template <typename U>
+  HugePageAllocator(const HugePageAllocator<U>&) {}  // NOLINT: as allocators convert
+
+  static bool is_large(std::size_t bytes) { return bytes >= kHugePageBytes; }
+
+  T* allocate(std::size_t count) {
+    const std::size_t bytes = count * sizeof(T);
+    if (!is_large(bytes)) return static_cast<T*>(::operator new(bytes));
+    void* const memory = ::operator new(bytes, std::align_val_t(kHugePageBytes));
+    // Whether it was possible makes no difference but in time.
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, std::size_t count) {
+    const std::size_t bytes = count * sizeof(T);
+    if (!is_large(bytes)) return ::operator delete(memory, bytes);
+    (void)madvise(memory, bytes, MADV_NOHUGEPAGE);
+    ::operator delete(memory, bytes, std::align_val_t(kHugePageBytes));
+  }
+  friend bool operator==(const HugePageAllocator&, const HugePageAllocator&) { return true; }
+};
+
+}  // namespace pgcache

@@ -11,9 +11,6 @@
 namespace pgcache::origin {
 namespace {
 
-// A logical walsender leaves right before the checkpoint of a shutdown is written, when nobody else
-// writes any more: what may be in between is the header of a page or a segment.
-constexpr std::uint64_t kHeaderBytesMax = 40;
 constexpr std::int64_t kShutdownSecondsMax = 10;  // from its last word to the checkpoint's begin
 
 bool agree(const std::string& a, const std::string& b) { return a.empty() || b.empty() || a == b; }
@@ -64,13 +61,17 @@ std::optional<std::string> read_last_recovery(Link& link) {
   return std::string(reply.text(0, 0));
 }
 
+// A logical walsender leaves right before the checkpoint of a shutdown is written, when nobody else
+// writes any more: in between there is the header of a page at most. Whatever else there is may be
+// a commit, which was seen but not sent.
 bool last_checkpoint_follows(Link& link, pg::Lsn end, std::int64_t time) {
   const Reply reply = link.query(
       "SELECT checkpoint_lsn, extract(epoch FROM checkpoint_time)::bigint"
       " FROM pg_catalog.pg_control_checkpoint()");
   if (!reply.ok() || reply.rows() != 1) return false;
   const auto begin = pg::parse_lsn(reply.text(0, 0));
-  if (!begin || *begin < end || begin->value - end.value > kHeaderBytesMax) return false;
+  const std::optional<WalGeometry> geometry = read_wal_geometry(link);
+  if (!begin || !geometry || without_page_header(*begin, *geometry) != end) return false;
   std::int64_t made = 0;
   const std::string_view text = reply.text(0, 1);
   std::from_chars(text.data(), text.data() + text.size(), made);

@@ -229,6 +229,13 @@ std::vector<std::string> ShownFinder::columns_tested(std::uint32_t use) const {
   return out;
 }
 
+// Whether the result shows the column's own value: of texts that a set operation or a group takes
+// for equal, one stands for the others.
+bool ShownFinder::looks_like_it(const Expr& output, std::size_t position) const {
+  return output.collation.deterministic &&
+         (position >= top_.outputs.size() || top_.outputs[position].collation.deterministic);
+}
+
 Shown ShownFinder::shown_of(std::uint32_t use, const Conditions& conditions) const {
   Shown out;
   const auto found = rules_.find(use);
@@ -242,7 +249,10 @@ Shown ShownFinder::shown_of(std::uint32_t use, const Conditions& conditions) con
     if (!column.value_type || !reads_back(column.value_type->family)) continue;
     for (std::size_t at = 0; at < outputs.size() && at <= UINT16_MAX; ++at) {
       const Expr& output = outputs[at];
-      if (output.kind != Kind::kColumn || !rows.contains(output.use)) continue;
+      if (output.kind != Kind::kColumn || !rows.contains(output.use) ||
+          !looks_like_it(output, at)) {
+        continue;
+      }
       ColumnKey meant = key_of(output);
       if (rule.as && meant.first == rule.as->first) meant.first = rule.as->second;
       if (!conditions.are_equal(meant, {use, i}) ||

@@ -72,6 +72,7 @@ class ShownFinder {
   void add_below(std::uint32_t block, const Rule& rule);
 
   bool shows_all_rows() const;
+  bool looks_like_it(const Expr& output, std::size_t position) const;
   Rule always() const { return {&top_, true, true}; }
   bool is_looked_at_elsewhere(const std::set<std::uint32_t>& uses, const FromNode* join) const;
   std::vector<std::string> columns_tested(std::uint32_t use) const;

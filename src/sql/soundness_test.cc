@@ -81,6 +81,25 @@ TEST(Soundness, ShownKeysBesideWindows) {
   EXPECT_FALSE(shows("SELECT id, generate_series(1, id), count(*) OVER () FROM users"));
 }
 
+// Of texts that are equal and not the same, a group or a set operation shows one.
+TEST(Soundness, ShownKeysThatAreOneOfSeveral) {
+  const auto shows = [](const std::string& text) {
+    return !only_dependency(analyze_with(shop(), text)).shown.columns.empty();
+  };
+  const auto both_ways = [&](const std::string& before, const std::string& behind) {
+    EXPECT_TRUE(shows(before + "name" + behind)) << before;
+    EXPECT_FALSE(shows(before + "nick" + behind)) << before;
+  };
+  both_ways("SELECT ", " FROM users INTERSECT SELECT name FROM users");
+  both_ways("SELECT ", " FROM users EXCEPT SELECT name FROM users");
+  EXPECT_TRUE(
+      shows("SELECT u.name, count(*) FROM users u JOIN orders o ON o.user_id = u.id "
+            "GROUP BY u.name"));
+  EXPECT_FALSE(
+      shows("SELECT u.nick, count(*) FROM users u JOIN orders o ON o.user_id = u.id "
+            "GROUP BY u.nick"));
+}
+
 // A constant of a subquery on the extended side of an outer join is NULL where there is no row.
 TEST(Soundness, ConstantsAboveOuterJoins) {
   check({

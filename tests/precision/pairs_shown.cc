@@ -149,11 +149,31 @@ void add_blocks_shown(Pairs& pairs) {
 
 }  // namespace
 
+// The result shows one of the texts that are equal, and not the one of each row.
+void add_alike(Pairs& pairs) {
+  const std::string upper_goes = "DELETE FROM alike WHERE id = 2";
+  const std::string lower_goes = "DELETE FROM alike WHERE id = 1";
+  add(pairs, "texts that are equal: INTERSECT",
+      "SELECT name FROM alike WHERE grp = 1 INTERSECT SELECT name FROM alike WHERE grp = 2",
+      {{"one side goes", kInvalidated, lower_goes}, {"the other goes", kInvalidated, upper_goes}});
+  add(pairs, "texts that are equal: EXCEPT",
+      "SELECT name FROM alike WHERE grp = 1 EXCEPT SELECT name FROM alike WHERE grp = 3",
+      {{"one takes away another", kInvalidated, "INSERT INTO alike VALUES (5, 'A', 3)"},
+       {"one elsewhere", kKept, "INSERT INTO alike VALUES (5, 'A', 4)"}});
+  add(pairs, "texts that are equal: groups of a join",
+      "SELECT a.name, count(*) FROM alike a JOIN owner o ON o.id = a.grp GROUP BY a.name",
+      {{"one goes", kInvalidated, lower_goes}, {"another goes", kInvalidated, upper_goes}});
+  add(pairs, "texts that are equal: join",
+      "SELECT a.name FROM alike a JOIN alike b ON a.name = b.name WHERE a.grp = 1 AND b.grp = 2",
+      {{"one goes", kInvalidated, lower_goes}, {"its partner goes", kInvalidated, upper_goes}});
+}
+
 void add_shown(Pairs& pairs) {
   add_joins(pairs);
   add_bounds(pairs);
   add_subqueries_shown(pairs);
   add_blocks_shown(pairs);
+  add_alike(pairs);
 }
 
 }  // namespace pgcache::precision

@@ -90,6 +90,11 @@ const char* const kTables[] = {
     "t_interval interval, t_jsonb jsonb, t_inet inet, t_cidr cidr, t_macaddr macaddr, t_enum mood, "
     "t_array int[], t_text_array text[], t_domain small_int)",
     "INSERT INTO typed (id, note) SELECT i, 'n' FROM generate_series(1, 4) i",
+
+    // Texts that are equal and look different.
+    "CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    "CREATE TABLE alike (id int PRIMARY KEY, name text COLLATE any_case, grp int NOT NULL)",
+    "INSERT INTO alike VALUES (1, 'a', 1), (2, 'A', 2), (3, 'b', 1), (4, 'B', 2)",
 };
 
 const char* const kViews[] = {
@@ -108,10 +113,10 @@ struct Stored {
 };
 
 const Stored kStored[] = {
-    {"owner", false},  {"badge", false},   {"task", false},    {"step", false},
-    {"item", false},   {"tree", false},    {"checked", false}, {"spread", false},
-    {"placed", false}, {"hashed", false},  {"base", true},     {"kid", false},
-    {"typed", false},  {"regions", false}, {"large", false},   {"coded", false},
+    {"owner", false}, {"badge", false},   {"task", false},   {"step", false},    {"item", false},
+    {"tree", false},  {"checked", false}, {"spread", false}, {"placed", false},  {"hashed", false},
+    {"base", true},   {"kid", false},     {"typed", false},  {"regions", false}, {"large", false},
+    {"coded", false}, {"alike", false},
 };
 
 const char* const kLeaves[] = {"spread_low", "spread_mid",    "spread_high",    "placed_ab",

@@ -354,6 +354,23 @@ bool refused_text(bool plain, std::string_view state) {
 
 }  // namespace
 
+namespace {
+
+// The next one under the name, of another exchange, replaced what now never was. False: there is
+// none, and the name is to be what it was before this one.
+template <typename Pendings>
+bool hand_down(Pendings& all, typename Pendings::iterator undone) {
+  const auto later = std::find_if(
+      undone + 1, all.end(), [&](const auto& pending) { return pending.name == undone->name; });
+  if (later == all.end()) return false;
+  later->before = undone->before;
+  later->behind |= undone->behind;
+  later->unread |= undone->unread;
+  return true;
+}
+
+}  // namespace
+
 // Requests in dropped_ were discarded by an error; the first is the one that failed. Undone from
 // the last one on, so that names are what they were.
 void Session::undo_statements(std::string_view sqlstate) {
@@ -371,14 +388,10 @@ void Session::undo_statements(std::string_view sqlstate) {
       it->behind = true;
       it->unread = false;
     }
-    // Later ones under the name, of other exchanges, replaced what now never was.
-    for (auto later = it + 1; later != pending_statements_.end(); ++later) {
-      const bool replaced = later->name == it->name && later->before == it->statement;
-      if (replaced) later->before = it->before;
-    }
+    const bool last = !hand_down(pending_statements_, it);
     PendingStatement undone = std::move(*it);
     pending_statements_.erase(it);
-    if (statements_.find(undone.name) == undone.statement) undo_statement(undone);
+    if (last && statements_.find(undone.name) == undone.statement) undo_statement(undone);
   }
 }
 
@@ -423,9 +436,10 @@ void Session::query_failed(std::uint64_t cookie, std::string_view sqlstate) {
   PendingStatement& pending = pending_statements_.front();
   if (pending.cookie != cookie || pending.statement || !refused_text(pending.plain, sqlstate))
     return;
+  const bool last = !hand_down(pending_statements_, pending_statements_.begin());
   PendingStatement undone = std::move(pending);
   pending_statements_.pop_front();
-  if (!statements_.find({})) undo_statement(undone);
+  if (last && !statements_.find({})) undo_statement(undone);
 }
 
 void Session::forget_unnamed() {

@@ -9,12 +9,13 @@ what the tables hold. Many of the reads are answered from memory, which the metr
 difference is shortened to the messages that are needed for it, and printed as a protocol script
 (tests/scripts) as well.
 
-    run.py --binary PGCACHE [--kind orderly|disorder|both] [--seed N] [--seconds N]
+    run.py --binary PGCACHE [--kind orderly|disorder|both|unnamed] [--seed N] [--seconds N]
            [--set KEY=VALUE]... [--pg-bin FOLDER] [--replay FILE] [--fault NAME]
 
 First come the conversations of scripts.py (about 40 seconds), then random ones until the time is
-over: orderly ones (generate.py), and such of clients that make mistakes (disorder.py). Two clusters
-and pgcache are started in a temporary folder, and removed afterwards.
+over: orderly ones (generate.py), and such of clients that make mistakes (disorder.py); or, if asked
+for, some about the unnamed statement alone (unnamed.py). Two clusters and pgcache are started in a
+temporary folder, and removed afterwards.
 
 With --fault, pgcache runs with that part of it broken (src/proxy/faults.h), and a difference must be
 found in time.
@@ -41,24 +42,27 @@ import scripts
 import servers
 import shorten
 import state
+import unnamed
 import wire
 
 CRASHES_MAX = 5
 # Of all queries that pgcache counts as reads, by kind of conversation.
-HITS_MIN = {"orderly": 0.20, "disorder": 0.15}
+HITS_MIN = {"orderly": 0.20, "disorder": 0.15, "unnamed": 0.20}
 NOT_READS = ("not_read", "empty_query", "multi_statement", "function_call", "syntax")
 ACCEPTED_MAX = 0.05  # of the conversations: those that a known difference has ended early
 SHORTEN_SECONDS = 60
 READS_MIN = 300  # of each kind, or its share of hits means nothing
 MORE_SECONDS = 30  # at most, for that
-GENERATORS = {"orderly": generate.Generator, "disorder": disorder.Disorder}
+GENERATORS = {"orderly": generate.Generator, "disorder": disorder.Disorder,
+              "unnamed": unnamed.Unnamed}
+BOTH = ["orderly", "disorder"]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default=os.environ.get("PGCACHE_BINARY"),
                         help="the pgcache program (default: $PGCACHE_BINARY)")
-    parser.add_argument("--kind", choices=["orderly", "disorder", "both"], default="both")
+    parser.add_argument("--kind", choices=[*GENERATORS, "both"], default="both")
     parser.add_argument("--pg-bin", default=servers.BIN, help="the folder of PostgreSQL's programs")
     parser.add_argument("--fault", help="what of pgcache is broken, to see that it is noticed")
     parser.add_argument("--seed", type=int, default=1)
@@ -103,7 +107,7 @@ def report(conversation, difference):
 class Run:
     def __init__(self, options):
         self.options = options
-        self.kinds = list(GENERATORS) if options.kind == "both" else [options.kind]
+        self.kinds = BOTH if options.kind == "both" else [options.kind]
         self.routes = {kind: {} for kind in GENERATORS}  # what pgcache counted for each
         self.accepted = {}  # known differences: how many conversations they have ended early
         self.start()

@@ -273,6 +273,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--pg-bin", default=servers.BIN, help="the folder of PostgreSQL's programs")
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--part", help="K/N: of the scripts each Nth, from the Kth on")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     if not options.binary:
@@ -284,10 +285,12 @@ def main():
         stack = servers.Stack(options.binary, (HERE / "schema.sql").read_text(),
                               programs=options.pg_bin)
         player = Player(stack, options.record)
-        count = 0
+        part, parts = map(int, (options.part or "1/1").split("/"))
+        count = number = 0
         for path in options.files or sorted(HERE.glob("*.pgs")):
             for script in language.read(path):
-                if options.only in script.name:
+                number += 1
+                if options.only in script.name and number % parts == part % parts:
                     player.play(script)
                     count += 1
             if options.record:

@@ -193,6 +193,7 @@ void ControlLink::Impl::serve_round() {
   if (link == nullptr || stop.raised()) return;
   take_requests();
   snapshot_asked = snapshot_asked || taken.snapshot;
+  server_check_asked = server_check_asked || taken.server_check;
   // A session that has just changed the catalog goes by the position that it asked for next: by
   // then what it changed must have taken effect.
   for (auto& waiters = taken.catalog_waiters; !waiters.empty(); waiters.pop_back()) {
@@ -224,7 +225,6 @@ void ControlLink::Impl::serve_round() {
   if (!link->lost() && publication_problem && now >= next_publication_attempt)
     refresh_publication();
   if (!link->lost() && now >= next_slot_check) look_after_slot();
-  server_check_asked |= requests.server_check;
   if (!link->lost() && server_check_asked && now >= next_server_check) check_server();
 }
 

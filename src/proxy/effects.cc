@@ -168,11 +168,7 @@ Effects other_effects(std::string_view sql) {
   const bool runs_code = keyword_is(word, "do") || keyword_is(word, "call");
   effects.ddl = runs_code || keyword_is(word, "explain");
   effects.redefines = effects.ddl && may_redefine(sql);
-  // In PL/pgSQL these commands stand in the text, or in what EXECUTE runs; or functions do that.
-  effects.may_clear_statements =
-      runs_code &&
-      (may_touch_statements(sql) || contains(sql, "execute") || contains(sql, "language"));
-  effects.calls_functions = runs_code;
+  effects.may_clear_statements = runs_code;
   return effects;
 }
 

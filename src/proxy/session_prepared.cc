@@ -116,8 +116,7 @@ bool Session::calls_own_function(std::string_view sql, const cache::Shape& shape
 // effects_of() a text that goes to the origin.
 Effects Session::text_effects(Lead lead, std::string_view sql, const cache::ShapePtr& shape) const {
   Effects effects = effects_of(lead, sql, proven(shape));
-  const bool reads = effects.may_have_written && !effects.wrote;
-  if (shape && (reads || effects.calls_functions)) {
+  if (effects.may_have_written && !effects.wrote && shape) {
     effects.calls_functions = calls_own_function(sql, *shape);
   }
   return effects;

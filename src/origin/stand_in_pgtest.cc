@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stand-in against a real server whose commits wait for it and for nobody else.
-#include "origin/stand_in.h"
-
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -9,6 +7,7 @@
 #include <future>
 
 #include "origin/pgtest_support.h"
+#include "origin/stand_in.h"
 
 namespace pgcache::origin {
 namespace {
@@ -44,8 +43,9 @@ class StandInTest : public ::testing::Test {
   }
   std::string standbys() {
     return sql
-        .query("SELECT coalesce(string_agg(application_name || ' ' || sync_state, ', '), '')"
-               " FROM pg_stat_replication")
+        .query(
+            "SELECT coalesce(string_agg(application_name || ' ' || sync_state, ', '), '')"
+            " FROM pg_stat_replication")
         .value();
   }
   pg::Lsn flushed() {

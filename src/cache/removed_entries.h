@@ -31,7 +31,6 @@ class RemovedEntries {
     entries_.swap(other.entries_);
     std::swap(bytes_, other.bytes_);
   }
-  std::uint64_t bytes() const { return bytes_; }
 
  private:
   static constexpr std::size_t kEntriesMax = 64;

@@ -33,9 +33,9 @@ struct HugePageAllocator {
   }
   void deallocate(T* memory, std::size_t count) {
     const std::size_t bytes = count * sizeof(T);
-    if (!is_large(bytes)) return ::operator delete(memory, bytes);
+    if (!is_large(bytes)) return ::operator delete(memory);
     (void)madvise(memory, bytes, MADV_NOHUGEPAGE);
-    ::operator delete(memory, bytes, std::align_val_t(kHugePageBytes));
+    ::operator delete(memory, std::align_val_t(kHugePageBytes));
   }
   friend bool operator==(const HugePageAllocator&, const HugePageAllocator&) { return true; }
 };

@@ -169,7 +169,7 @@ void App::on_definitions_read(const pg::Snapshot& snapshot) {
 
 bool App::wants_definitions() { return cache_->definitions_pending() > 0; }
 
-void App::on_definitions_told(bool told, const std::string& /*why_not*/) {
+void App::on_definitions_told(bool told) {
   definitions_told_.store(told, std::memory_order_relaxed);
 }
 

@@ -55,7 +55,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   void on_catalog(origin::CatalogNews news) override;
   void on_definitions_read(const pg::Snapshot& snapshot) override;
   bool wants_definitions() override;
-  void on_definitions_told(bool told, const std::string& why_not) override;
+  void on_definitions_told(bool told) override;
   void on_snapshot(pg::Snapshot snapshot) override;
   void on_server_started(const std::string& started) override;
   void on_heartbeat(pg::Lsn position, TimePoint taken_at) override;

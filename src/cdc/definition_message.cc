@@ -72,15 +72,11 @@ bool is_of_relation(std::string_view type) {
   return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
-// The relation has come, or goes by another name now, and that name may have meant another before.
+// Of an index `relation` is the table, and the catalog does not know what it was called.
 bool may_shadow(const Line& line, Oid relation, const pg::Catalog& catalog) {
   if (line.name.empty()) return false;
   const bool is_index = line.type == "index" || line.type == "partitioned index";
-  const pg::Relation* const known = is_index ? nullptr : catalog.find_relation(relation);
-  if (known != nullptr && known->name == line.name && known->schema_name == line.schema) {
-    return false;
-  }
-  return pg::is_name_taken(catalog, line.name);
+  return pg::may_shadow(catalog, is_index ? Oid::kInvalid : relation, line.schema, line.name);
 }
 
 DefinitionChange read_change(const Line& line, const pg::Catalog& catalog) {

@@ -3,20 +3,8 @@
 #include "origin/catalog_loader.h"
 
 namespace pgcache::origin {
-namespace {
 
 using pg::DefinitionChange;
-using pg::Oid;
-
-// It came, or goes by another name, and that name may have meant another relation or type.
-bool may_shadow(const pg::Catalog& before, const pg::Relation& now) {
-  const pg::Relation* const then = before.find_relation(now.oid);
-  const bool same =
-      then != nullptr && then->name == now.name && then->schema_name == now.schema_name;
-  return !same && pg::is_name_taken(before, now.name);
-}
-
-}  // namespace
 
 DefinitionChange difference(const LoadedCatalog& before, const LoadedCatalog& after) {
   if (before.parts.others != after.parts.others) return DefinitionChange::of_everything();
@@ -26,7 +14,7 @@ DefinitionChange difference(const LoadedCatalog& before, const LoadedCatalog& af
     if (it != before.parts.relations.end() && it->second == part) continue;
     change.add(oid);
     const pg::Relation* const now = after.catalog->find_relation(oid);
-    if (now != nullptr && may_shadow(*before.catalog, *now)) {
+    if (now != nullptr && pg::may_shadow(*before.catalog, oid, now->schema_name, now->name)) {
       return DefinitionChange::of_everything();
     }
   }

@@ -54,7 +54,7 @@ constexpr std::array<Part, 10> kOfRelations = {{
      "pg_constraint WHERE conrelid <> 0 AND connamespace NOT IN (SELECT oid FROM temp_schema)"},
 }};
 
-constexpr std::array<Part, 16> kOthers = {{
+constexpr std::array<Part, 17> kOthers = {{
     {"", "oid, xmin", "typ WHERE relation = 0"},
     {"", "oid, xmin", "pg_proc WHERE pronamespace NOT IN (SELECT oid FROM temp_schema)"},
     {"", "oid, xmin", "pg_operator WHERE oprnamespace NOT IN (SELECT oid FROM temp_schema)"},
@@ -76,9 +76,8 @@ constexpr std::array<Part, 16> kOthers = {{
     {"", "oid, xmin", "pg_amop WHERE oid >= 16384"},
     {"", "oid, xmin", "pg_ts_config WHERE cfgnamespace NOT IN (SELECT oid FROM temp_schema)"},
     {"", "mapcfg, maptokentype, mapseqno, mapdict, xmin", "pg_ts_config_map"},
+    {"", "oid, xmin", "pg_ts_dict WHERE dictnamespace NOT IN (SELECT oid FROM temp_schema)"},
 }};
-constexpr Part kDictionaries = {
-    "", "oid, xmin", "pg_ts_dict WHERE dictnamespace NOT IN (SELECT oid FROM temp_schema)"};
 
 std::string hash_of(const Part& part, std::size_t seed) {
   const std::string columns = part.columns;
@@ -95,7 +94,7 @@ std::string sum_of(const Part& part) {
 std::string sum_of_others() {
   std::string sql = "(SELECT oid FROM pg_database WHERE datname = current_database())";
   for (const Part& part : kOthers) sql += sum_of(part);
-  return sql + sum_of(kDictionaries);
+  return sql;
 }
 
 std::string make_fingerprint_query() {

@@ -143,7 +143,7 @@ void ControlLink::Impl::look_after_teller() {
     log_warning("control link: changes of definitions are looked for each {} ms only: {}",
                 config->catalog_poll_interval.count(), why_not);
   }
-  events.on_definitions_told(now.in_place, why_not);
+  events.on_definitions_told(now.in_place);
 }
 
 // Reads the publication and acts on what it finds: makes it, notices that somebody altered it,

@@ -103,8 +103,7 @@ bool ControlLink::Impl::begin_session() {
   // An origin that does not tell who it is can still be served; then only the replication
   // connection notices when it has become another one.
   system_identifier = read_system_identifier(*link).value_or("");
-  const Reply started =
-      link->query("SELECT pg_catalog.\"extract\"('epoch', pg_catalog.pg_postmaster_start_time())");
+  const Reply started = link->query(std::string("SELECT ") + kServerStarted);
   server_started = started.ok() ? std::string(started.text(0, 0)) : std::string();
   if (started.ok()) events.on_server_started(server_started);
   {

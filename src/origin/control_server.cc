@@ -31,9 +31,7 @@ void ControlLink::Impl::check_server() {
   auto opened = Link::open(options);
   if (!std::holds_alternative<std::unique_ptr<Link>>(opened)) return;
   const Reply there = std::get<std::unique_ptr<Link>>(opened)->query(
-      "SELECT pg_catalog.\"extract\"('epoch', pg_catalog.pg_postmaster_start_time()),"
-      " pg_catalog.pg_is_in_recovery()",
-      kAnswerTimeout);
+      std::string("SELECT ") + kServerStarted + ", pg_catalog.pg_is_in_recovery()", kAnswerTimeout);
   if (!there.ok() || there.rows() != 1 || there.truth(0, 1)) return;
   if (there.text(0, 0) == server_started) return;
   log_warning(
@@ -53,8 +51,7 @@ void ControlLink::Impl::leave_slot_behind() {
       return;
     }
     if (slot->active_pid != slot_holder.load(std::memory_order_acquire)) return;
-    const Reply ignored =
-        link->query("SELECT pg_terminate_backend(" + std::to_string(slot->active_pid) + ")");
+    const Reply ignored = end_walsender(*link, config->slot, slot->active_pid);
     stop.wait_for(kWalsenderEnds);
   }
 }

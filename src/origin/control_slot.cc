@@ -58,8 +58,7 @@ void ControlLink::Impl::drop_slot_over_limit(std::uint64_t retained, int active_
   }
   next_slot_check = Clock::now() + kDropAgain;
   if (active_pid != 0) {
-    const Reply ignored =
-        link->query("SELECT pg_terminate_backend(" + std::to_string(active_pid) + ")");
+    const Reply ignored = end_walsender(*link, config->slot, active_pid);
     return;
   }
   const Reply dropped = drop_slot(*link, config->slot);

@@ -85,8 +85,8 @@ class ControlEvents {
   // Whether changes of definitions have been told that no on_definitions_read has seen.
   virtual bool wants_definitions() { return false; }
   // Whether the origin's event triggers tell of changed definitions in the stream. First, and on
-  // change; `why_not` then says what keeps them from it.
-  virtual void on_definitions_told(bool /*told*/, const std::string& /*why_not*/) {}
+  // change.
+  virtual void on_definitions_told(bool /*told*/) {}
   virtual void on_snapshot(pg::Snapshot snapshot) = 0;
   // When the server was started, in seconds since the epoch as numeric text. Once it is known again
   // after each connect.

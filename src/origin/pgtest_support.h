@@ -83,7 +83,7 @@ struct RecordedControl : ControlEvents {
     change = std::move(news.change);
     order.emplace_back("catalog");
   }
-  void on_definitions_told(bool now, const std::string&) override {
+  void on_definitions_told(bool now) override {
     const std::lock_guard lock(mutex);
     told = now;
   }

@@ -381,12 +381,9 @@ std::optional<End> ReplicationLink::Impl::check_resumable(Link& link) {
   return std::nullopt;
 }
 
-// Which may be in the midst of a large transaction, or not know that its connection is dead. Nobody
-// else's is hurt: a process id may have been given again.
+// Which may be in the midst of a large transaction, or not know that its connection is dead.
 void ReplicationLink::Impl::end_own_walsender(Link& link) {
-  const Reply ignored = link.query(
-      "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = " +
-      quote_literal(config->slot) + " AND active_pid = " + std::to_string(walsender_pid));
+  const Reply ignored = end_walsender(link, config->slot, walsender_pid);
 }
 
 std::optional<End> ReplicationLink::Impl::clear_old_slot(Link& link) {

@@ -73,6 +73,13 @@ SlotOutcome make_slot(Link& replication, const LinkOptions& ordinary, const std:
   return outcome;
 }
 
+Reply end_walsender(Link& link, const std::string& slot, int pid) {
+  return link.query(
+      "SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots"
+      " WHERE slot_name = " +
+      quote_literal(slot) + " AND active_pid = " + std::to_string(pid));
+}
+
 Reply drop_slot(Link& link, const std::string& slot) {
   return link.query(
       "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"

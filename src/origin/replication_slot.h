@@ -37,6 +37,10 @@ using SlotOutcome = std::variant<NewSlot, Failure>;
 SlotOutcome make_slot(Link& replication, const LinkOptions& ordinary, const std::string& slot,
                       const Event& stop, const std::function<void()>& still_waiting);
 
+// Ends the process if it streams from the slot. Nobody else is hurt: its id may have been given
+// again.
+Reply end_walsender(Link& link, const std::string& slot, int pid);
+
 // Drops an inactive slot. A missing one is no failure.
 Reply drop_slot(Link& link, const std::string& slot);
 

@@ -21,6 +21,16 @@ std::string hexadecimal(std::uint32_t number) {
   return error == std::errc() ? std::string(digits.data(), end) : std::string();
 }
 
+// A text that changes whenever the server recovers from a crash, and stays the same over a clean
+// restart: since when it counts its statistics, which a crash loses. It changes, too, when somebody
+// resets those of the background writer. Nothing when the server does not tell.
+std::optional<std::string> read_last_recovery(Link& link) {
+  const Reply reply = link.query(
+      "SELECT pg_catalog.\"extract\"('epoch', stats_reset) FROM pg_catalog.pg_stat_bgwriter");
+  if (!reply.ok() || reply.rows() != 1 || reply.text(0, 0).empty()) return std::nullopt;
+  return std::string(reply.text(0, 0));
+}
+
 }  // namespace
 
 bool may_be_same_server(const ServerIdentity& a, const ServerIdentity& b) {
@@ -41,8 +51,8 @@ Result<ServerState> read_server_state(Link& replication) {
     state.identity.timeline = hexadecimal(reply.number(0, 1));
   }
   const Reply reply = replication.query(
-      "SELECT pg_catalog.\"extract\"('epoch', pg_catalog.pg_postmaster_start_time()),"
-      " CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
+      std::string("SELECT ") + kServerStarted +
+      ", CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
       " ELSE pg_catalog.pg_current_wal_flush_lsn() END");
   if (!reply.ok()) return Error{reply.failure().message};
   const auto flushed =
@@ -52,13 +62,6 @@ Result<ServerState> read_server_state(Link& replication) {
   state.flushed = *flushed;
   state.last_recovery = read_last_recovery(replication);
   return state;
-}
-
-std::optional<std::string> read_last_recovery(Link& link) {
-  const Reply reply = link.query(
-      "SELECT pg_catalog.\"extract\"('epoch', stats_reset) FROM pg_catalog.pg_stat_bgwriter");
-  if (!reply.ok() || reply.rows() != 1 || reply.text(0, 0).empty()) return std::nullopt;
-  return std::string(reply.text(0, 0));
 }
 
 // A logical walsender leaves right before the checkpoint of a shutdown is written, when nobody else

@@ -16,6 +16,11 @@
 
 namespace pgcache::origin {
 
+// When the postmaster was started, as a column of a SELECT. Compared as text, so it is asked for in
+// the same way everywhere.
+inline constexpr const char* kServerStarted =
+    "pg_catalog.\"extract\"('epoch', pg_catalog.pg_postmaster_start_time())";
+
 // What is not known is empty.
 struct ServerIdentity {
   std::string system;      // its system identifier
@@ -37,11 +42,6 @@ struct ServerState {
 };
 // Over a replication connection.
 Result<ServerState> read_server_state(Link& replication);
-
-// A text that changes whenever the server recovers from a crash, and stays the same over a clean
-// restart: since when it counts its statistics, which a crash loses. It changes, too, when somebody
-// resets those of the background writer. Nothing when the server does not tell.
-std::optional<std::string> read_last_recovery(Link& link);
 
 // Whether the last checkpoint that the server has made is the one of the shutdown by which a stream
 // ended at `end`, when the server's clock (seconds since the epoch) showed `time`: then nothing has

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "origin/link.h"
 #include "origin/problems.h"
+#include "origin/replication_slot.h"
 #include "origin/replication_stream.h"
 
 namespace pgcache::origin {
@@ -137,10 +138,7 @@ std::optional<pg::Lsn> StandIn::Impl::start_stream(Link& link) {
     before = walsender;
   }
   if (before != 0) {
-    const Reply ended = link.query(
-        "SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots"
-        " WHERE slot_name = " +
-        quote_literal(config->slot) + " AND active_pid = " + std::to_string(before));
+    const Reply ended = end_walsender(link, config->slot, before);
     if (!ended.ok()) log_warning("stand-in: {}", ended.failure().message);
   }
   const Reply where = link.query("IDENTIFY_SYSTEM");

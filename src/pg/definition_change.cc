@@ -42,8 +42,11 @@ DefinitionChange with_kin(DefinitionChange change, const Catalog& catalog) {
   return change;
 }
 
-bool is_name_taken(const Catalog& catalog, std::string_view name) {
-  return catalog.has_name(name) || catalog.has_name("_" + std::string(name));
+bool may_shadow(const Catalog& before, Oid relation, std::string_view schema,
+                std::string_view name) {
+  const Relation* const then = before.find_relation(relation);
+  if (then != nullptr && then->name == name && then->schema_name == schema) return false;
+  return before.has_name(name) || before.has_name("_" + std::string(name));
 }
 
 }  // namespace pgcache::pg

@@ -27,10 +27,11 @@ struct DefinitionChange {
 // over one reads others' rows, or goes by their constraints and bounds.
 DefinitionChange with_kin(DefinitionChange change, const Catalog& catalog);
 
-// Whether a relation that is called so from now on can be taken for what another was: then some
-// relation or type has the name already, somewhere. (A table's row type has the table's name, the
-// type of arrays of it the same behind an underscore.) Nothing that could be cached resolved a name
-// that nobody had.
-bool is_name_taken(const Catalog& catalog, std::string_view name);
+// Whether a relation that is called so from now on can be taken for what another was in `before`:
+// it has come (kInvalid: surely) or went by another name, and some relation or type had the name,
+// somewhere. (A table's row type has the table's name, the type of arrays of it the same behind an
+// underscore.) Nothing that could be cached resolved a name that nobody had.
+bool may_shadow(const Catalog& before, Oid relation, std::string_view schema,
+                std::string_view name);
 
 }  // namespace pgcache::pg

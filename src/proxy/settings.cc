@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/bytes.h"
+#include "origin/server_identity.h"
 
 namespace pgcache::proxy {
 
@@ -71,7 +72,8 @@ std::string build_query() {
     sql += name;
     sql += "', true)";
   }
-  sql += ", pg_catalog.\"extract\"('epoch', pg_catalog.pg_postmaster_start_time())";
+  sql += ", ";
+  sql += origin::kServerStarted;
   for (const char* name : kTimeouts) {
     sql += ", pg_catalog.date_part('epoch', pg_catalog.current_setting('";
     sql += name;

@@ -117,8 +117,10 @@ void CacheImpl::remove(const std::vector<Entry*>& entries, InvalidationCause cau
 
 void CacheImpl::destroy_removed() {
   RemovedEntries remains;
-  const std::lock_guard apply_lock(apply_mutex);
-  remains.swap(removed);
+  // Proofs of freshness come this way and do not wait for the applier, who has the lock for most of
+  // a large transaction.
+  const std::unique_lock apply_lock(apply_mutex, std::try_to_lock);
+  if (apply_lock) remains.swap(removed);
 }
 
 void CacheImpl::remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,

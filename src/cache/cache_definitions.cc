@@ -17,23 +17,18 @@ constexpr std::size_t kCatalogsMax = 16;
 // More changes that wait to be read than this are not told from each other.
 constexpr std::size_t kPendingMax = 256;
 
+// Whether the shape rests on the change, and was analysed before generation `shown`, whose catalog
+// is the first to show it.
+bool is_outdated(const Shape& shape, const pg::DefinitionChange& change, std::uint64_t shown) {
+  return shape.generation < shown && change.touches(shape.analysis.cacheable()->definitions);
+}
+
 }  // namespace
 
 void CacheImpl::redefine(const pg::DefinitionChange& change, pg::Xid xid) {
-  const std::uint64_t shown = generation_that_shows(xid);
-  remove(index.all_of([&](const Shape& shape) {
-    return shape.generation < shown && change.touches(shape.analysis.cacheable()->definitions);
-  }),
-         InvalidationCause::kDdl);
+  remove_outdated(change, generation_that_shows(xid));
   const std::lock_guard front(front_mutex);
-  if (change.everything) {
-    distrust_images();
-  } else {
-    for (const pg::Oid relation : change.relations) {
-      distrust_images_of(relation);
-      tracking.close_gate_of(relation);
-    }
-  }
+  distrust(change);
   if (definitions_read && definitions_read->sees(xid)) return;
   const bool told_apart = pending_definitions.size() < kPendingMax;
   pending_definitions.push_back({xid, told_apart ? change : pg::DefinitionChange::of_everything()});
@@ -48,8 +43,20 @@ std::uint64_t CacheImpl::generation_that_shows(pg::Xid xid) const {
 }
 
 bool CacheImpl::is_outdated_by(const LoggedTransaction& transaction, const Shape& shape) const {
-  return transaction.definitions.touches(shape.analysis.cacheable()->definitions) &&
-         shape.generation < generation_that_shows(transaction.xid);
+  return is_outdated(shape, transaction.definitions, generation_that_shows(transaction.xid));
+}
+
+void CacheImpl::remove_outdated(const pg::DefinitionChange& change, std::uint64_t shown) {
+  remove(index.all_of([&](const Shape& shape) { return is_outdated(shape, change, shown); }),
+         InvalidationCause::kDdl);
+}
+
+void CacheImpl::distrust(const pg::DefinitionChange& change) {
+  if (change.everything) return distrust_images();
+  for (const pg::Oid relation : change.relations) {
+    distrust_images_of(relation);
+    tracking.close_gate_of(relation);
+  }
 }
 
 bool CacheImpl::is_pending(const sql::CacheableQuery& query) const {
@@ -76,20 +83,12 @@ void Cache::on_catalog_changed(CatalogUpdate update) {
       if (c.catalogs_read.size() > kCatalogsMax) c.catalogs_read.pop_front();
     }
     c.tracking.forget_untrackable();
+    c.distrust(update.change);
     if (update.change.everything) {
       ++c.epoch;
-      c.distrust_images();
       everything = c.take_everything();
     } else {
-      for (const pg::Oid relation : update.change.relations) {
-        c.distrust_images_of(relation);
-        c.tracking.close_gate_of(relation);
-      }
-      const auto outdated = [&](const Shape& shape) {
-        return shape.generation < update.shape_generation &&
-               update.change.touches(shape.analysis.cacheable()->definitions);
-      };
-      c.remove(c.index.all_of(outdated), InvalidationCause::kDdl);
+      c.remove_outdated(update.change, update.shape_generation);
     }
     woken = c.settled_waiters();
   }

@@ -104,9 +104,9 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   };
 
   // Holds apply_mutex; the entries that are removed meanwhile are destroyed when it is released,
-  // or, when they are few, with those of later ones (on_heartbeat() at the latest). What throws
-  // meanwhile (for want of memory) may leave index and store at odds with each other: then all
-  // entries go.
+  // or, when they are few, with those of later ones (or by on_heartbeat(), once it is free). What
+  // throws meanwhile (for want of memory) may leave index and store at odds with each other: then
+  // all entries go.
   class ApplyLock {
    public:
     explicit ApplyLock(CacheImpl& impl) : impl_(impl), lock_(impl.apply_mutex) {}
@@ -157,7 +157,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void apply_whole_relations(const cdc::Transaction& transaction);
   // Under an ApplyLock.
   void remove(const std::vector<Entry*>& entries, InvalidationCause cause);
-  void destroy_removed();  // no lock
+  void destroy_removed();  // no lock; not while somebody holds apply_mutex
   // The same, for changes to rows of the relation.
   void remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
                       InvalidationCause cause);
@@ -185,6 +185,10 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void redefine(const pg::DefinitionChange& change, pg::Xid xid);
   // The first shape generation whose catalog shows what the transaction changed.
   std::uint64_t generation_that_shows(pg::Xid xid) const;
+  // Drops the results of shapes over the change that were analysed before generation `shown`.
+  void remove_outdated(const pg::DefinitionChange& change, std::uint64_t shown);
+  // Images of rows from before the change are of no use; front_mutex held too.
+  void distrust(const pg::DefinitionChange& change);
   // Whether the query may be analysed as before the change, or its result be of before.
   bool is_outdated_by(const LoggedTransaction& transaction, const Shape& shape) const;
   // Whether it rests on changes that have not been read; either mutex held.

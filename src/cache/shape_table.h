@@ -41,9 +41,8 @@ struct Shape {
   // The latest generation in which the analysis is known to be the same; set by the table.
   mutable std::atomic<std::uint64_t> renewed{0};
   // Whether it holds in the generation.
-  bool is_of(std::uint64_t catalog_generation) const { return valid_until() >= catalog_generation; }
-  std::uint64_t valid_until() const {
-    return std::max(generation, renewed.load(std::memory_order_acquire));
+  bool is_of(std::uint64_t catalog_generation) const {
+    return std::max(generation, renewed.load(std::memory_order_acquire)) >= catalog_generation;
   }
   std::string text;  // a statement of this shape, as first seen (for people)
   sql::Analysis analysis;

@@ -10,9 +10,8 @@
 //     or in an expression: conditions on the outer row, and on columns that the subquery passes on
 //     (passes_conditions); a set operation passes them on to each branch;
 //   - what a branch of INTERSECT, or the left side of EXCEPT, requires of the columns that it
-//   yields
-//     holds for rows of the other branches, or of the right side: only such have an equal one
-//     there;
+//     yields holds for rows of the other branches, or of the right side: only such have an equal
+//     one there;
 //   - what a block requires of columns that it yields holds for the row outside;
 //   - INNER JOIN: ON holds for both sides, besides what holds for the join;
 //   - LEFT JOIN: the left side gets what holds for the join. A row of the right side matters by

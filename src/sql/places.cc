@@ -6,16 +6,15 @@
 #include <span>
 #include <utility>
 
+#include "sql/safety.h"
 #include "sql/tree.h"
 
 namespace pgcache::sql {
 namespace {
 
-using pg::Oid;
 using ConditionsPtr = std::shared_ptr<const Conditions>;
 
 constexpr int kFactsDepthMax = 8;
-constexpr std::uint32_t kFirstUserOid = 16384;
 constexpr std::size_t kConditionMax = 5'000;  // expressions that are put into one condition
 
 // Of a block, besides FROM.
@@ -96,13 +95,13 @@ class Walker {
       can = can && part.use == from && part.column < block.outputs.size() &&
             part.column < source.outputs.size() && part.column < target.outputs.size();
       if (!can) return;
-      const Oid type = block.outputs[part.column].type;
+      const pg::Oid type = block.outputs[part.column].type;
       for (const Block* side : {&block, &source, &target}) {
         const Expr& output = side->outputs[part.column];
         can = can && output.type == type && output.collation.deterministic;
       }
       // Not char(n), of which equal ones may be padded to different lengths.
-      can = can && pg::to_u32(type) < kFirstUserOid && type != pg::type::kBpchar;
+      can = can && is_builtin(type) && type != pg::type::kBpchar;
     });
     return can;
   }

@@ -115,8 +115,7 @@ bool contains(std::string_view sql, std::string_view lower) {
 // Not the name of a function (CURRENT_DATE). Between the two words there may be comments.
 bool may_hold_current_of(std::string_view sql) {
   constexpr std::string_view kCurrent = "current";
-  while (contains(sql, kCurrent)) {
-    const auto* const at = find_text(sql, kCurrent);
+  for (const auto* at = find_text(sql, kCurrent); at != sql.end(); at = find_text(sql, kCurrent)) {
     sql.remove_prefix(static_cast<std::size_t>(at - sql.begin()) + kCurrent.size());
     if (!sql.empty() && !is_of_name(sql.front())) return contains(sql, "of");
   }

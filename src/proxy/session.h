@@ -277,7 +277,7 @@ class Session {
   void finish_unit();  // its Sync, Query or FunctionCall has been sent
   void forward_raw(std::string_view bytes);
   void forward_held_unit(sql::BypassReason reason = sql::BypassReason::kFlush);
-  void forward_extended(wire::Frame frame);
+  void forward_extended(wire::Frame frame, const std::optional<wire::Bind>& bind = std::nullopt);
   void before_target(char tag, const wire::Target& target);
   void forget_statements();
   void query_forgets_unnamed(std::string_view sql);
@@ -304,8 +304,9 @@ class Session {
   // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
   bool send_hidden_close(char kind, std::string_view name);
   void ensure_at_origin(std::string_view name);
+  bool is_unprepared(std::string_view name) const;
   bool prepare_first(std::string_view name);
-  bool prepare_before(const wire::Frame& frame);
+  bool prepare_before(const wire::Frame& frame, const std::optional<wire::Bind>& bind);
   std::optional<std::size_t> first_unprepared() const;
   bool unit_prepares_first();
   bool on_catching_up_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
@@ -357,7 +358,7 @@ class Session {
   void move_portal(std::string_view name, bool compares = true);
   bool open_portals_first(const Effects& effects, std::string_view sql);
   bool unit_opens_portals_first();
-  bool open_portals_before(const wire::Frame& frame);
+  bool open_portals_before(const wire::Bind& bind);
   std::string instead_of_lost_portals(std::string_view frame);
   void raise_for_lost_portals();
   void portals_before(const Effects& effects, std::string_view sql, bool simple);

@@ -42,13 +42,18 @@ void Session::ensure_at_origin(std::string_view name) {
   unnamed_unsure_ = true;  // it may fail, too
 }
 
+// Of a statement: only memory knew it, and the client knows its result.
+bool Session::is_unprepared(std::string_view name) const {
+  const StatementPtr statement = statements_.find(name);
+  return statement && !statement->at_origin && !statement->described.empty();
+}
+
 // Before the use of a statement that only memory knew, and whose result the client knows: it is
 // described, too. A definition may have changed since the client's Parse, and then PostgreSQL
 // refuses the statement, whose result is no longer what it was. True: wait for the answer.
 bool Session::prepare_first(std::string_view name) {
-  const StatementPtr statement = statements_.find(name);
-  if (!statement || statement->at_origin || statement->described.empty() || env_.pooled() ||
-      status_ == 'E' || tracker_.discarding() || tracker_.copying_in()) {
+  if (env_.pooled() || status_ == 'E' || tracker_.discarding() || tracker_.copying_in() ||
+      !is_unprepared(name)) {
     return false;
   }
   open_unit();
@@ -63,11 +68,8 @@ bool Session::prepare_first(std::string_view name) {
 }
 
 // Of an exchange that goes on as it comes.
-bool Session::prepare_before(const wire::Frame& frame) {
-  if (frame.tag == 'B') {
-    const auto bind = wire::parse_bind(frame.body());
-    return bind && prepare_first(bind->statement);
-  }
+bool Session::prepare_before(const wire::Frame& frame, const std::optional<wire::Bind>& bind) {
+  if (bind) return prepare_first(bind->statement);
   if (frame.tag != 'D') return false;
   const auto target = wire::parse_target(frame.body());
   return target && target->kind == 'S' && prepare_first(target->name);
@@ -80,9 +82,7 @@ std::optional<std::size_t> Session::first_unprepared() const {
     const bool binds = step.tag == 'B';
     if (!step.understood || (!binds && (step.tag != 'D' || step.target.kind != 'S'))) continue;
     const std::string_view name = binds ? step.bind.statement : step.target.name;
-    const StatementPtr statement = statements_.find(name);
-    if (!statement || statement->at_origin || statement->described.empty()) continue;
-    if (parse_of(i, name) == nullptr) return i;
+    if (is_unprepared(name) && parse_of(i, name) == nullptr) return i;
   }
   return std::nullopt;
 }

@@ -31,6 +31,20 @@ void warm(Peer& peer) {
   ASSERT_EQ(peer.world.stats.misses.load(), 2u);
 }
 
+// The unnamed statement has been prepared and executed from memory alone.
+void prepare_in_memory(Peer& peer) {
+  warm(peer);
+  peer.client(kExchange);
+  ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+}
+
+// And is prepared at the origin, before its use goes there.
+void expect_prepared_first(Peer& peer, const std::string& use) {
+  EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
+  peer.origin(kPreparedAgain);
+  EXPECT_EQ(peer.to_origin(), use);
+}
+
 // At the origin.
 void begin(Peer& peer) {
   peer.world.config.defer_begin = false;
@@ -76,9 +90,7 @@ TEST(SessionBehind, TextsThatPostgresCannotReadLeaveTheUnnamedStatement) {
   for (const bool simple : {true, false}) {
     World world;
     Peer peer(world);
-    warm(peer);
-    peer.client(kExchange);  // from memory
-    ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+    prepare_in_memory(peer);
     const std::string bad = simple ? query("SELECT '\xff'") : parse("", "SELECT '\xff'") + sync();
     peer.client(bad);
     EXPECT_EQ(peer.to_origin(), bad);
@@ -86,18 +98,14 @@ TEST(SessionBehind, TextsThatPostgresCannotReadLeaveTheUnnamedStatement) {
     EXPECT_EQ(peer.to_client(), error("22021") + ready());
     const std::string use = testing::bind("", {"7"}) + sync();
     peer.client(use);
-    EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
-    peer.origin(kPreparedAgain);
-    EXPECT_EQ(peer.to_origin(), use);
+    expect_prepared_first(peer, use);
   }
 }
 
 TEST(SessionBehind, AQueryThatAnErrorDiscardsLeavesTheUnnamedStatement) {
   World world;
   Peer peer(world);
-  warm(peer);
-  peer.client(kExchange);  // from memory
-  ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+  prepare_in_memory(peer);
   const std::string failing = execute(1) + query("SELECT 1") + sync();
   peer.client(failing);
   EXPECT_EQ(peer.to_origin(), failing);
@@ -105,9 +113,7 @@ TEST(SessionBehind, AQueryThatAnErrorDiscardsLeavesTheUnnamedStatement) {
   EXPECT_EQ(peer.to_client(), error("34000") + ready());
   const std::string use = testing::bind("", {"7"}) + sync();
   peer.client(use);
-  EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
-  peer.origin(kPreparedAgain);
-  EXPECT_EQ(peer.to_origin(), use);
+  expect_prepared_first(peer, use);
   peer.origin(kBound + ready());
   EXPECT_EQ(peer.to_client(), kBound + ready());
 }
@@ -117,18 +123,14 @@ TEST(SessionBehind, AnExchangeWaitsUntilItIsKnownWhatTheUnnamedStatementIs) {
   for (const std::string& discarded : {parse("", "SELECT 1"), frame('C', "S\0"s)}) {
     World world;
     Peer peer(world);
-    warm(peer);
-    peer.client(kExchange);  // from memory
-    ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+    prepare_in_memory(peer);
     const std::string failing = execute(1) + discarded + sync();
     const std::string use = testing::bind("", {"7"}) + sync();
     peer.client(failing + use);
     EXPECT_EQ(peer.to_origin(), failing);
     peer.origin(error("34000") + ready());
     EXPECT_EQ(peer.to_client(), error("34000") + ready());
-    EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
-    peer.origin(kPreparedAgain);
-    EXPECT_EQ(peer.to_origin(), use);
+    expect_prepared_first(peer, use);
     peer.origin(kBound + ready());
     EXPECT_EQ(peer.to_client(), kBound + ready());
   }
@@ -156,9 +158,7 @@ TEST(SessionBehind, AStatementWhoseResultHasChangedIsRefused) {
   for (const bool describes : {false, true}) {
     World world;
     Peer peer(world);
-    warm(peer);
-    peer.client(kExchange);  // from memory
-    ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+    prepare_in_memory(peer);
     const std::string use = describes ? describe + sync() : testing::bind("", {"8"}) + sync();
     peer.client(use);
     EXPECT_EQ(peer.to_origin(), prepare_again("", kText));
@@ -184,9 +184,7 @@ TEST(SessionBehind, AStatementWhoseResultHasChangedIsRefused) {
 TEST(SessionBehind, AStatementIsPreparedInTheMiddleOfAnExchange) {
   World world;
   Peer peer(world);
-  warm(peer);
-  peer.client(kExchange);  // from memory
-  ASSERT_EQ(peer.to_client(), kExchangeAnswer);
+  prepare_in_memory(peer);
   const std::string first = parse("s", "UPDATE users SET name = 'x'") + bind("s", {}) + execute();
   const std::string use = testing::bind("", {"8"}) + execute() + sync();
   peer.client(first + use);

@@ -19,8 +19,6 @@ using sql::StatementKind;
 
 namespace {
 
-// Marks the hidden requests that are the deferred BEGIN.
-
 // In front of a read in the same query.
 constexpr std::size_t kBeginBytesMax = 100;
 

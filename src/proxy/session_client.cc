@@ -155,8 +155,10 @@ bool Session::dispatch(wire::Frame frame) {
     case 'E':
     case 'C':
       if (streaming_unit_) {
-        if (prepare_before(frame) || open_portals_before(frame)) return false;
-        forward_extended(frame);
+        std::optional<wire::Bind> bind;
+        if (frame.tag == 'B') bind = wire::parse_bind(frame.body());
+        if (prepare_before(frame, bind) || (bind && open_portals_before(*bind))) return false;
+        forward_extended(frame, bind);
         consume_client(total);
       } else {
         held_bytes_ += total;
@@ -250,8 +252,9 @@ void Session::forward_held_unit(sql::BypassReason reason) {
   held_bytes_ = 0;
 }
 
-// One frame of an extended exchange, forwarded with what must go before it, and noted.
-void Session::forward_extended(wire::Frame frame) {
+// One frame of an extended exchange, forwarded with what must go before it, and noted. `bind`: what
+// is understood of a Bind.
+void Session::forward_extended(wire::Frame frame, const std::optional<wire::Bind>& bind) {
   Unit& unit = open_unit();
   unit.sent = io_.now();
   std::uint64_t cookie = 0;
@@ -266,7 +269,7 @@ void Session::forward_extended(wire::Frame frame) {
       break;
     case 'B':
       unit.preparing = false;
-      if (const auto bind = wire::parse_bind(frame.body())) {
+      if (bind) {
         forward_bind(frame.bytes, *bind);
         return;
       }
@@ -351,10 +354,6 @@ bool refused_text(bool plain, std::string_view state) {
   return !plain && (state == pg::sqlstate::kCharacterNotInRepertoire ||
                     state == pg::sqlstate::kUntranslatableCharacter);
 }
-
-}  // namespace
-
-namespace {
 
 // The next one under the name, of another exchange, replaced what now never was. False: there is
 // none, and the name is to be what it was before this one.

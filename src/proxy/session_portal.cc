@@ -219,11 +219,10 @@ bool Session::open_portals_first(const Effects& effects, std::string_view sql) {
   return true;
 }
 
-// Likewise in front of a message of an exchange that goes on as it comes.
-bool Session::open_portals_before(const wire::Frame& frame) {
-  if (frame.tag != 'B' || (portals_.empty() && opening_ == Opening::kNone)) return false;
-  const auto bind = wire::parse_bind(frame.body());
-  const StatementPtr statement = bind ? statements_.find(bind->statement) : nullptr;
+// Likewise in front of a Bind of an exchange that goes on as it comes.
+bool Session::open_portals_before(const wire::Bind& bind) {
+  if (portals_.empty() && opening_ == Opening::kNone) return false;
+  const StatementPtr statement = statements_.find(bind.statement);
   if (!statement) return false;
   const std::string& sql = statement->text->sql;
   if (may_fetch(sql) && open_portals_first(statement_effects(*statement), sql)) return true;

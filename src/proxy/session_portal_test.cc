@@ -48,6 +48,13 @@ void begin(Peer& peer) {
   ASSERT_EQ(peer.to_origin(), "");
 }
 
+// In a block that only memory knows, a portal "p" of which the first row was fetched.
+void open_in_memory(Peer& peer) {
+  begin(peer);
+  peer.client(fetch(1, "p") + sync());
+  peer.to_client();
+}
+
 TEST(SessionPortal, APortalThatIsClosedInAForwardedExchangeIsGone) {
   World world;
   world.config.defer_begin = false;
@@ -142,9 +149,7 @@ TEST(SessionPortal, ItsAnswerTakesItsTurnAmongThoseOfTheOrigin) {
   World world;
   Peer peer(world);
   warm(peer);
-  begin(peer);
-  peer.client(fetch(1, "p") + sync());
-  peer.to_client();
+  open_in_memory(peer);
   const std::string close = frame('C', "Ss\0"s);
   peer.client(close + run("p", 1) + close + close_portal("p") + sync());
   EXPECT_EQ(peer.to_client(), "");
@@ -162,9 +167,7 @@ TEST(SessionPortal, AnErrorInFrontOfItDiscardsIt) {
   World world;
   Peer peer(world);
   warm(peer);
-  begin(peer);
-  peer.client(fetch(1, "p") + sync());
-  peer.to_client();
+  open_in_memory(peer);
   peer.client(parse("x", "nonsense") + run("p", 1) + close_portal("p") + sync());
   peer.to_origin();
   peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
@@ -245,9 +248,7 @@ TEST(SessionPortal, ANameInUseIsTheOriginsError) {
   World world;
   Peer peer(world);
   warm(peer);
-  begin(peer);
-  peer.client(fetch(1, "p") + sync());
-  peer.to_client();
+  open_in_memory(peer);
   peer.client(fetch(1, "p") + sync());
   const std::string sent = peer.to_origin();
   EXPECT_LT(sent.find(kText), sent.rfind(kText));  // opened there, and then bound again
@@ -261,9 +262,7 @@ TEST(SessionPortal, AStatementThatFetchesWaitsForThePortalAtTheOrigin) {
       World world;
       Peer peer(world);
       warm(peer);
-      begin(peer);
-      peer.client(fetch(1, "p") + sync());
-      peer.to_client();
+      open_in_memory(peer);
       const std::string text = "FETCH 1 FROM p";
       const std::string statement =
           simple ? query(text) : parse("", text) + bind("", {}) + execute() + sync();
@@ -294,9 +293,7 @@ TEST(SessionPortal, AStatementThatFetchesInAnOpenExchangeWaitsForThePortal) {
     World world;
     Peer peer(world);
     warm(peer);
-    begin(peer);
-    peer.client(fetch(1, "p") + sync());
-    peer.to_client();
+    open_in_memory(peer);
     const std::string other = query("UPDATE users SET name = 'x'");
     const std::string use = parse("", "FETCH 1 FROM p") + bind("", {}) + execute() + flush();
     peer.client(other);
@@ -328,9 +325,7 @@ TEST(SessionPortal, AStatementThatCannotFetchLeavesThePortalInMemory) {
   World world;
   Peer peer(world);
   warm(peer);
-  begin(peer);
-  peer.client(fetch(1, "p") + sync());
-  peer.to_client();
+  open_in_memory(peer);
   const std::string dates = query("SELECT nextval('s'), current_date, 'of'");
   peer.client(dates);
   EXPECT_TRUE(peer.to_origin().ends_with(dates));
@@ -344,9 +339,7 @@ TEST(SessionPortal, ItsColumnsAreThoseOfAnotherPortal) {
   World world;
   Peer peer(world);
   warm(peer);
-  begin(peer);
-  peer.client(fetch(1, "p") + sync());
-  peer.to_client();
+  open_in_memory(peer);
   const std::string describe = frame('D', "Pp\0"s) + sync();
   peer.client(describe);
   EXPECT_NE(peer.to_origin().find(kText), std::string::npos);

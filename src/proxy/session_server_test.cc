@@ -22,12 +22,17 @@ struct ServerWorld : World {
   int told = 0;
 };
 
+// A read, before which the session asks, and hears that its server was started then.
+void read_at(Peer& peer, const std::string& started) {
+  peer.client(kRead);
+  ASSERT_EQ(peer.to_origin(), query(settings_query()));
+  peer.origin(Peer::settings_reply({{kStarted, started}}));
+}
+
 TEST(SessionServer, OfTheSameServerIsServed) {
   ServerWorld world;
   Peer peer(world);
-  peer.client(kRead);
-  ASSERT_EQ(peer.to_origin(), query(settings_query()));
-  peer.origin(Peer::settings_reply({{kStarted, "1700000000.5"}}));
+  read_at(peer, "1700000000.5");
   EXPECT_EQ(peer.to_origin(), kRead);
   peer.origin(kAnswer);
   peer.client(kRead);
@@ -39,9 +44,7 @@ TEST(SessionServer, OfTheSameServerIsServed) {
 TEST(SessionServer, OfAnotherServerIsNeitherServedNorLoads) {
   ServerWorld world;
   Peer peer(world);
-  peer.client(kRead);
-  ASSERT_EQ(peer.to_origin(), query(settings_query()));
-  peer.origin(Peer::settings_reply({{kStarted, "1800000000.5"}}));
+  read_at(peer, "1800000000.5");
   for (int i = 0; i < 3; ++i) {
     if (i > 0) peer.client(kRead);
     EXPECT_EQ(peer.to_origin(), kRead);
@@ -57,17 +60,13 @@ TEST(SessionServer, OfAnotherServerIsNeitherServedNorLoads) {
 TEST(SessionServer, IsLeftBehindWhenTheChangesComeFromAnother) {
   ServerWorld world;
   Peer peer(world);
-  peer.client(kRead);
-  ASSERT_EQ(peer.to_origin(), query(settings_query()));
-  peer.origin(Peer::settings_reply({{kStarted, "1700000000.5"}}));
+  read_at(peer, "1700000000.5");
   EXPECT_EQ(peer.to_origin(), kRead);
   peer.origin(kAnswer);
   EXPECT_EQ(peer.to_client(), kAnswer);
   world.started = parse_started("1800000000.5");
   ++world.epoch;
-  peer.client(kRead);
-  ASSERT_EQ(peer.to_origin(), query(settings_query()));
-  peer.origin(Peer::settings_reply({{kStarted, "1700000000.5"}}));
+  read_at(peer, "1700000000.5");
   EXPECT_EQ(peer.to_origin(), kRead);
   peer.origin(kAnswer);
   EXPECT_EQ(world.stats.hits.load(), 0U);

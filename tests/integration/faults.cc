@@ -157,27 +157,29 @@ void FaultWatch::read_once(Connection& session, std::int64_t& seen) {
   if (constant.ok() && constant.value() != "0") complain("row 2 was " + constant.value());
 }
 
-QueryResult query_quietly(FaultWatch* watch, Stack& stack, Connection& session,
-                          const std::string& sql, const std::string& route) {
-  QueryResult result;
-  const auto work = [&] { result = stack.query(session, sql, route); };
+namespace {
+
+void quietly(FaultWatch* watch, const std::function<void()>& work) {
   if (watch != nullptr) {
     watch->quietly(work);
   } else {
     work();
   }
+}
+
+}  // namespace
+
+QueryResult query_quietly(FaultWatch* watch, Stack& stack, Connection& session,
+                          const std::string& sql, const std::string& route) {
+  QueryResult result;
+  quietly(watch, [&] { result = stack.query(session, sql, route); });
   return result;
 }
 
 QueryResult query_until_quietly(FaultWatch* watch, Stack& stack, Connection& session,
                                 const std::string& sql, const std::string& route) {
   QueryResult result;
-  const auto work = [&] { result = stack.query_until(session, sql, route); };
-  if (watch != nullptr) {
-    watch->quietly(work);
-  } else {
-    work();
-  }
+  quietly(watch, [&] { result = stack.query_until(session, sql, route); });
   return result;
 }
 
@@ -188,12 +190,7 @@ void expect_in_use(Stack& stack, milliseconds within, FaultWatch* watch) {
   const std::string read = "SELECT n FROM watched WHERE id = 3";
   const auto hit = [&] {
     std::string route;
-    const auto work = [&] { route = stack.routes_of([&] { session.query(read); }); };
-    if (watch != nullptr) {
-      watch->quietly(work);
-    } else {
-      work();
-    }
+    quietly(watch, [&] { route = stack.routes_of([&] { session.query(read); }); });
     return route == "hit";
   };
   EXPECT_TRUE(wait_until(hit, static_cast<int>(within.count())))
@@ -213,14 +210,6 @@ double cold_starts(Stack& stack, const std::string& cause) {
   Labels labels;
   if (!cause.empty()) labels["cause"] = cause;
   return stack.proxy().metric("pgcache_cold_starts_total", labels);
-}
-
-int walsender_of(const std::string& origin) {
-  Connection connection(origin);
-  const QueryResult result = connection.must(
-      "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'pgcache' AND active_pid IS "
-      "NOT NULL");
-  return result.rows.empty() ? 0 : std::stoi(result.rows[0][0].value());
 }
 
 }  // namespace pgcache::testing

@@ -86,7 +86,5 @@ void expect_in_use(Stack& stack, std::chrono::milliseconds within = std::chrono:
 // How often a slot was made anew and everything dropped: the cold starts counted since the start,
 // the first included.
 double cold_starts(Stack& stack, const std::string& cause = {});
-// Of the process that streams from pgcache's slot; 0: none. `origin` is a libpq URI.
-int walsender_of(const std::string& origin);
 
 }  // namespace pgcache::testing

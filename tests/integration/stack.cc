@@ -232,6 +232,14 @@ std::string value_of(const QueryResult& result) {
   return result.rows[0][0].value_or("NULL");
 }
 
+int walsender_of(const std::string& origin) {
+  Connection connection(origin);
+  const QueryResult result = connection.must(
+      "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'pgcache' AND active_pid IS "
+      "NOT NULL");
+  return result.rows.empty() ? 0 : std::stoi(result.rows[0][0].value());
+}
+
 long calls(Connection& direct, const std::string& pattern) {
   return std::stol(direct
                        .must("SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements "

@@ -97,6 +97,8 @@ bool is_route(const std::string& taken, const std::string& wanted);
 std::string rows_text(const std::vector<Row>& rows);  // "1,a|2,NULL"
 // The single value of a result that must have one; a failed check otherwise.
 std::string value_of(const QueryResult& result);
+// Of the process that streams from pgcache's slot; 0: none. `origin` is a libpq URI.
+int walsender_of(const std::string& origin);
 // Makes a pg_stat_statements count of calls of statements LIKE the pattern.
 long calls(Connection& direct, const std::string& pattern);
 

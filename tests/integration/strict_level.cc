@@ -99,13 +99,6 @@ class OtherStandby {
   const Program program_;
 };
 
-int walsender_of(Stack& stack) {
-  return std::stoi(
-      stack.direct()
-          .must("SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'pgcache'")
-          .value());
-}
-
 // --- the lease
 
 TEST(StrictLevel, NoReadIsOlderThanAnAcknowledgedCommit) {
@@ -392,7 +385,8 @@ void expect_stale_at_most(const std::string& level) {
     std::this_thread::sleep_for(milliseconds(7));
   }
   EXPECT_LT(oldest, 0.4);
-  const int walsender = walsender_of(stack);
+  const int walsender = walsender_of(stack.origin().dsn());
+  ASSERT_GT(walsender, 0);
   kill(walsender, SIGSTOP);
   Pending commit(stack, update(1, 5));
   const bool acknowledged = commit.done_within(milliseconds(1000));

@@ -187,9 +187,16 @@ bool SessionLoop::hold_cancel(CancelAnswer& answer) {
   return true;
 }
 
+// One that cannot be answered, for want of memory, costs the others nothing.
 void SessionLoop::release_cancels() {
-  const auto held = std::exchange(held_cancels_, {});
-  for (const auto& [unit, answer] : held) answer(session_.running().unit != unit);
+  const std::uint64_t runs = done_ ? 0 : session_.running().unit;
+  for (const auto& [unit, answer] : std::exchange(held_cancels_, {})) {
+    try {
+      answer(!done_ && runs != unit);
+    } catch (const std::exception& error) {
+      log_error("a cancel request is lost: {}", error.what());
+    }
+  }
 }
 
 void SessionLoop::on_cancel_delivered(bool taken) {
@@ -360,9 +367,9 @@ void SessionLoop::linger() {
 
 void SessionLoop::finish() {
   if (done_) return;
-  cancel_timer_.cancel();
-  for (const auto& [unit, answer] : std::exchange(held_cancels_, {})) answer(false);
   done_ = true;
+  cancel_timer_.cancel();
+  release_cancels();
   timer_.cancel();
   if (!cancel_key_.empty()) worker_.cancel_keys().remove(cancel_key_);
   client_.close();

@@ -108,6 +108,43 @@ TEST(FaultsRestored, ToAnEarlierState) {
   expect_in_use(stack);
 }
 
+// With commits that wait for pgcache: the backup's own, those of the lost time, and those after it.
+TEST(FaultsRestored, UnderALease) {
+  StackOptions options = fault_options({"--consistency", "strict", "--strict-verify", "lease"});
+  options.wait_ready = false;
+  Stack stack(options);
+  stack.direct().must("ALTER SYSTEM SET synchronous_standby_names = 'pgcache'");
+  stack.direct().must("SELECT pg_reload_conf()");
+  ASSERT_TRUE(stack.proxy().wait_ready()) << stack.proxy().http("/readyz").body;
+  const Backup backup = take_backup(stack);
+  {
+    Connection origin(stack.origin().dsn());
+    Connection session = stack.client();
+    EXPECT_EQ(hit(stack.proxy(), session, kFive), "0");
+    origin.must("UPDATE watched SET n = 100 WHERE id > 2");
+    EXPECT_EQ(session.query(kFive).value(), "100");  // by whatever route: it is acknowledged
+    EXPECT_EQ(hit(stack.proxy(), session, kFive), "100");
+    for (int i = 0; i < 50; ++i) origin.must("UPDATE watched SET n = n + 1 WHERE id = 4");
+  }
+  ASSERT_TRUE(stack.origin().stop());
+  backup.put_back();
+  stack.origin().start();
+  Connection origin = connect_within(stack.origin().dsn(), 20000);
+  Connection session = connect_within(stack.dsn(), 20000);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(session.query(kFour).value(), "0");
+    EXPECT_EQ(session.query(kFive).value(), "0");
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  for (int i = 1; i <= 20; ++i) {  // at positions that pgcache has passed once
+    origin.must("UPDATE watched SET n = n + 1 WHERE id = 5");
+    EXPECT_EQ(session.query(kFive).value(), std::to_string(i));
+  }
+  ASSERT_TRUE(stack.proxy().wait_ready()) << stack.proxy().http("/readyz").body;
+  EXPECT_EQ(hit(stack.proxy(), session, kFive), "20");
+  EXPECT_EQ(cold_starts(stack, "restored"), 1) << stack.proxy().log_tail();
+}
+
 // The restored server has gone on beyond all that pgcache knew, and was shut down and started once
 // more, before pgcache reached it again: its positions tell nothing.
 TEST(FaultsRestored, AndOvertaken) {

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "config/loader.h"
 #include "origin/check.h"
+#include "origin/cleanup.h"
 
 // jemalloc's options: memory that is free goes back to the system in a thread of its own, not while
 // changes are applied.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `pgcache check` and `pgcache cleanup`: short blocking conversations with the origin, from main
-// only.
+// `pgcache check`: short blocking conversations with the origin, from main only.
 #pragma once
 
 #include <string>
@@ -20,10 +19,6 @@ Result<std::vector<Problem>> check_origin(const config::Config& config, bool run
 // What the strict level rests on at the origin, a line for each setting; empty where it rests on
 // none.
 Result<std::vector<std::string>> strict_settings(const config::Config& config);
-
-// Removes the slot and the publication that pgcache made. Yields what was removed, a line each, and
-// what was left as pgcache had set it.
-Result<std::vector<std::string>> cleanup_origin(const config::Config& config);
 
 // Where client sessions connect: resolved from the URL as libpq resolves it (PG* variables, service
 // and defaults included).

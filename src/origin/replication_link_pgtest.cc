@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "origin/check.h"
+#include "origin/cleanup.h"
 #include "origin/pgtest_support.h"
 #include "origin/replication_link.h"
 

@@ -148,7 +148,7 @@ struct ReplicationLink::Impl {
   End try_session();
   End session();
   std::optional<End> prepare(Link& link);
-  void check_history(Link& link, const ServerState& now);
+  void check_history(Link& link, const ServerState& now, pg::Lsn seen);
   std::optional<End> check_control();
   bool is_dead(const Stream& s, TimePoint now) const;
   void lose_slot(ColdStart why);
@@ -306,9 +306,11 @@ End ReplicationLink::Impl::slot_in_use(int pid) {
 // that hold the former, and snapshots that see the latter, are wrong, and the stream tells nothing
 // of it.
 std::optional<End> ReplicationLink::Impl::prepare(Link& link) {
+  // Before the server is asked: the control link goes on meanwhile.
+  const pg::Lsn seen = std::max(applied, control.furthest_position());
   Result<ServerState> now = read_server_state(link);
   if (!now.ok()) return not_now(explain_replication_failure(*config, {"", now.error().message}));
-  if (have_slot) check_history(link, *now);
+  if (have_slot) check_history(link, *now, seen);
   if (have_slot) {
     if (std::optional<End> end = check_resumable(link)) return end;
   }
@@ -325,7 +327,7 @@ std::optional<End> ReplicationLink::Impl::prepare(Link& link) {
 
 // What was seen of the origin must be in its present past. Over a restart only that proves it that
 // the run which we followed to its end is the last one before this.
-void ReplicationLink::Impl::check_history(Link& link, const ServerState& now) {
+void ReplicationLink::Impl::check_history(Link& link, const ServerState& now, pg::Lsn seen) {
   const auto lose = [this](ColdStart cause, std::string_view what) {
     log_warning("replication link: the origin {}; starting cold", what);
     lose_slot(cause);
@@ -339,7 +341,7 @@ void ReplicationLink::Impl::check_history(Link& link, const ServerState& now) {
     return lose(ColdStart::kCrash, now.last_recovery ? "has recovered from a crash"
                                                      : "does not tell whether it crashed");
   }
-  if (now.flushed < std::max(applied, control.furthest_position())) {
+  if (now.flushed < seen) {
     return lose(ColdStart::kRestored, "is at an earlier position than before: it was restored");
   }
   if (resumes_over_crash()) return;

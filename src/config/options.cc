@@ -128,10 +128,11 @@ constexpr std::array kOptions = std::to_array<Option>({
      "learns whole old rows and drops no more than it must. It is not set back; pgcache cleanup "
      "names the tables."},
     {"ddl_trigger", &Config::ddl_trigger, OptionType::kSwitch, 0, 0, "",
-     "Put event triggers on the origin, if its role may, that tell of DDL in the stream; they stay "
-     "until pgcache cleanup. Without them the catalog is polled only."},
+     "Put event triggers on the origin, if its role may, that tell of DDL in the stream. Without "
+     "them the catalog is polled only."},
     {"keep_slot", &Config::keep_slot, OptionType::kSwitch, 0, 0, "",
-     "Leave the slot on the origin at a clean shutdown. It holds back WAL until it is used again."},
+     "Leave slot, publication and event triggers on the origin at a clean shutdown. The slot holds "
+     "back WAL until it is used again."},
     {"max_slot_retained", &Config::max_slot_retained, OptionType::kSize, 0, 1024 * kTiB, "",
      "WAL that the slot may hold back at the origin. Beyond it pgcache drops the slot and the "
      "cache, "

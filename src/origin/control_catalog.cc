@@ -124,6 +124,7 @@ void ControlLink::Impl::look_after_teller() {
       const std::optional<Failure> failure = create_teller(*link);
       if (link->lost()) return;
       if (failure) why_not = failure->message;
+      made_teller = made_teller || !failure;
       // insufficient_privilege, or a standby (read_only_sql_transaction)
       const bool refused =
           failure && (failure->sqlstate == "42501" || failure->sqlstate == "25006");
@@ -160,6 +161,7 @@ bool ControlLink::Impl::refresh_publication() {
   if (!std::exchange(publication_read, true)) {
     publication = std::move(*now);
   } else if (*now != publication) {
+    made_publication = false;  // as it is now it is somebody else's
     publication_was_altered(std::move(*now));
   }
   if (!publication.exists && !ensure_publication()) return false;
@@ -185,6 +187,7 @@ bool ControlLink::Impl::ensure_publication() {
     publication_problem = explain_publication_failure(*config, reply.failure());
     return true;
   }
+  made_publication = true;
   log_info("control link: publication {} created", config->publication);
   Result<PublicationState> made = read_publication(*link, config->publication);
   if (!made.ok()) return false;

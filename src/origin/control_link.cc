@@ -62,10 +62,15 @@ void ControlLink::Impl::run() {
   }
   link.reset();
   fail_positions();
+  try {
+    take_back();
+  } catch (const std::exception& e) {
+    log_error("control link: what was made at the origin stays there: {}", e.what());
+  }
 }
 
 bool ControlLink::Impl::connect() {
-  LinkOptions options = link_options(*config, "pgcache control");
+  LinkOptions options = link_options(*config, kControlName);
   options.stop = &stop;
   auto opened = Link::open(options);
   if (const Failure* failure = std::get_if<Failure>(&opened)) {
@@ -73,6 +78,7 @@ bool ControlLink::Impl::connect() {
     return false;
   }
   link = std::move(std::get<std::unique_ptr<Link>>(opened));
+  served_by = link->backend_pid();
   if (begin_session()) return true;
   link.reset();
   return false;

@@ -21,7 +21,7 @@ class ControlLink {
   ~ControlLink();  // stops and joins
 
   void start();
-  void stop();  // joins
+  void stop();  // joins; removes what it made at the origin unless config.keep_slot
 
   // Any thread; return at once.
   void request_tracking(std::vector<pg::Oid> relations);

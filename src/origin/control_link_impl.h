@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of ControlLink, shared by control_link.cc (the loop) and control_catalog.cc (catalog
-// and publication). Nobody else includes it.
+// The inside of ControlLink, shared by control_link.cc (the loop), control_catalog.cc (catalog and
+// publication) and the other control_*.cc. Nobody else includes it.
 #pragma once
 
 #include <atomic>
@@ -24,6 +24,9 @@
 #include "origin/wal_position.h"
 
 namespace pgcache::origin {
+
+// Its application_name at the origin, by which pgcaches know of each other.
+inline constexpr const char* kControlName = "pgcache control";
 
 using PositionWaiters = std::vector<std::function<void(pg::Lsn)>>;
 
@@ -78,6 +81,7 @@ struct ControlLink::Impl {
   bool has_taken = false;  // and not come to yet
   ProblemReporter reporter;
   std::unique_ptr<Link> link;
+  int served_by = 0;  // the origin's process for the last one
   WalGeometry geometry;
   std::string system_identifier;
   std::string server_started;
@@ -91,6 +95,7 @@ struct ControlLink::Impl {
   PublicationState publication;
   bool publication_read = false;  // at least once: what differs later was altered
   std::optional<Problem> publication_problem;
+  bool made_publication = false, made_teller = false;  // by this process
   std::set<pg::Oid> tracked;
   std::map<pg::Oid, PendingTracking> pending;
   std::map<pg::Oid, PendingTracking> identities;  // tables to be set to REPLICA IDENTITY FULL
@@ -133,6 +138,7 @@ struct ControlLink::Impl {
   void look_after_teller();
   void look_after_slot();
   void check_server();
+  void take_back();
   void leave_slot_behind();
   void drop_slot_over_limit(std::uint64_t retained, int active_pid);
   bool ensure_publication();

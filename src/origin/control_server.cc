@@ -25,7 +25,7 @@ constexpr int kDropAttempts = 10;
 void ControlLink::Impl::check_server() {
   server_check_asked = false;
   next_server_check = Clock::now() + kServerCheckSpacing;
-  LinkOptions options = link_options(*config, "pgcache control");
+  LinkOptions options = link_options(*config, kControlName);
   options.stop = &stop;
   options.connect_timeout = kConnectTimeout;
   auto opened = Link::open(options);

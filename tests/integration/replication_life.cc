@@ -50,11 +50,92 @@ TEST(ReplicationLife, SlotAndPublicationComeAndGo) {
   EXPECT_EQ(count_slots(stack), "0");
 }
 
+// What there is of pgcache at the origin, but for its slot.
+std::string made(Stack& stack) {
+  return stack.direct()
+      .must(
+          "SELECT concat_ws(' ', (SELECT string_agg(pubname, ' ') FROM pg_publication),"
+          " (SELECT count(*) FROM pg_event_trigger), (SELECT count(*) FROM pg_namespace WHERE"
+          " nspname = 'pgcache'))")
+      .value();
+}
+
+TEST(ReplicationLife, ACleanShutdownTakesBackWhatItMade) {
+  Stack stack(small_table());
+  {
+    Connection session = stack.client();
+    stack.load(session, kRead);
+  }
+  EXPECT_EQ(made(stack), "pgcache 4 1");
+  EXPECT_TRUE(stack.proxy().stop());
+  EXPECT_EQ(made(stack), "0 0") << stack.proxy().log_tail();
+  EXPECT_EQ(count_slots(stack), "0");
+  stack.proxy().start();
+  Connection session = stack.client();
+  EXPECT_EQ(rows_text(stack.load(session, kRead)), "v1");
+  stack.direct().must("UPDATE t SET v = 'again' WHERE id = 1");
+  stack.settle();
+  EXPECT_EQ(value_of(stack.query(session, kRead, "miss")), "again");
+}
+
+// Commits that wait for the standby which pgcache was must not keep it from going.
+TEST(ReplicationLife, ACleanShutdownWaitsForNoStandby) {
+  StackOptions options = small_table();
+  options.arguments = {"--consistency", "strict"};
+  options.wait_ready = false;
+  Stack stack(options);
+  stack.direct().must("ALTER SYSTEM SET synchronous_standby_names = 'pgcache'");
+  stack.direct().must("SELECT pg_reload_conf()");
+  ASSERT_TRUE(stack.proxy().wait_ready()) << stack.proxy().http("/readyz").body;
+  EXPECT_TRUE(stack.proxy().stop());
+  EXPECT_EQ(made(stack), "0 0") << stack.proxy().log_tail();
+  stack.direct().must("ALTER SYSTEM RESET synchronous_standby_names");
+  stack.direct().must("SELECT pg_reload_conf()");
+}
+
+// The last one that uses them takes them back, if it made them.
+TEST(ReplicationLife, WhatAnotherPgcacheUsesStays) {
+  Stack stack(small_table());
+  PgcacheOptions beside;
+  beside.origin = stack.origin().dsn();
+  beside.arguments = {"--slot", "beside", "--workers", "1"};
+  PgcacheProcess other(beside);
+  EXPECT_TRUE(stack.proxy().stop());
+  EXPECT_EQ(made(stack), "pgcache 4 1");
+  EXPECT_EQ(count_slots(stack), "1");
+  Connection session(other.dsn());
+  ASSERT_TRUE(other.wait_ready());
+  const Routes before = other.routes();
+  EXPECT_TRUE(wait_until(
+      [&] {
+        EXPECT_EQ(session.must(kRead).value(), "v1");
+        return (other.routes() - before).hit > 0;
+      },
+      10000));
+  EXPECT_TRUE(other.stop());
+  EXPECT_EQ(made(stack), "pgcache 4 1");  // not its own
+  EXPECT_EQ(count_slots(stack), "0");
+}
+
+// What somebody else made, or has altered since, is theirs.
+TEST(ReplicationLife, WhatOthersMadeStays) {
+  StackOptions options = small_table();
+  options.schema += "; CREATE PUBLICATION pgcache FOR TABLE t";
+  Stack stack(options);
+  {
+    Connection session = stack.client();
+    stack.load(session, kRead);
+  }
+  EXPECT_TRUE(stack.proxy().stop());
+  EXPECT_EQ(made(stack), "pgcache 0 0") << stack.proxy().log_tail();
+}
+
 TEST(ReplicationLife, KeptSlotIsUsedAgain) {
   StackOptions options = small_table();
   options.arguments = {"--keep-slot", "true", "--slot", "kept"};
   Stack stack(options);
   EXPECT_TRUE(stack.proxy().stop());
+  EXPECT_EQ(made(stack), "pgcache 4 1");
   // The server's process that sent the stream ends a moment later.
   EXPECT_TRUE(wait_until(
       [&] { return count_slots(stack, "slot_name = 'kept' AND NOT active") == "1"; }, 5000));

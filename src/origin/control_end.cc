@@ -19,7 +19,8 @@ void ControlLink::Impl::take_back() {
   const auto stays = [this](const std::string& why) {
     const char* what = made_publication ? "the publication" : "the event triggers";
     if (made_teller && made_publication) what = "publication and event triggers";
-    log_warning("control link: left on the origin: {} ({}); `pgcache cleanup` removes them", what, why);
+    log_warning("control link: left on the origin: {} ({}); `pgcache cleanup` removes them", what,
+                why);
   };
   LinkOptions options = link_options(*config, kControlName);
   options.connect_timeout = kConnectTimeout;

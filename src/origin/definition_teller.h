@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The event triggers on the origin that tell of changed definitions in the stream, by logical
-// messages (cdc/definition_message.h). All pgcaches of a database share them. Used by the control thread, and by check and cleanup.
+// messages (cdc/definition_message.h). All pgcaches of a database share them. Used by the control
+// thread, and by check and cleanup.
 //
 // The function behind them fails no command: what goes wrong while it looks is caught, and told as
 // "anything may have changed". The message is emitted outside of the subtransaction that catching

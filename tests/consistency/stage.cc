@@ -68,9 +68,9 @@ Stage::Stage(const StageOptions& options)
       options.arguments);
   pgcache.wait_ready = false;
   pgcache_ = std::make_unique<testing::PgcacheProcess>(std::move(pgcache));
-  settle();
   for (const std::string& line : options.conf_later) cluster_.append_conf(line);
   cluster_.reload();
+  settle();
 }
 
 void Stage::at_origin(const std::string& sql) {

@@ -76,7 +76,7 @@ TEST(PolledDefinitions, TriggersThatWereTouched) {
     stack.direct().must(touch);
     EXPECT_TRUE(wait_until([&] { return triggers(stack) == 4 && told(stack); }, 10000));
   }
-  ASSERT_TRUE(stack.proxy().stop());
+  stack.proxy().kill9();
   const std::string cleaned = output_of("cleanup --origin '" + stack.origin().dsn() + "'");
   EXPECT_NE(cleaned.find("event triggers pgcache_*"), std::string::npos) << cleaned;
   EXPECT_EQ(triggers(stack), 0);

@@ -39,6 +39,10 @@ struct Step {
 // the relations, their columns, their inheritance and the types.
 std::vector<Step> guarantee_steps(int server_version, ViewDefinitions definitions);
 
+// A condition: whether the expression in `tree`, a column of type pg_node_tree, may call what is
+// not IMMUTABLE.
+std::string may_vary(const std::string& tree);
+
 // What a write to a table may do besides: rows of other tables that it changes, code that it runs.
 // After the relations and the types.
 std::vector<Step> write_steps();

@@ -261,8 +261,10 @@ Step labels_step() {
 
 Step functions_step() {
   return {
-      "SELECT oid, pronamespace, proname, prokind, provolatile, proargtypes, provariadic,"
-      " pronargdefaults, prorettype, proretset FROM pg_proc",
+      "SELECT p.oid, p.pronamespace, p.proname, p.prokind, p.provolatile, p.proargtypes,"
+      " p.provariadic, p.pronargdefaults, p.prorettype, p.proretset,"
+      " CASE WHEN p.oid >= 16384 AND p.pronargdefaults > 0 THEN " +
+          may_vary("p.proargdefaults") + " ELSE false END FROM pg_proc p",
       [](Draft& d, const Reply& r) {
         for (int i = 0; i < r.rows(); ++i) {
           pg::Function function;
@@ -276,6 +278,7 @@ Step functions_step() {
           function.default_args = to_int(r.text(i, 7));
           function.result = r.oid(i, 8);
           function.returns_set = r.truth(i, 9);
+          function.defaults_vary = r.truth(i, 10);
           d.catalog.add_function(std::move(function));
         }
       }};

@@ -362,6 +362,16 @@ TEST_F(CatalogTest, WhatWritesMayDoBesides) {
     CREATE OPERATOR =?= (LEFTARG = int, RIGHTARG = int, FUNCTION = odd);
     CREATE SEQUENCE numbers;
     CREATE DOMAIN strict_number AS int CHECK (fine(VALUE));
+    CREATE DOMAIN later AS timestamptz CHECK (VALUE > now());
+    CREATE DOMAIN mine AS text CHECK (VALUE = current_user);
+    CREATE DOMAIN read_late AS text CHECK (VALUE::date > '2001-01-01');
+    CREATE DOMAIN nested AS timestamptz CHECK (VALUE::later IS NOT NULL);
+    CREATE DOMAIN steady AS text CHECK (VALUE ~ '^[a-z]+$' AND length(VALUE)::text < '5'
+      AND VALUE::int > 3 AND VALUE IN ('a', 'b'));
+    CREATE FUNCTION at_some_time(at timestamptz DEFAULT now()) RETURNS int IMMUTABLE LANGUAGE sql
+      AS 'SELECT 1';
+    CREATE FUNCTION of_any_number(n int DEFAULT any_number()) RETURNS int IMMUTABLE LANGUAGE sql
+      AS 'SELECT 1';
     CREATE TABLE parent (id int PRIMARY KEY);
     CREATE TABLE plain_child (id serial PRIMARY KEY, p int REFERENCES parent, at timestamptz DEFAULT now(),
       n int DEFAULT nextval('numbers') CHECK (n > 0 AND n =~= n), t int DEFAULT twice(1));
@@ -385,6 +395,16 @@ TEST_F(CatalogTest, WhatWritesMayDoBesides) {
   EXPECT_EQ(code, "by_default by_check by_operator by_setting by_query ");
   EXPECT_TRUE(c.find_type(shop, "strict_number")->checks_run_code);
   EXPECT_FALSE(c.find_type(shop, "positive")->checks_run_code);
+  for (const char* name : {"strict_number", "later", "mine", "read_late", "nested"})
+    EXPECT_TRUE(c.find_type(shop, name)->checks_vary) << name;
+  for (const char* name : {"positive", "steady"})
+    EXPECT_FALSE(c.find_type(shop, name)->checks_vary) << name;
+  const auto defaults_vary = [&](const char* name) {
+    return c.functions_named(name).front().defaults_vary;
+  };
+  EXPECT_TRUE(defaults_vary("at_some_time"));
+  EXPECT_TRUE(defaults_vary("of_any_number"));
+  EXPECT_FALSE(defaults_vary("twice"));
   const auto names = [&](const std::vector<pg::Oid>& oids) {
     std::vector<std::string> out;
     for (const pg::Oid oid : oids) out.push_back(c.find_relation(oid)->name);

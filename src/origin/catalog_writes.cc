@@ -51,6 +51,23 @@ std::string runs_code(const std::string& catalog, const std::string& oid, const 
          "   'ts_rewrite') OR proname ~ '_to_xml')))";
 }
 
+}  // namespace
+
+// By the node tree, since what is built in is not among an object's dependencies. A cast to a
+// domain is not looked through; an I/O conversion is what its type's input is.
+std::string may_vary(const std::string& tree) {
+  const std::string calls =
+      "(SELECT FROM regexp_matches(" + tree +
+      "::text, ':(funcid|opfuncid|resulttype) (\\d+)( :resultcollid)?', 'g') m JOIN pg_proc f ON"
+      " f.oid = CASE WHEN m[1] <> 'resulttype' THEN m[2]::oid WHEN m[3] <> '' THEN (SELECT"
+      " i.typinput::oid FROM pg_type i WHERE i.oid = m[2]::oid) END WHERE f.provolatile <> 'i')";
+  return "(" + tree +
+         "::text ~ '\\{(SQLVALUEFUNCTION|NEXTVALUEEXPR|COERCETODOMAIN |XML|JSON)' OR EXISTS " +
+         calls + ")";
+}
+
+namespace {
+
 Step code_step() {
   return {"SELECT a.adrelid, 0::oid FROM pg_attrdef a WHERE a.adrelid >= 16384 AND " +
               runs_code("pg_attrdef", "a.oid", "a.adbin") +
@@ -67,8 +84,21 @@ Step code_step() {
           }};
 }
 
+Step domains_step() {
+  return {
+      "SELECT c.contypid FROM pg_constraint c WHERE c.contypid <> 0 AND c.contype = 'c'"
+      " AND c.oid >= 16384 AND " +
+          may_vary("c.conbin"),
+      [](Draft& draft, const Reply& reply) {
+        for (int i = 0; i < reply.rows(); ++i) {
+          const auto type = draft.types.find(reply.oid(i, 0));
+          if (type != draft.types.end()) type->second.checks_vary = true;
+        }
+      }};
+}
+
 }  // namespace
 
-std::vector<Step> write_steps() { return {referrers_step(), code_step()}; }
+std::vector<Step> write_steps() { return {referrers_step(), code_step(), domains_step()}; }
 
 }  // namespace pgcache::origin

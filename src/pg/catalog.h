@@ -91,6 +91,7 @@ struct Function {
   std::vector<Oid> args;         // input arguments
   Oid variadic = Oid::kInvalid;  // element type when the last argument is VARIADIC
   int default_args = 0;          // how many trailing arguments have defaults
+  bool defaults_vary = false;    // of a user's: these may call what is not IMMUTABLE
   Oid result = Oid::kInvalid;
   bool returns_set = false;
 };
@@ -119,6 +120,7 @@ struct Type {
   std::vector<std::string> labels = {};  // of an enum, in their order
   std::int32_t base_typmod = -1;         // of a domain: the length or precision that it gives
   bool checks_run_code = false;  // of a domain: as Relation::writes_run_code, for its own checks
+  bool checks_vary = false;      // of a domain: its own checks may call what is not IMMUTABLE
 };
 
 struct Cast {

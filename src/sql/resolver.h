@@ -164,6 +164,7 @@ class Resolver {
   std::vector<Expr> touch_all(const ScopeRelation& relation);
   pg::Oid resolve_type(const PgQuery__TypeName& name);
   bool touch_type(pg::Oid type);
+  void touch_parameters(const pg::Function& function);
   Expr resolve_constant(const PgQuery__AConst& constant);
   Expr resolve_number(const PgQuery__AConst& constant);
   Expr resolve_string(std::string_view value, std::int32_t location);

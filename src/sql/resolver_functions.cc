@@ -118,6 +118,7 @@ Expr Resolver::accept_functions(Candidates candidates, const std::vector<Expr>& 
   for (const pg::Function* function : candidates) {
     if (!is_safe_function(*function)) fail(BypassReason::kVolatileFunction, name);
     if (!is_builtin(function->oid)) user_types_ = true;
+    touch_parameters(*function);
     if (function->result != result) result = Oid::kInvalid;
     const pg::Type* const type = catalog_.find_type(function->result);
     if (type == nullptr || type->kind != 'p') touch_type(function->result);

@@ -278,6 +278,15 @@ bool Resolver::touch_type(Oid type) {
   return false;
 }
 
+// What is passed to a user's function becomes of the type declared: of a domain it is checked.
+void Resolver::touch_parameters(const pg::Function& function) {
+  if (is_builtin(function.oid)) return;
+  for (const Oid declared : function.args) {
+    const pg::Type* const type = catalog_.find_type(declared);
+    if (type == nullptr || type->kind != 'p') touch_type(declared);
+  }
+}
+
 const pg::Relation* find_named(const PgQuery__RangeVar& var, const pg::Catalog& catalog,
                                const std::vector<Oid>& search_path) {
   const std::string_view database = var.catalogname;

@@ -109,6 +109,8 @@ Oid Resolver::accept_operator(const pg::Operator& op, const Expr* left, const Ex
     fail(BypassReason::kUnknownOperator, op.name);
   } else if (!is_safe_operator_function(*function)) {
     fail(BypassReason::kVolatileOperator, op.name);
+  } else {
+    touch_parameters(*function);
   }
   if (!is_builtin(op.oid)) user_types_ = true;
   if (left != nullptr) settle(*left, op.left);

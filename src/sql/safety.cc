@@ -111,7 +111,10 @@ TypeVerdict judge(const pg::Catalog& catalog, Oid oid, int depth) {
   if (type->element != Oid::kInvalid) return judge(catalog, type->element, depth + 1);
   if (is_builtin(oid)) return TypeVerdict::kFine;
   if (type->io_volatility == Volatility::kVolatile) return TypeVerdict::kUnsteady;
-  if (type->kind == 'd') return judge(catalog, type->base, depth + 1);
+  if (type->kind == 'd') {
+    if (type->checks_vary || type->checks_run_code) return TypeVerdict::kUnsteady;
+    return judge(catalog, type->base, depth + 1);
+  }
   if (type->kind == 'c') {
     const pg::Relation* const relation = catalog.find_relation(type->relation);
     if (relation == nullptr) return TypeVerdict::kNotFound;
@@ -158,7 +161,7 @@ bool has_bytes_in_order(const pg::Catalog& catalog) {
 bool is_safe_function(const pg::Function& function) {
   if (!is_builtin(function.oid)) {
     return function.volatility == Volatility::kImmutable && function.kind != 'a' &&
-           function.kind != 'p';
+           function.kind != 'p' && !function.defaults_vary;
   }
   if (function.schema != kPgCatalog || function.kind == 'p') return false;
   // Some of these look at the server's state although they are declared IMMUTABLE.

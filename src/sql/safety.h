@@ -17,9 +17,9 @@ inline bool is_builtin(pg::Oid oid) { return pg::to_u32(oid) < 16384; }
 // pg_catalog has the same oid everywhere.
 inline constexpr pg::Oid kPgCatalog{11};
 
-// IMMUTABLE; or STABLE, built in, and known to depend on nothing but arguments and settings of the
-// key. Aggregates of users are not safe: their own declaration always says IMMUTABLE, whatever
-// their transition functions do.
+// IMMUTABLE, and so are the defaults of its arguments; or STABLE, built in, and known to depend on
+// nothing but arguments and settings of the key. Aggregates of users are not safe: their own
+// declaration always says IMMUTABLE, whatever their transition functions do.
 bool is_safe_function(const pg::Function& function);
 
 // The same for the function behind an operator.
@@ -36,7 +36,8 @@ enum class TypeVerdict : std::uint8_t {
   kFine,
   kNotFound,
   // Its text or binary form depends on more than the value: catalog names (regclass ...), or
-  // functions declared VOLATILE.
+  // functions declared VOLATILE. Or a domain whose checks are not IMMUTABLE: a value that was one
+  // may not be any more, and looking may do something.
   kUnsteady,
 };
 TypeVerdict judge_type(const pg::Catalog& catalog, pg::Oid type);

@@ -58,9 +58,10 @@ bool contains(const std::array<std::string_view, N>& list, std::string_view name
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
-bool is_harmless(const pg::Function& function) {
+bool is_harmless_itself(const pg::Function& function) {
   if (!is_builtin(function.oid)) {
-    return function.kind == 'f' && function.volatility == Volatility::kImmutable;
+    return function.kind == 'f' && function.volatility == Volatility::kImmutable &&
+           !function.defaults_vary;
   }
   // table_to_xml() and its kin read whatever relation they are given, views with their functions
   // too.
@@ -224,6 +225,16 @@ class Walk {
 
   // ------------------------------------------------------------- functions, operators, types
 
+  // A user's function may take values of a domain, which are checked.
+  bool is_harmless(const pg::Function& function) const {
+    return is_harmless_itself(function) &&
+           (is_builtin(function.oid) ||
+            std::all_of(function.args.begin(), function.args.end(), [this](Oid type) {
+              const pg::Type* const found = catalog_.find_type(type);
+              return (found != nullptr && found->kind == 'p') || check_type(type, kTypeDepthMax);
+            }));
+  }
+
   // Casts are applied where nobody wrote them, and comparisons by IN, USING, BETWEEN and CASE.
   bool conversions_are_harmless() const {
     for (const auto& [key, cast] : catalog_.casts()) {
@@ -279,7 +290,7 @@ class Walk {
     const std::string_view name = string_of(part);
     if (name.empty()) return true;
     const std::vector<pg::Function>& functions = catalog_.functions_named(name);
-    return std::all_of(functions.begin(), functions.end(), [](const pg::Function& function) {
+    return std::all_of(functions.begin(), functions.end(), [this](const pg::Function& function) {
       return is_builtin(function.oid) || is_harmless(function);
     });
   }

@@ -31,7 +31,7 @@ std::shared_ptr<const pg::Catalog> make_catalog(bool bad_cast = false) {
   domain.kind = 'd';
   domain.base = pg::type::kInt4;
   domain.io_volatility = pg::Volatility::kStable;
-  domain.checks_run_code = true;
+  domain.checks_run_code = domain.checks_vary = true;
   catalog.add_type(domain);
   const auto table = [&](Oid oid, const char* name) {
     return shop::make_relation(oid, name, {{"id", pg::type::kInt4}, {"a", pg::type::kInt4}});
@@ -75,6 +75,14 @@ std::shared_ptr<const pg::Catalog> make_catalog(bool bad_cast = false) {
   function(20100, "does_things", Volatility::kVolatile);
   function(20101, "looks", Volatility::kStable);
   function(20102, "computes", Volatility::kImmutable);
+  const auto computing = [&](std::uint32_t oid, const char* name, Oid type) {
+    return shop::make_function(Oid{oid}, name, Volatility::kImmutable, {type}, pg::type::kInt4);
+  };
+  catalog.add_function(computing(20103, "computes_checked", kCheckedDomain));
+  pg::Function by_default = computing(20104, "computes_by_default", pg::type::kInt4);
+  by_default.default_args = 1;
+  by_default.defaults_vary = true;
+  catalog.add_function(by_default);
   if (bad_cast) {
     catalog.add_cast({.source = pg::type::kInt4,
                       .target = pg::type::kDate,
@@ -182,6 +190,9 @@ TEST_F(SideEffectsTest, Writes) {
       {"INSERT INTO triggered VALUES (1)", "unknown"},
       {"INSERT INTO defaulted VALUES (1)", "unknown"},
       {"INSERT INTO of_domain VALUES (1)", "unknown"},
+      {"INSERT INTO users (id) VALUES (computes_checked(1))", "unknown"},
+      {"INSERT INTO users (id) VALUES (computes_by_default())", "unknown"},
+      {"INSERT INTO users (id) SELECT 1::checked", "unknown"},
       {"INSERT INTO secured VALUES (1)", "unknown"},
       {"INSERT INTO foreign_table VALUES (1)", "unknown"},
       {"UPDATE active_users SET name = 'x'", "unknown"},

@@ -27,6 +27,14 @@ class OwnWrites : public SharedStack<OwnWrites> {
       CREATE FUNCTION write_other(int) RETURNS int LANGUAGE sql AS
         'UPDATE other SET v = v + $1 RETURNING v';
       CREATE PROCEDURE change_other() LANGUAGE sql AS 'UPDATE other SET v = v + 1';
+      CREATE FUNCTION checks(int) RETURNS bool LANGUAGE plpgsql AS
+        $$BEGIN UPDATE other SET v = v + 1; RETURN true; END$$;
+      CREATE DOMAIN checked AS int CHECK (checks(VALUE));
+      CREATE FUNCTION of_checked(checked) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        'BEGIN RETURN 1; END';
+      CREATE FUNCTION by_default(a int, b int DEFAULT write_other(1)) RETURNS int IMMUTABLE
+        LANGUAGE plpgsql AS 'BEGIN RETURN a; END';
+      CREATE TYPE holds_checked AS (a checked, b int);
       INSERT INTO parent SELECT i, i FROM generate_series(1, 100) i;
       INSERT INTO child SELECT i, i FROM generate_series(1, 100) i;
       INSERT INTO loose VALUES (1, 100);
@@ -138,6 +146,21 @@ TEST_F(OwnWrites, OfAnythingWhereCodeRuns) {
   EXPECT_EQ(waiting_after("CALL change_other()"), kAll);
   EXPECT_EQ(waiting_after("DO 'BEGIN UPDATE other SET v = 1; END'"), kAll);
   EXPECT_EQ(waiting_after("INSERT INTO parent SELECT 3001, write_other(1)"), kAll);
+}
+
+// Values of a domain are checked by code wherever they are made; defaults of arguments are code,
+// too.
+TEST_F(OwnWrites, OfAnythingWhereChecksAndDefaultsRun) {
+  for (const char* sql :
+       {"SELECT 1::checked", "SELECT id::checked FROM other", "SELECT '{1,2}'::checked[]",
+        "SELECT '(1,2)'::holds_checked", "SELECT of_checked(1)", "SELECT by_default(1)",
+        "INSERT INTO parent SELECT 3002, of_checked(1)",
+        "INSERT INTO parent SELECT 3003, by_default(1)"}) {
+    EXPECT_EQ(waiting_after(sql), kAll) << sql;
+  }
+  EXPECT_EQ(
+      waiting_after([](Connection& session) { session.exec_params("SELECT $1::checked", {"1"}); }),
+      kAll);
 }
 
 TEST_F(OwnWrites, OfNothingAfterReads) {

@@ -34,8 +34,10 @@ EventLoop::~EventLoop() {
 
 void EventLoop::run() { event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY); }
 
-void EventLoop::stop() {
-  post([this] { event_base_loopbreak(base_); });
+// Without post(), which needs memory.
+void EventLoop::stop() noexcept {
+  stopping_ = true;
+  wake();
 }
 
 void EventLoop::post(std::function<void()> function) {
@@ -45,21 +47,27 @@ void EventLoop::post(std::function<void()> function) {
     first = posted_.empty();
     posted_.push_back(std::move(function));
   }
+  if (first) wake();
+}
+
+void EventLoop::wake() noexcept {
   const std::uint64_t one = 1;
   // It can only fail with a counter that is not zero already, which wakes as well.
-  if (first) (void)!::write(wake_.get(), &one, sizeof one);
+  (void)!::write(wake_.get(), &one, sizeof one);
 }
 
 void EventLoop::on_posted(int descriptor, short /*what*/, void* self) {
   auto& loop = *static_cast<EventLoop*>(self);
   std::uint64_t count = 0;
   (void)!::read(descriptor, &count, sizeof count);
+  const bool stops = loop.stopping_.exchange(false);
   std::vector<std::function<void()>> functions;
   {
     const std::lock_guard lock(loop.mutex_);
     functions.swap(loop.posted_);
   }
   for (const auto& function : functions) call(function);
+  if (stops) event_base_loopbreak(loop.base_);
 }
 
 void EventLoop::call(const std::function<void()>& handler) {
@@ -84,8 +92,10 @@ void Timer::start(std::chrono::nanoseconds after) {
   using std::chrono::microseconds;
   const auto wait = std::max(std::chrono::duration_cast<microseconds>(after), microseconds(0));
   const timeval time{wait.count() / 1'000'000, wait.count() % 1'000'000};
-  event_add(event_, &time);
+  if (event_add(event_, &time) != 0) throw std::bad_alloc();
 }
+
+void Timer::start_now() noexcept { event_active(event_, EV_TIMEOUT, 0); }
 
 void Timer::cancel() { event_del(event_); }
 

@@ -4,6 +4,7 @@
 // event that Asio's waits need (docs/adr/0009-workers-on-libevent.md).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <mutex>
@@ -25,7 +26,7 @@ class EventLoop {
 
   // Serves events on the calling thread until stop(). What a handler throws is logged.
   void run();
-  void stop();                                // any thread
+  void stop() noexcept;                       // any thread; what was posted before still runs
   void post(std::function<void()> function);  // any thread; runs on the loop's, in order
 
   event_base* base() { return base_; }
@@ -33,11 +34,13 @@ class EventLoop {
   static void call(const std::function<void()>& handler);
 
  private:
+  void wake() noexcept;
   static void on_posted(int descriptor, short what, void* self);
 
   event_base* base_;
   FileDescriptor wake_;
   event* wake_event_;
+  std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;  // guarded by mutex_
 };
@@ -50,7 +53,10 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
+  // Throws std::bad_alloc when there is no memory for it: the timer is not running then.
   void start(std::chrono::nanoseconds after);
+  // As soon as the present handler has returned. Needs no memory.
+  void start_now() noexcept;
   void cancel();
 
  private:

@@ -70,6 +70,7 @@ void Stream::set_handlers(std::function<void()> readable, std::function<void()> 
 }
 
 Stream::ReadResult Stream::read(wire::InputBuffer& into, std::size_t bytes_max) {
+  if (broken_) return ReadResult::kReset;
   if (tls_) return read_tls(into, bytes_max);
   const ssize_t bytes = ::recv(socket_.get(), into.prepare(bytes_max), bytes_max, 0);
   if (bytes > 0) {
@@ -84,8 +85,25 @@ Stream::ReadResult Stream::read(wire::InputBuffer& into, std::size_t bytes_max) 
 void Stream::watch_readable(bool on) {
   wanted_ = on;
   if (!on || !open()) return;
-  if (!watched_) watched_ = event_add(read_event_, nullptr) == 0;
+  watch_readable_event();
   if (tls_) announce_unread();
+}
+
+void Stream::watch_readable_event() noexcept {
+  if (!watched_) watched_ = event_add(read_event_, nullptr) == 0;
+  if (!watched_ || broken_) break_off();
+}
+
+bool Stream::watch_writable() noexcept {
+  const bool watched = event_add(write_event_, nullptr) == 0;
+  if (!watched) break_off();
+  return watched;
+}
+
+// Whoever reads is to find it.
+void Stream::break_off() noexcept {
+  broken_ = true;
+  event_active(read_event_, EV_READ, 0);
 }
 
 void Stream::on_readable() {
@@ -106,10 +124,7 @@ void Stream::on_writable() {
   if (tls_) {
     // That it is broken is found by whoever reads or writes next.
     (void)tls_->flush();
-    if (tls_->has_output()) {
-      event_add(write_event_, nullptr);
-      return;
-    }
+    if (tls_->has_output() && watch_writable()) return;
     if (shut_when_flushed_) ::shutdown(socket_.get(), SHUT_WR);
     if (secured_) return;
   }
@@ -117,14 +132,14 @@ void Stream::on_writable() {
 }
 
 bool Stream::write(wire::OutputQueue& from) {
+  if (broken_) return false;
   if (tls_) return write_tls(from);
   while (!from.empty()) {
     const ssize_t bytes = send_pieces(socket_.get(), from.pieces(kPiecesMax));
     if (bytes >= 0) {
       from.consume(static_cast<std::size_t>(bytes));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      event_add(write_event_, nullptr);
-      return true;
+      return watch_writable();
     } else if (errno != EINTR) {
       return false;
     }
@@ -139,7 +154,7 @@ void Stream::start_tls(const TlsContextPtr& context, std::string_view received,
   CHECK(!tls_ && open());
   tls_ = std::make_unique<TlsChannel>(context, socket_.get(), received, host);
   secured_ = std::move(done);
-  if (!watched_) watched_ = event_add(read_event_, nullptr) == 0;
+  watch_readable_event();
   event_active(read_event_, EV_READ, 0);
 }
 
@@ -147,9 +162,10 @@ void Stream::advance_handshake() {
   const TlsChannel::Progress progress = tls_->handshake();
   // Also what there is to say about a failure.
   const bool sent = tls_->flush();
-  if (sent && tls_->has_output()) event_add(write_event_, nullptr);
-  if (progress == TlsChannel::Progress::kWaits && sent) return;
+  if (sent && tls_->has_output()) watch_writable();
+  if (progress == TlsChannel::Progress::kWaits && sent && !broken_) return;
   Status status;
+  if (broken_) status = Error{"out of memory"};
   if (progress == TlsChannel::Progress::kFailed) status = Error{tls_->error()};
   if (status.ok() && !sent) status = Error{"the peer closed the connection"};
   const auto done = std::exchange(secured_, nullptr);
@@ -166,7 +182,7 @@ Stream::ReadResult Stream::read_tls(wire::InputBuffer& into, std::size_t bytes_m
   if (secured_) return ReadResult::kNothing;
   const TlsChannel::ReadResult result = tls_->read(into, bytes_max);
   // What reading made the channel say.
-  if (tls_->has_output() && tls_->flush() && tls_->has_output()) event_add(write_event_, nullptr);
+  if (tls_->has_output() && tls_->flush() && tls_->has_output()) watch_writable();
   switch (result) {
     case TlsChannel::ReadResult::kBytes:
       return ReadResult::kBytes;
@@ -184,10 +200,7 @@ bool Stream::write_tls(wire::OutputQueue& from) {
   if (secured_) return true;
   for (;;) {
     if (!tls_->flush()) return false;
-    if (tls_->has_output()) {
-      event_add(write_event_, nullptr);
-      return true;
-    }
+    if (tls_->has_output()) return watch_writable();
     if (from.empty()) return true;
     if (!tls_->encrypt(from)) return false;
   }
@@ -200,7 +213,7 @@ void Stream::shutdown_sending() {
     tls_->end();
     if (tls_->flush() && tls_->has_output()) {
       shut_when_flushed_ = true;
-      event_add(write_event_, nullptr);
+      watch_writable();
       return;
     }
   }

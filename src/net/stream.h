@@ -22,6 +22,8 @@ class Stream {
  public:
   enum class ReadResult { kBytes, kNothing, kClosed, kReset };
 
+  // Where there is no memory to have the system watch the socket, the connection counts as broken:
+  // reading and writing say so, and `readable` is called.
   // `readable` is called while there is something to read and watch_readable(true) was said last;
   // `writable` once when the socket takes bytes again after a write that left some. Either may
   // close the stream; neither may destroy it.
@@ -61,6 +63,9 @@ class Stream {
   ReadResult read_tls(wire::InputBuffer& into, std::size_t bytes_max);
   bool write_tls(wire::OutputQueue& from);
   void announce_unread();
+  bool watch_writable() noexcept;
+  void watch_readable_event() noexcept;
+  void break_off() noexcept;
 
   FileDescriptor socket_;
   std::function<void()> readable_;
@@ -71,6 +76,7 @@ class Stream {
   // mostly somebody wants to again before.
   bool wanted_ = false;
   bool watched_ = false;
+  bool broken_ = false;  // nothing would say when to go on
 
   std::unique_ptr<TlsChannel> tls_;
   std::function<void(Status)> secured_;  // while the handshake lasts

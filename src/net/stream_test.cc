@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/stream.h"
 
+#include <event2/event.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <array>
+#include <cstdlib>
+#include <new>
 #include <optional>
 #include <string>
 
@@ -12,6 +15,16 @@ namespace pgcache::net {
 namespace {
 
 using std::chrono::milliseconds;
+
+// Before libevent allocates anything: it finds no memory while a test says so.
+bool no_memory = false;
+[[maybe_unused]] const bool replaced = [] {
+  event_set_mem_functions(
+      [](std::size_t bytes) { return no_memory ? nullptr : std::malloc(bytes); },
+      [](void* old, std::size_t bytes) { return no_memory ? nullptr : std::realloc(old, bytes); },
+      std::free);
+  return true;
+}();
 
 // A stream on a loop, and the other end of its connection as a bare descriptor.
 class StreamTest : public ::testing::Test {
@@ -60,6 +73,45 @@ class StreamTest : public ::testing::Test {
   std::function<void()> on_readable_;
   std::function<void()> on_writable_;
 };
+
+TEST_F(StreamTest, IsBrokenWhereItCannotBeWatched) {
+  on_readable_ = [this] {
+    EXPECT_EQ(stream_->read(in_, 2), Stream::ReadResult::kReset);
+    stream_->close();
+  };
+  no_memory = true;
+  stream_->watch_readable(true);
+  no_memory = false;
+  wire::OutputQueue out;
+  out.append("x");
+  EXPECT_FALSE(stream_->write(out));
+  run_for(milliseconds(10));
+  EXPECT_EQ(readable_, 1);
+}
+
+TEST_F(StreamTest, IsBrokenWhereItsWritingCannotGoOn) {
+  wire::OutputQueue out;
+  out.append(std::string(8 << 20, 'x'));
+  no_memory = true;
+  EXPECT_FALSE(stream_->write(out));
+  no_memory = false;
+  EXPECT_EQ(stream_->read(in_, 2), Stream::ReadResult::kReset);
+}
+
+TEST(TimerWithoutMemory, SaysSo) {
+  EventLoop loop;
+  int fired = 0;
+  Timer timer(loop, [&] {
+    ++fired;
+    loop.stop();
+  });
+  no_memory = true;
+  EXPECT_THROW(timer.start(milliseconds(1)), std::bad_alloc);
+  timer.start_now();
+  loop.run();
+  no_memory = false;
+  EXPECT_EQ(fired, 1);
+}
 
 TEST_F(StreamTest, TellsOfBytesUntilTheyAreRead) {
   stream_->watch_readable(true);

@@ -18,13 +18,13 @@ CancelForwarder::CancelForwarder(Worker& worker, std::function<void()> done)
 void CancelForwarder::start(Worker& worker, origin::Encryption how, const std::string& key,
                             std::function<void()> done) {
   auto self = std::make_shared<CancelForwarder>(worker, std::move(done));
-  worker.keep(self);
   wire::append_cancel_request(self->request_.tail(), key);
   self->timer_.start(kTimeout);
   OriginDial::start(worker, how,
                     [self](std::unique_ptr<net::Stream> stream, const std::string& /*why*/) {
                       self->on_connected(std::move(stream));
                     });
+  worker.keep(self);
 }
 
 void CancelForwarder::on_connected(std::unique_ptr<net::Stream> stream) {
@@ -56,8 +56,8 @@ void CancelForwarder::finish() {
   if (stream_) stream_->close();
   const std::function<void()> done = std::move(done_);
   done_ = nullptr;
-  done();
   worker_.release(shared_from_this());
+  done();
 }
 
 }  // namespace pgcache::proxy

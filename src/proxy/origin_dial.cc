@@ -8,34 +8,51 @@ namespace pgcache::proxy {
 
 using origin::Encryption;
 
+namespace {
+// The connector has its own limit, and says more. That its answer is lost is noticed so much later.
+constexpr auto kAnswerTime = std::chrono::seconds(1);
+}  // namespace
+
 OriginDial::OriginDial(Worker& worker, Encryption how, Done done)
     : worker_(worker),
       how_(how),
       done_(std::move(done)),
-      timer_(worker.loop(), [this] { finish("timeout expired"); }) {}
+      timer_(worker.loop(), [this] { on_timer(); }) {}
 
 void OriginDial::start(Worker& worker, Encryption how, Done done) {
   auto self = std::make_shared<OriginDial>(worker, how, std::move(done));
-  worker.keep(self);
   self->connect();
+  worker.keep(self);
+}
+
+// What throws, for want of memory, ends it.
+template <typename F>
+void OriginDial::run(F&& f) {
+  if (finished_) return;
+  try {
+    f();
+  } catch (const std::exception& error) {
+    finish(error.what());
+  }
 }
 
 void OriginDial::connect() {
+  timer_.start(worker_.environment().config->origin_connect_timeout + kAnswerTime);
   worker_.connect_origin(
       [weak = weak_from_this()](net::FileDescriptor socket, const std::string& why) {
-        if (const auto self = weak.lock()) self->on_socket(std::move(socket), why);
+        const auto self = weak.lock();
+        if (self) self->run([&] { self->on_socket(std::move(socket), why); });
       });
 }
 
 void OriginDial::on_socket(net::FileDescriptor socket, const std::string& why) {
-  if (finished_) return;
   if (!socket.open()) {
     finish(why);
     return;
   }
   stream_ = std::make_unique<net::Stream>(
-      worker_.loop(), std::move(socket), [this] { on_readable(); },
-      [this] { stream_->write(output_); });
+      worker_.loop(), std::move(socket), [this] { run([this] { on_readable(); }); },
+      [this] { run([this] { stream_->write(output_); }); });
   if (how_ == Encryption::kNone) {
     finish({});
     return;
@@ -52,7 +69,6 @@ void OriginDial::on_socket(net::FileDescriptor socket, const std::string& why) {
 
 // One byte answers; what comes behind it is the handshake's and must not be taken for plain.
 void OriginDial::on_readable() {
-  if (finished_) return;
   switch (stream_->read(input_, 1)) {
     case net::Stream::ReadResult::kBytes:
       stream_->watch_readable(false);
@@ -74,7 +90,7 @@ void OriginDial::start_tls() {
     return;
   }
   stream_->start_tls(context, {}, worker_.origin_tls_host(),
-                     [this](const Status& status) { on_handshake(status); });
+                     [this](const Status& status) { run([&] { on_handshake(status); }); });
 }
 
 void OriginDial::on_answer(char answer) {
@@ -90,7 +106,6 @@ void OriginDial::on_answer(char answer) {
 }
 
 void OriginDial::on_handshake(const Status& status) {
-  if (finished_) return;
   if (status.ok() && worker_.origin_tls_direct() && stream_->tls()->protocol().empty()) {
     finish("direct SSL connection was established without ALPN protocol negotiation extension");
     return;
@@ -109,15 +124,24 @@ void OriginDial::on_handshake(const Status& status) {
   connect();
 }
 
-void OriginDial::finish(const std::string& why) {
+// Needs no memory; the timer makes the call, so that it comes from no other's handler.
+void OriginDial::finish(std::string why) {
   if (finished_) return;
   finished_ = true;
+  why_ = std::move(why);
+  if (!why_.empty() && stream_) stream_->close();
   timer_.cancel();
-  if (!why.empty() && stream_) stream_->close();
-  worker_.loop().post([self = shared_from_this(), why] {
-    self->done_(why.empty() ? std::move(self->stream_) : nullptr, why);
-    self->worker_.release(self);
-  });
+  timer_.start_now();
+}
+
+void OriginDial::on_timer() {
+  if (!finished_) {
+    finish("timeout expired");
+    return;
+  }
+  const auto self = shared_from_this();
+  worker_.release(self);
+  done_(why_.empty() ? std::move(stream_) : nullptr, why_);
 }
 
 }  // namespace pgcache::proxy

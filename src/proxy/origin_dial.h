@@ -22,7 +22,8 @@ class OriginDial : public std::enable_shared_from_this<OriginDial> {
   using Done = std::function<void(std::unique_ptr<net::Stream>, const std::string& why)>;
 
   // `done` is called exactly once unless the worker ends before; never from within start() or a
-  // stream's handler.
+  // stream's handler. At the latest when the time for connecting, and for TLS, is over, even if
+  // there was no memory for something on the way. Throws std::bad_alloc where it cannot be begun.
   static void start(Worker& worker, origin::Encryption how, Done done);
 
   OriginDial(Worker& worker, origin::Encryption how, Done done);
@@ -34,7 +35,10 @@ class OriginDial : public std::enable_shared_from_this<OriginDial> {
   void start_tls();
   void on_answer(char answer);
   void on_handshake(const Status& status);
-  void finish(const std::string& why);
+  template <typename F>
+  void run(F&& f);
+  void finish(std::string why);
+  void on_timer();
 
   Worker& worker_;
   origin::Encryption how_;
@@ -44,6 +48,7 @@ class OriginDial : public std::enable_shared_from_this<OriginDial> {
   wire::InputBuffer input_;
   wire::OutputQueue output_;
   bool finished_ = false;
+  std::string why_;  // when it is finished
 };
 
 }  // namespace pgcache::proxy

@@ -111,6 +111,10 @@ void Session::on_timer() {
     fail({"FATAL", "57P05", "canceling authentication due to timeout", {}});
     return;
   }
+  if (phase_ == Phase::kCancelling) {  // nobody said what became of the request
+    close();
+    return;
+  }
   if (hold_ != Hold::kWait) {
     if (held_.deadline) {
       end_silence();

@@ -98,13 +98,18 @@ void Worker::adopt(net::FileDescriptor client, ClientCounts::Slot slot) {
 
 void Worker::connect_origin(Connected done) {
   boost::asio::post(connections_, [this, done = std::move(done)] {
-    net::Connector::start(connections_, server_.origin, server_.config->origin_connect_timeout,
-                          [this, done](std::optional<net::Socket> socket, const std::string& why) {
-                            auto connected = std::make_shared<net::FileDescriptor>();
-                            if (socket) *connected = net::FileDescriptor::of(std::move(*socket));
-                            net::apply(socket_options_, *connected);
-                            loop_.post([=] { done(std::move(*connected), why); });
-                          });
+    const auto answer = [this, done](std::optional<net::Socket> socket, const std::string& why) {
+      auto connected = std::make_shared<net::FileDescriptor>();
+      if (socket) *connected = net::FileDescriptor::of(std::move(*socket));
+      net::apply(socket_options_, *connected);
+      loop_.post([=] { done(std::move(*connected), why); });
+    };
+    try {
+      net::Connector::start(connections_, server_.origin, server_.config->origin_connect_timeout,
+                            answer);
+    } catch (const std::exception& error) {
+      answer({}, error.what());
+    }
   });
 }
 
@@ -125,7 +130,7 @@ void Worker::release(const std::shared_ptr<void>& task) {
 // Needs no memory: it must not fail.
 void Worker::forget(const std::shared_ptr<SessionLoop>& session) {
   session->next_ended_ = std::exchange(ended_, session);
-  sweep_.start(std::chrono::nanoseconds(0));
+  sweep_.start_now();
   sessions_.erase(session);
   if (shutting_down_ && sessions_.empty()) loop_.stop();
 }
@@ -138,8 +143,11 @@ void Worker::destroy_ended() {
 void Worker::shut_down_sessions() {
   loop_.post([this] {
     shutting_down_ = true;
-    const auto sessions = sessions_;
-    for (const auto& session : sessions) session->shut_down();
+    // Each may be forgotten meanwhile; a copy of all might find no memory.
+    for (auto next = sessions_.begin(); next != sessions_.end();) {
+      const std::shared_ptr<SessionLoop> session = *next++;
+      session->shut_down();
+    }
     if (sessions_.empty()) loop_.stop();
   });
 }

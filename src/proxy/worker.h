@@ -77,7 +77,8 @@ class Worker {
   }
 
   using Connected = std::function<void(net::FileDescriptor socket, const std::string& why)>;
-  // Called back on this worker's thread, with an open socket or the reason why there is none.
+  // Called back on this worker's thread, with an open socket or the reason why there is none; not
+  // at all, or twice, if memory runs out meanwhile.
   void connect_origin(Connected done);
   // Called back on this worker's thread when the origin has taken note of it, or will not.
   void forward_cancel(const std::string& key, origin::Encryption how, std::function<void()> done);

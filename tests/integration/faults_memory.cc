@@ -58,6 +58,7 @@ struct Worker {
       if (PQstatus(session->raw()) == CONNECTION_OK) wrong.push_back(result.error);
       session.reset();
       ++lost;
+      written.clear();  // the next session need not see yet what this one wrote
       return;
     }
     if (writes) {

@@ -54,7 +54,7 @@ constexpr std::array<Part, 10> kOfRelations = {{
      "pg_constraint WHERE conrelid <> 0 AND connamespace NOT IN (SELECT oid FROM temp_schema)"},
 }};
 
-constexpr std::array<Part, 17> kOthers = {{
+constexpr std::array<Part, 18> kOthers = {{
     {"", "oid, xmin", "typ WHERE relation = 0"},
     {"", "oid, xmin", "pg_proc WHERE pronamespace NOT IN (SELECT oid FROM temp_schema)"},
     {"", "oid, xmin", "pg_operator WHERE oprnamespace NOT IN (SELECT oid FROM temp_schema)"},
@@ -75,6 +75,10 @@ constexpr std::array<Part, 17> kOthers = {{
     {"", "oid, xmin", "pg_opclass WHERE opcnamespace NOT IN (SELECT oid FROM temp_schema)"},
     {"", "oid, xmin", "pg_amop WHERE oid >= 16384"},
     {"", "oid, xmin", "pg_ts_config WHERE cfgnamespace NOT IN (SELECT oid FROM temp_schema)"},
+    // An index that is called like a relation may hide it.
+    {"", "relname, relnamespace",
+     "pg_class WHERE relkind IN ('i', 'I') AND relname IN (SELECT relname FROM rel)"
+     " AND relnamespace NOT IN (SELECT oid FROM temp_schema)"},
     {"", "mapcfg, maptokentype, mapseqno, mapdict, xmin", "pg_ts_config_map"},
     {"", "oid, xmin", "pg_ts_dict WHERE dictnamespace NOT IN (SELECT oid FROM temp_schema)"},
 }};

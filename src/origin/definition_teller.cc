@@ -10,22 +10,33 @@ namespace pgcache::origin {
 namespace {
 
 // Stands in the function's source; another one whenever that changes.
-constexpr const char* kVersion = "pgcache definitions, version 1";
+constexpr const char* kVersion = "pgcache definitions, version 2";
 
-// What a command has made or altered. A command on objects that are temporary, or that adds to a
+// What a command has made or altered; of a table also its indexes, since a constraint's may have
+// got a name that a table had. A command on objects that are temporary, or that adds to a
 // publication, tells nothing.
 constexpr const char* kEnded = R"(
       SELECT string_agg(CASE WHEN concat(s.nspname, s.relname) ~ '[\x01-\x1f]' THEN everything
                ELSE concat_ws(E'\t', 'end', tg_tag, o.type, coalesce(r.oid, 0)::text,
                               coalesce(s.nspname, ''), coalesce(s.relname, ''),
                               CASE WHEN EXISTS (SELECT FROM pg_inherits
-                                                 WHERE r.oid IN (inhrelid, inhparent))
+                                                 WHERE r.oid IN (inhrelid, inhparent)
+                                                   AND o.number > 0)
                                    THEN pgcache.kin_of(r.oid) ELSE '' END)
                END, E'\n' ORDER BY o.number)
         INTO told
         FROM (SELECT row_number() OVER () AS number, d.classid, d.objid,
                      lower(d.object_type) AS type, d.schema_name
-                FROM pg_event_trigger_ddl_commands() d) o
+                FROM pg_event_trigger_ddl_commands() d
+               UNION ALL
+              SELECT 0, 'pg_class'::regclass, i.indexrelid, 'index', d.schema_name
+                FROM pg_event_trigger_ddl_commands() d
+                JOIN pg_index i ON i.indrelid = CASE d.classid
+                       WHEN 'pg_class'::regclass THEN d.objid
+                       WHEN 'pg_constraint'::regclass
+                         THEN (SELECT conrelid FROM pg_constraint WHERE oid = d.objid)
+                     END
+               WHERE tg_tag = 'ALTER TABLE') o
        CROSS JOIN LATERAL (SELECT CASE o.classid
                WHEN 'pg_class'::regclass
                  THEN coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = o.objid), o.objid)

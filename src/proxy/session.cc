@@ -9,7 +9,8 @@ namespace pgcache::proxy {
 
 namespace sqlstate = pg::sqlstate;
 
-Session::Session(SessionEnvironment& environment, SessionIo& io) : env_(environment), io_(io) {
+Session::Session(SessionEnvironment& environment, SessionIo& io)
+    : env_(environment), io_(io), plans_generation_(environment.shapes->generation()) {
   RouteStats& stats = *env_.stats;
   stats.clients.fetch_add(1, std::memory_order_relaxed);
 }

@@ -116,7 +116,7 @@ class Session {
     bool complete = false;
     bool answered = false;         // without an error
     StatementPtr statement;        // of an Execute, when known
-    std::uint64_t generation = 0;  // of the catalog, when it was decided
+    std::uint64_t generation = 0;  // plans_generation() when it was decided
     std::uint64_t doubts = 0;      // of the session, then
     bool parsed = false;           // in the same exchange
     std::string row_description;
@@ -382,6 +382,7 @@ class Session {
   bool answer_deallocate(const cache::Shape& shape);
   void append_settings_request();
   void append_settings_exchange();
+  void append_hidden_exchange(std::string_view sql);
   void forward_query_and_settings(std::string_view frame);
   Unit* adding_unit(const wire::Attribution& attribution);
   void begin_added_query(const wire::Attribution& attribution);
@@ -435,6 +436,8 @@ class Session {
   bool needs_proof() const;
   Verdict wait_for_proof();
   void send_settings_query();
+  bool plans_are_old() const;
+  std::uint64_t plans_generation() const;
   Verdict ask_settings();  // and wait for the answer
   void lose_settings();
   std::shared_ptr<const StatementText> make_text(std::string_view sql,
@@ -589,6 +592,9 @@ class Session {
   };
   std::deque<PendingStatement> pending_statements_;
   std::uint64_t doubts_ = 0;  // how often a named statement may have been dropped unnoticed
+  // Every plan that the origin keeps for the session, of a statement or in a function, was made
+  // from definitions as new as those of this generation of the catalog. Not with a pooled origin.
+  std::uint64_t plans_generation_;
 
   // Before a Bind or simple query that is under way and, if it comes to that, replaces it.
   struct UnnamedPortal {

@@ -457,7 +457,8 @@ void Session::complete_unit(Unit unit) {
   for (Inflight& inflight : unit.inflight) {
     env_.stats->latency[static_cast<std::size_t>(inflight.route)].observe(now - unit.started);
     if (inflight.statement && inflight.answered) {
-      inflight.statement->accepted_generation = inflight.generation;
+      std::uint64_t& accepted = inflight.statement->accepted_generation;
+      accepted = std::max(accepted, inflight.generation);
       inflight.statement->accepted_doubts = inflight.doubts;
     }
     if (inflight.prepared && inflight.answered) {

@@ -84,11 +84,13 @@ void Session::append_settings_request() {
   append_settings_exchange();
 }
 
+void Session::append_settings_exchange() { append_hidden_exchange(settings_query()); }
+
 // As messages without a Sync, which leave the unnamed statement and portal alone.
-void Session::append_settings_exchange() {
+void Session::append_hidden_exchange(std::string_view sql) {
   std::string& out = to_origin_.tail();
   wire::append_close(out, 'S', kSettingsName);
-  wire::append_parse(out, kSettingsName, settings_query(), {});
+  wire::append_parse(out, kSettingsName, sql, {});
   wire::append_bind(out, kSettingsName);
   wire::append_execute(out, kSettingsName);
   wire::append_close(out, 'P', kSettingsName);

@@ -15,6 +15,8 @@ using sql::BypassReason;
 
 namespace {
 
+constexpr std::string_view kDiscardPlans = "DISCARD PLANS";
+
 // Client-only encodings, in which a byte below 0x80 may be part of a longer character: no statement
 // in them can be read here (manual, table 24.3).
 bool is_ascii_safe(std::string_view encoding) {
@@ -228,6 +230,7 @@ std::optional<Session::Verdict> Session::gate_settings() {
   if (timeout > Duration::zero() && io_.now() - origin_idle_since_ > timeout / 8) {
     settings_ = nullptr;
   }
+  if (plans_are_old()) settings_ = nullptr;
   if (!settings_) {
     if (settings_failed_) return fallback(FallbackReason::kSettingsQuery);
     if (unread_statement_) return bypass(BypassReason::kQueryTooLong);
@@ -258,12 +261,29 @@ void Session::lose_settings() {
   ++disturbances_;
 }
 
+// The origin keeps plans for prepared statements and for what functions execute, and it does not
+// make them anew for all that changes: not when a name would mean another object now (one in an
+// earlier schema, a function that fits better), and in a block not even when a function is replaced
+// or a privilege revoked. An answer out of such a plan is right for its session, and for no other.
+bool Session::plans_are_old() const {
+  return !env_.pooled() && plans_generation_ != env_.shapes->generation();
+}
+
+// Of the catalog from whose definitions, or later ones, an execution now is planned.
+std::uint64_t Session::plans_generation() const {
+  return env_.pooled() ? env_.shapes->generation() : plans_generation_;
+}
+
+// When the plans are old they are given up in front of it.
 void Session::send_settings_query() {
+  const bool renews_plans = plans_are_old();
+  if (renews_plans) plans_generation_ = env_.shapes->generation();
   settings_epoch_ = env_.settings_epoch->load(std::memory_order_acquire);
   settings_asked_ = true;
   settings_row_.clear();
   // The client may go on with its unnamed portal, which a simple query would destroy.
   if (status_ == 'T' && unnamed_portal_open_) {
+    if (renews_plans) append_hidden_exchange(kDiscardPlans);
     append_settings_exchange();
     wire::append_sync(to_origin_.tail());
     tracker_.sent({wire::Request::kSync, true, 0});
@@ -273,7 +293,9 @@ void Session::send_settings_query() {
   if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
   behind_.unnamed_statement = false;
   unnamed_portal_open_ = false;
-  wire::append_query(to_origin_.tail(), settings_query());
+  wire::append_query(to_origin_.tail(), renews_plans
+                                            ? std::string(kDiscardPlans) + "; " + settings_query()
+                                            : settings_query());
   tracker_.sent({wire::Request::kQuery, true, 0});
 }
 
@@ -609,7 +631,7 @@ void Session::forward_decided_query(std::string_view frame, std::optional<std::s
   if (sql) query_forgets_unnamed(*sql);  // a malformed one is refused before it destroys anything
   Inflight& inflight = forward_query(frame, std::move(effects), std::move(verdict), decided);
   inflight.statement = executed;
-  inflight.generation = env_.shapes->generation();
+  inflight.generation = plans_generation();
   inflight.doubts = doubts_;
   if (sql) note_prepare(inflight, *sql, shape.get());
 }

@@ -651,11 +651,12 @@ TEST(Session, AStatementFromBeforeACatalogChangeIsAcceptedByTheOriginFirst) {
   world.shapes.set_catalog(catalog);
   world.cache.on_catalog_changed(world.shapes.generation(), catalog);
   fresh.client(prepare);
-  fresh.answer_settings();
+  fresh.answer_with_new_plans();
   fresh.origin(kParsed + ready());
   fresh.client(run);
   fresh.origin(kBound + kAnswer7 + ready());  // cached in its new form
   old.client(run);
+  old.answer_with_new_plans();
   EXPECT_EQ(old.to_origin(), run);
   old.origin(kBound + error("0A000") + ready());
   old.to_client();
@@ -682,6 +683,7 @@ TEST(Session, AStatementThatWasNeverAnalysedBeforeACatalogChangeIsNotServed) {
   world.shapes.set_catalog(catalog);
   world.cache.on_catalog_changed(world.shapes.generation(), catalog);
   peer.client(run);
+  peer.answer_with_new_plans();
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(peer.to_origin(), run);
     peer.origin(kBound + kAnswer7 + ready());

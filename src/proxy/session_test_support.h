@@ -186,6 +186,11 @@ class Peer {
     ASSERT_EQ(to_origin(), query(settings_query()));
     origin(settings_reply(mode, isolation, encoding));
   }
+  // The same, after a change of the catalog.
+  void answer_with_new_plans() {
+    ASSERT_EQ(to_origin(), query("DISCARD PLANS; " + settings_query()));
+    origin(complete("DISCARD PLANS") + settings_reply());
+  }
   static std::string settings_reply(std::string_view mode = "",
                                     std::string_view isolation = "read committed",
                                     std::string_view encoding = "UTF8",

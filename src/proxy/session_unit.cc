@@ -622,7 +622,7 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
     inflight.shape = step.statement ? step.statement->analysed : nullptr;
     inflight.load = std::move(verdict.load);
     inflight.statement = step.statement;
-    inflight.generation = env_.shapes->generation();
+    inflight.generation = plans_generation();
     inflight.doubts = doubts_;
     inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
     inflight.limited = verdict.limited;

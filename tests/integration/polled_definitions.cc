@@ -45,6 +45,27 @@ TEST(PolledDefinitions, RoleWithoutTheRight) {
   EXPECT_EQ(rows_text(session.query(sql).rows), "1,one");
 }
 
+// An index that is called like a table of a schema behind makes that a mistake.
+TEST(PolledDefinitions, IndexInAnEarlierSchema) {
+  StackOptions options;
+  options.schema =
+      "CREATE SCHEMA early; CREATE TABLE early.holder (id int);"
+      "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'one')";
+  options.arguments = {"--ddl-trigger", "false", "--catalog-poll-interval", "100ms"};
+  Stack stack(options);
+  Connection session = stack.client("options='-c search_path=early,public'");
+  const std::string sql = "SELECT v FROM t WHERE id = 1";
+  for (const char* ddl : {"CREATE INDEX t ON early.holder (id)",
+                          "ALTER TABLE early.holder ADD CONSTRAINT t UNIQUE (id)"}) {
+    SCOPED_TRACE(ddl);
+    stack.query_until(session, sql, "hit");
+    stack.direct().must(ddl);
+    EXPECT_TRUE(wait_until([&] { return session.query(sql).sqlstate == "42809"; }, 5000));
+    stack.direct().must("DROP TABLE early.holder; CREATE TABLE early.holder (id int)");
+    EXPECT_TRUE(wait_until([&] { return session.query(sql).value() == "one"; }, 5000));
+  }
+}
+
 TEST(PolledDefinitions, SwitchedOff) {
   StackOptions options;
   options.arguments = {"--ddl-trigger", "false"};

@@ -256,7 +256,7 @@ TEST(ReplicaIdentity, CheckNamesTheTablesForWhichItWouldHelp) {
   Stack stack(
       with("CREATE TABLE \"Odd one\" (id int PRIMARY KEY, v text);"
            "INSERT INTO \"Odd one\" VALUES (1, 'a');",
-           {}));
+           {"--keep-slot", "true"}));
   Connection session = stack.client();
   stack.query_until(session, kRead, "hit");
   stack.query_until(session, "SELECT v FROM \"Odd one\"", "hit");

@@ -302,14 +302,28 @@ TEST_F(ToldDefinitions, HarmlessCommands) {
 TEST_F(ToldDefinitions, IndexInAnEarlierSchema) {
   Connection session = client();
   const std::string sql = "SELECT v FROM named WHERE id = 1";
-  stack().direct().must("CREATE TABLE early.holder (id int PRIMARY KEY)");
-  stack().query_until(session, sql, "hit");
-  stack().direct().must("CREATE INDEX named ON early.holder (id)");
-  stack().settle();
-  EXPECT_EQ(session.query(sql).sqlstate, "42809");
-  stack().direct().must("DROP TABLE early.holder");
-  read_definitions();
-  EXPECT_EQ(session.query(sql).value(), "late");
+  for (const char* ddl :
+       {"CREATE INDEX named ON early.holder (id)",
+        "ALTER TABLE early.holder ADD CONSTRAINT named UNIQUE (id)",
+        "ALTER TABLE early.holder RENAME CONSTRAINT holder_pkey TO named",
+        "ALTER INDEX early.holder_pkey RENAME TO named",
+        "CREATE TABLE early.keeper (id int CONSTRAINT named PRIMARY KEY)",
+        "CREATE SCHEMA other CREATE TABLE holder (id int CONSTRAINT named PRIMARY KEY);"
+        " ALTER TABLE other.holder RENAME TO keeper; ALTER TABLE other.keeper SET SCHEMA early;"
+        " DROP SCHEMA other"}) {
+    SCOPED_TRACE(ddl);
+    stack().direct().must("CREATE TABLE early.holder (id int PRIMARY KEY)");
+    read_definitions();
+    stack().query_until(session, sql, "hit");
+    stack().direct().must(ddl);
+    stack().settle();
+    EXPECT_EQ(session.query(sql).sqlstate, "42809");
+    read_definitions();
+    EXPECT_EQ(session.query(sql).sqlstate, "42809");
+    stack().direct().must("DROP TABLE early.holder; DROP TABLE IF EXISTS early.keeper");
+    read_definitions();
+    EXPECT_EQ(session.query(sql).value(), "late");
+  }
 }
 
 // It commits before it ends: from then on the partition's rows do not count.

@@ -82,7 +82,9 @@ bool Backend::can_step() const {
 
 void Backend::step() {
   if (waiting_ != nullptr) {
-    own_commit_ = waiting_->visible_at;
+    for (const Change& change : waiting_->changes) {
+      own_commits_[static_cast<std::size_t>(change.table)] = waiting_->visible_at;
+    }
     waiting_ = nullptr;
     const Next next = std::move(then_);
     next();
@@ -214,7 +216,7 @@ void Backend::on_query(std::string_view body) {
   portals_.erase("");
   query_ = library_.find(Reader(body).string());
   query_at_ = 0;
-  silent_ = query_ != nullptr && query_->commands.front().op == Op::kSettings;
+  silent_ = query_ != nullptr && query_->commands.back().op == Op::kSettings;
   if (query_ == nullptr) {
     fail("42601", "syntax error");
     finish_query();

@@ -59,7 +59,7 @@ class Backend {
   }
   const Settings& settings() const { return current_; }
   // The moment of the last commit that this session made.
-  std::uint64_t own_commit() const { return own_commit_; }
+  const Moments& own_commits() const { return own_commits_; }
   // A session in this state must not be answered from memory.
   bool must_not_be_served() const;
   bool is_idle() const { return started_ && input_.empty() && !waiting_; }
@@ -160,7 +160,7 @@ class Backend {
   bool failed_ = false;
   bool repeatable_ = false;
   std::optional<std::uint64_t> repeatable_at_;
-  std::uint64_t own_commit_ = 0;
+  Moments own_commits_{};  // the moments of the last that changed the table
   bool block_dirty_ = false;
 
   bool overridden_ = false;  // lc_monetary was set: the configuration does not matter

@@ -193,6 +193,9 @@ void Backend::run(const Command& command, const Call& call, bool describe, Next 
     case Op::kSettings:
       run_settings_query(describe);
       break;
+    case Op::kDiscardPlans:
+      complete("DISCARD PLANS");
+      break;
     case Op::kDiscardAll:
     case Op::kDeallocate:
     case Op::kTempTable:

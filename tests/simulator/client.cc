@@ -451,6 +451,25 @@ bool is_portion(std::string_view own, std::string_view answer) {
   return leading_rows(answer, all).find(rows) != std::string_view::npos;
 }
 
+bool reads(const Script& script, TableId table, const Settings& settings) {
+  constexpr std::array<std::string_view, kTableCount> names = {"t1", "t2", "t3", "t4", "t1"};
+  if (script.text.find(names[static_cast<std::size_t>(table)]) == std::string::npos) return false;
+  Command on_t1 = script.commands.front();
+  on_t1.table = TableId::kT1;
+  const bool is_t1 = table == TableId::kT1 || table == TableId::kAltT1;
+  return !is_t1 || resolve(on_t1, settings) == table;
+}
+
+// The oldest moment of which an answer may be.
+std::uint64_t oldest(const HitWindow& window, const Script& script, const Settings& settings) {
+  std::uint64_t moment = window.oldest;
+  for (const TableId table : kTables) {
+    const std::uint64_t own = window.own_commits[static_cast<std::size_t>(table)];
+    if (reads(script, table, settings)) moment = std::max(moment, own);
+  }
+  return moment;
+}
+
 }  // namespace
 
 void Client::check_hit(const Call& call, OpenPortal* portal) {
@@ -479,7 +498,8 @@ void Client::check_hit(const Call& call, OpenPortal* portal) {
   const std::vector<Number> values = argument_values(command, call.parameters);
   std::string present;
   for (const Settings& settings : possible) {
-    for (std::uint64_t at = window.newest; at >= window.oldest; --at) {
+    const std::uint64_t first = oldest(window, *call.script, settings);
+    for (std::uint64_t at = window.newest; at >= first; --at) {
       const Table table = evaluate(command, values, settings, context_.origin, {at});
       std::string answer = read_answer(call, table, settings);
       if (simple) {
@@ -490,7 +510,7 @@ void Client::check_hit(const Call& call, OpenPortal* portal) {
     }
   }
   context_.fail("stale or wrong: " + call.script->text + " of moments " +
-                std::to_string(window.oldest) + " to " + std::to_string(window.newest) + " got " +
+                std::to_string(oldest(window, *call.script, window.settings)) + " to " + std::to_string(window.newest) + " got " +
                 printable(own_) + "; now it would be " + printable(present));
 }
 

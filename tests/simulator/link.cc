@@ -317,7 +317,7 @@ void Link::note_hits() {
     }
     if (world_.config().consistency == config::Consistency::kSession ||
         world_.fault() == Fault::kOwnWritesUnseen) {
-      window->oldest = std::max(window->oldest, backend_->own_commit());
+      window->own_commits = backend_->own_commits();
     }
     window->settings = backend_->settings();
     trace("hit", {});

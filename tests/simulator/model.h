@@ -39,6 +39,8 @@ enum class TableId : std::uint8_t {
   kAltT1,  // alt.t1, of the form of public.t1
 };
 inline constexpr std::size_t kTableCount = 5;
+// By table.
+using Moments = std::array<std::uint64_t, kTableCount>;
 inline constexpr std::array<TableId, kTableCount> kTables = {
     TableId::kT1, TableId::kT2, TableId::kT3, TableId::kT4, TableId::kAltT1};
 

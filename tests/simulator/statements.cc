@@ -77,7 +77,11 @@ std::string_view setting_text(Setting setting, int value) {
 Library::Library() {
   Command settings;
   settings.op = Op::kSettings;
+  Command discard;
+  discard.op = Op::kDiscardPlans;
   add(proxy::settings_query(), {settings});
+  add("DISCARD PLANS", {discard});
+  add("DISCARD PLANS; " + proxy::settings_query(), {discard, settings});
 }
 
 const Script* Library::find(std::string_view text) const {

@@ -61,7 +61,8 @@ enum class Op : std::uint8_t {
   kTempTable,
   kDiscardAll,
   kDeallocate,
-  kSettings,  // pgcache's own question
+  kSettings,      // pgcache's own question
+  kDiscardPlans,  // in front of it, when definitions have changed
 };
 
 enum class Setting : std::uint8_t { kSearchPath, kMonetary, kDateStyle, kMode };

@@ -510,8 +510,9 @@ void Client::check_hit(const Call& call, OpenPortal* portal) {
     }
   }
   context_.fail("stale or wrong: " + call.script->text + " of moments " +
-                std::to_string(oldest(window, *call.script, window.settings)) + " to " + std::to_string(window.newest) + " got " +
-                printable(own_) + "; now it would be " + printable(present));
+                std::to_string(oldest(window, *call.script, window.settings)) + " to " +
+                std::to_string(window.newest) + " got " + printable(own_) + "; now it would be " +
+                printable(present));
 }
 
 void Client::on_end(bool excused, Backend* backend) {

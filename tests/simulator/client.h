@@ -23,7 +23,7 @@ struct HitWindow {
   std::uint64_t oldest = 0;  // moments of the model
   std::uint64_t newest = 0;
   Moments own_commits{};  // of the session: what reads the table is no older (ADR 21)
-  Settings settings;  // that the session had
+  Settings settings;      // that the session had
   bool reloaded =
       false;  // the server's configuration has changed, which the proxy does not know yet
 };

@@ -10,8 +10,8 @@
 
 namespace pgcache::origin {
 
-// Removes the slot and the publication that pgcache made. Yields what was removed, a line each, and
-// what was left as pgcache had set it.
+// Removes the slot, the event triggers and the publication that pgcache made. Yields what was
+// removed, a line each, and what was left as pgcache had set it.
 Result<std::vector<std::string>> cleanup_origin(const config::Config& config);
 
 }  // namespace pgcache::origin

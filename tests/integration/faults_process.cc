@@ -296,11 +296,7 @@ TEST(FaultsProcess, ClockIsSet) {
     }
     options.wait_ready = level != "lease";
     Stack stack(options);
-    if (level == "lease") {
-      stack.direct().must("ALTER SYSTEM SET synchronous_standby_names = 'pgcache'");
-      stack.direct().must("SELECT pg_reload_conf()");
-      ASSERT_TRUE(stack.proxy().wait_ready()) << stack.proxy().http("/readyz").body;
-    }
+    if (level == "lease") become_synchronous(stack);
     Connection session = stack.client();
     Connection waiting = stack.client("options='-c statement_timeout=60s'");
     const Routes before = stack.proxy().routes();

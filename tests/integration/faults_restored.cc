@@ -113,9 +113,7 @@ TEST(FaultsRestored, UnderALease) {
   StackOptions options = fault_options({"--consistency", "strict", "--strict-verify", "lease"});
   options.wait_ready = false;
   Stack stack(options);
-  stack.direct().must("ALTER SYSTEM SET synchronous_standby_names = 'pgcache'");
-  stack.direct().must("SELECT pg_reload_conf()");
-  ASSERT_TRUE(stack.proxy().wait_ready()) << stack.proxy().http("/readyz").body;
+  become_synchronous(stack);
   const Backup backup = take_backup(stack);
   {
     Connection origin(stack.origin().dsn());

@@ -66,10 +66,7 @@ class OldPlans : public SharedStack<OldPlans> {
   }
   static void change(const char* ddl) {
     stack().direct().must(ddl);
-    stack().settle();
-    EXPECT_TRUE(wait_until(
-        [] { return stack().proxy().metric("pgcache_definitions_pending") == 0; }, 10000));
-    stack().settle();
+    stack().settle_definitions();
   }
   static void execute(Connection& session, int id) {
     const std::string text = std::to_string(id);

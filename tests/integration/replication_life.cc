@@ -84,13 +84,10 @@ TEST(ReplicationLife, ACleanShutdownWaitsForNoStandby) {
   options.arguments = {"--consistency", "strict"};
   options.wait_ready = false;
   Stack stack(options);
-  stack.direct().must("ALTER SYSTEM SET synchronous_standby_names = 'pgcache'");
-  stack.direct().must("SELECT pg_reload_conf()");
-  ASSERT_TRUE(stack.proxy().wait_ready()) << stack.proxy().http("/readyz").body;
+  become_synchronous(stack);
   EXPECT_TRUE(stack.proxy().stop());
   EXPECT_EQ(made(stack), "0 0") << stack.proxy().log_tail();
-  stack.direct().must("ALTER SYSTEM RESET synchronous_standby_names");
-  stack.direct().must("SELECT pg_reload_conf()");
+  set_names(stack, "");
 }
 
 // The last one that uses them takes them back, if it made them.

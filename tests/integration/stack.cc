@@ -110,6 +110,13 @@ void Stack::settle_catalog() {
   settle();
 }
 
+void Stack::settle_definitions() {
+  settle();
+  EXPECT_TRUE(
+      wait_until([&] { return proxy().metric("pgcache_definitions_pending") == 0; }, 10000));
+  settle();
+}
+
 void Stack::settle_configuration() {
   // As long as the server may take to tell its processes of a reload, and some polls behind that.
   std::this_thread::sleep_for(std::chrono::milliseconds(500 * patience()));
@@ -238,6 +245,20 @@ int walsender_of(const std::string& origin) {
       "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'pgcache' AND active_pid IS "
       "NOT NULL");
   return result.rows.empty() ? 0 : std::stoi(result.rows[0][0].value());
+}
+
+void set_at_origin(Stack& stack, const std::string& name, const std::string& value) {
+  stack.direct().must("ALTER SYSTEM SET " + name + " = '" + value + "'");
+  stack.direct().must("SELECT pg_reload_conf()");
+}
+
+void set_names(Stack& stack, const std::string& names) {
+  set_at_origin(stack, "synchronous_standby_names", names);
+}
+
+void become_synchronous(Stack& stack) {
+  set_names(stack, "pgcache");
+  ASSERT_TRUE(stack.proxy().wait_ready()) << stack.proxy().http("/status").body;
 }
 
 long calls(Connection& direct, const std::string& pattern) {

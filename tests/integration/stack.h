@@ -58,6 +58,8 @@ class Stack {
   void settle();
   // The catalog's present state has reached pgcache. Every test that changed it calls this.
   void settle_catalog();
+  // Until all changes of definitions that were told in the stream have been read.
+  void settle_definitions();
   // pgcache knows that no configuration was reloaded up to now.
   void settle_configuration();
   // As settle(), and the session's reads are no longer held off by its own writes.
@@ -99,6 +101,11 @@ std::string rows_text(const std::vector<Row>& rows);  // "1,a|2,NULL"
 std::string value_of(const QueryResult& result);
 // Of the process that streams from pgcache's slot; 0: none. `origin` is a libpq URI.
 int walsender_of(const std::string& origin);
+// In the origin's configuration, which is loaded anew.
+void set_at_origin(Stack& stack, const std::string& name, const std::string& value);
+void set_names(Stack& stack, const std::string& names);  // synchronous_standby_names
+// Commits wait for pgcache, and it serves.
+void become_synchronous(Stack& stack);
 // Makes a pg_stat_statements count of calls of statements LIKE the pattern.
 long calls(Connection& direct, const std::string& pattern);
 

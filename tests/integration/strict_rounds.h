@@ -40,21 +40,6 @@ inline StackOptions by_read(std::vector<std::string> arguments = {}) {
   return options;
 }
 
-inline void set_at_origin(Stack& stack, const std::string& name, const std::string& value) {
-  stack.direct().must("ALTER SYSTEM SET " + name + " = '" + value + "'");
-  stack.direct().must("SELECT pg_reload_conf()");
-}
-
-inline void set_names(Stack& stack, const std::string& names) {
-  set_at_origin(stack, "synchronous_standby_names", names);
-}
-
-// Commits wait for pgcache, and it serves.
-inline void become_synchronous(Stack& stack) {
-  set_names(stack, "pgcache");
-  ASSERT_TRUE(stack.proxy().wait_ready()) << stack.proxy().http("/status").body;
-}
-
 inline std::string update(int id, int v) {
   return "UPDATE t SET v = " + std::to_string(v) + " WHERE id = " + std::to_string(id);
 }

@@ -174,12 +174,6 @@ class ToldDefinitions : public SharedStack<ToldDefinitions> {
   static Connection client(const std::string& user = "postgres") {
     return stack().client("options='-c search_path=early,late,public'", user);
   }
-  static void read_definitions() {
-    stack().settle();
-    EXPECT_TRUE(wait_until(
-        [] { return stack().proxy().metric("pgcache_definitions_pending") == 0; }, 10000));
-    stack().settle();
-  }
   static double ddl_invalidations() {
     return stack().proxy().metric("pgcache_invalidations_total", {{"cause", "ddl"}});
   }
@@ -223,7 +217,7 @@ TEST_F(ToldDefinitions, OfAllKinds) {
     Connection early = client(change.user);
     expect_same(early.query(change.sql), direct.query(change.sql));
     EXPECT_EQ(early.query(log).value(), std::to_string(rounds));
-    read_definitions();
+    stack().settle_definitions();
     EXPECT_GT(ddl_invalidations(), dropped);
     // A read that met definitions in change may have written, for all that pgcache knew.
     stack().query_until(session, log, "hit");
@@ -235,7 +229,7 @@ TEST_F(ToldDefinitions, OfAllKinds) {
     expect_same(got, now);
     EXPECT_EQ(fails, !now.ok() && !std::string(change.route).starts_with("bypass"));
     changer.must(change.undo);
-    read_definitions();
+    stack().settle_definitions();
     expect_same(session.query(change.sql), direct.query(change.sql));
   }
 }
@@ -244,17 +238,17 @@ TEST_F(ToldDefinitions, ChangesOfRowsAfterwardsAreSeen) {
   Connection session = client();
   stack().direct().must(
       "CREATE TABLE born (id int PRIMARY KEY, v text); INSERT INTO born VALUES (1, 'a')");
-  read_definitions();
+  stack().settle_definitions();
   const std::string sql = "SELECT * FROM born WHERE id = 1";
   EXPECT_EQ(rows_text(stack().query_until(session, sql, "hit").rows), "1,a");
   stack().direct().must("BEGIN; ALTER TABLE born ADD n int; UPDATE born SET n = 3; COMMIT");
-  read_definitions();
+  stack().settle_definitions();
   EXPECT_EQ(rows_text(stack().query_until(session, sql, "hit").rows), "1,a,3");
   stack().direct().must("UPDATE born SET n = 4");
   stack().settle();
   EXPECT_EQ(rows_text(session.query(sql).rows), "1,a,4");
   stack().direct().must("DROP TABLE born");
-  read_definitions();
+  stack().settle_definitions();
   EXPECT_EQ(session.query(sql).sqlstate, "42P01");
 }
 
@@ -291,7 +285,7 @@ TEST_F(ToldDefinitions, HarmlessCommands) {
         "CREATE PUBLICATION other FOR TABLE t"}) {
     SCOPED_TRACE(command);
     other.must(command);
-    read_definitions();
+    stack().settle_definitions();
     stack().query(session, sql, "hit");
     stack().query(session, kBystander, "hit");
     EXPECT_EQ(ddl_invalidations(), dropped);
@@ -313,15 +307,15 @@ TEST_F(ToldDefinitions, IndexInAnEarlierSchema) {
         " DROP SCHEMA other"}) {
     SCOPED_TRACE(ddl);
     stack().direct().must("CREATE TABLE early.holder (id int PRIMARY KEY)");
-    read_definitions();
+    stack().settle_definitions();
     stack().query_until(session, sql, "hit");
     stack().direct().must(ddl);
     stack().settle();
     EXPECT_EQ(session.query(sql).sqlstate, "42809");
-    read_definitions();
+    stack().settle_definitions();
     EXPECT_EQ(session.query(sql).sqlstate, "42809");
     stack().direct().must("DROP TABLE early.holder; DROP TABLE IF EXISTS early.keeper");
-    read_definitions();
+    stack().settle_definitions();
     EXPECT_EQ(session.query(sql).value(), "late");
   }
 }
@@ -332,7 +326,7 @@ TEST_F(ToldDefinitions, PartitionDetachedConcurrently) {
   stack().direct().must(
       "CREATE TABLE leaving PARTITION OF parted FOR VALUES FROM (40) TO (50);"
       " INSERT INTO parted VALUES (41, 'x')");
-  read_definitions();
+  stack().settle_definitions();
   const std::string sql = "SELECT count(*) FROM parted";
   const std::string with = value_of(stack().query_until(session, sql, "hit"));
   Connection holder(stack().origin().dsn());
@@ -349,7 +343,7 @@ TEST_F(ToldDefinitions, PartitionDetachedConcurrently) {
   EXPECT_EQ(PQresultStatus(result), PGRES_COMMAND_OK) << PQresultErrorMessage(result);
   PQclear(result);
   while (PGresult* const rest = PQgetResult(changer.raw())) PQclear(rest);
-  read_definitions();
+  stack().settle_definitions();
   EXPECT_EQ(session.query(sql).value(), stack().direct().query(sql).value());
 }
 
@@ -372,7 +366,7 @@ TEST_F(ToldDefinitions, TableTakenOutOfThePublication) {
 TEST_F(ToldDefinitions, PreparedStatementsWhoseResultTypeChanged) {
   stack().direct().must(
       "CREATE TABLE shifting (id int PRIMARY KEY, v int); INSERT INTO shifting VALUES (1, 1)");
-  read_definitions();
+  stack().settle_definitions();
   Connection through = client();
   Connection direct(stack().origin().dsn());
   const std::string sql = "SELECT * FROM shifting WHERE id = $1";
@@ -403,7 +397,7 @@ TEST_F(ToldDefinitions, PreparedStatementsWhoseResultTypeChanged) {
     EXPECT_EQ(by_message(through), error);
     expect_same(through.query("EXECUTE q(1)"), direct.query("EXECUTE q(1)"));
     EXPECT_EQ(through.query("EXECUTE q(1)").sqlstate, "0A000");
-    read_definitions();
+    stack().settle_definitions();
     // Another session's statements are of the new type, and cached.
     Connection other = client();
     EXPECT_EQ(

@@ -129,6 +129,12 @@ bool ControlLink::Impl::begin_session() {
   return true;
 }
 
+// Until its successor has come and is applied, a proof grows older than the time between two: what
+// is proven is to be at most heartbeat_interval old.
+Duration ControlLink::Impl::heartbeat_spacing() const {
+  return Duration(config->heartbeat_interval) / 2;
+}
+
 TimePoint ControlLink::Impl::next_due() {
   TimePoint due = std::min({next_heartbeat, next_catalog_check, next_slot_check});
   if (publication_problem) due = std::min(due, next_publication_attempt);
@@ -254,7 +260,7 @@ bool ControlLink::Impl::measure(PositionWaiters& positions) {
   }
   if (!m) {
     last_snapshot = taken_at;
-    next_heartbeat = taken_at + config->heartbeat_interval;
+    next_heartbeat = taken_at + heartbeat_spacing();
     if (!link->lost() && !reply.ok()) {
       reporter.report({{"the origin gives no snapshot: " + reply.failure().message,
                         "see the origin's log for the reason", true}});
@@ -269,7 +275,7 @@ bool ControlLink::Impl::measure(PositionWaiters& positions) {
   last_snapshot = taken_at;
   if (leased) events.on_flushed(m->flush);
   if (!proves) return true;
-  next_heartbeat = taken_at + config->heartbeat_interval;
+  next_heartbeat = taken_at + heartbeat_spacing();
   if (leased && !verify_synchrony(reply, pid)) return true;
   if (streams_from_here()) events.on_heartbeat(m->flush, taken_at);
   return true;

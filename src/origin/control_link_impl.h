@@ -121,6 +121,7 @@ struct ControlLink::Impl {
   bool begin_session();
   void serve_round();
   void wait_for_work();
+  Duration heartbeat_spacing() const;
   TimePoint next_due();
   void take_requests();
   void answer(PositionWaiters& waiters, pg::Lsn position);

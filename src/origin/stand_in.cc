@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "origin/stand_in.h"
 
-#include <poll.h>
-
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
-#include <optional>
-#include <string>
 #include <thread>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "origin/confirming_stream.h"
 #include "origin/link.h"
-#include "origin/problems.h"
-#include "origin/replication_slot.h"
-#include "origin/replication_stream.h"
 
 namespace pgcache::origin {
 namespace {
@@ -25,9 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr Duration kConnectTimeout = std::chrono::seconds(2);
 constexpr Duration kRetry = milliseconds(200);
-constexpr milliseconds kStatusInterval(50);
 
 }  // namespace
 
@@ -58,9 +49,6 @@ struct StandIn::Impl {
   bool wait_for_work();
   void watch();
   void stand();
-  std::optional<pg::Lsn> start_stream(Link& link);
-  bool confirm(Link& link, pg::Lsn position);
-  std::optional<pg::Lsn> receive(Link& link, pg::Lsn position);
 };
 
 void StandIn::Impl::run() {
@@ -109,78 +97,13 @@ void StandIn::Impl::watch() {
   stop_serving();
 }
 
-// One connection, until it is to be closed or breaks.
 void StandIn::Impl::stand() {
-  LinkOptions options = link_options(*config, config->own_standby_name());
-  options.replication = true;
-  options.connect_timeout = kConnectTimeout;
-  options.stop = &leave;
-  auto opened = Link::open(options);
-  if (const Failure* failure = std::get_if<Failure>(&opened)) {
-    if (!failure->interrupted) log_warning("stand-in: cannot connect: {}", failure->message);
-    return;
-  }
-  Link& link = *std::get<std::unique_ptr<Link>>(opened);
-  std::optional<pg::Lsn> position = start_stream(link);
-  while (position && !leave.raised()) {
-    if (!confirm(link, *position)) return;
-    std::array<pollfd, 2> p{pollfd{leave.fd(), POLLIN, 0}, pollfd{link.socket(), POLLIN, 0}};
-    poll(p.data(), p.size(), static_cast<int>(kStatusInterval.count()));
-    position = receive(link, *position);
-  }
-}
-
-// A walsender that has the name already comes first, and keeps its place as long as it lives.
-std::optional<pg::Lsn> StandIn::Impl::start_stream(Link& link) {
   int before = 0;
   {
     const std::lock_guard lock(mutex);
     before = walsender;
   }
-  if (before != 0) {
-    const Reply ended = end_walsender(link, config->slot, before);
-    if (!ended.ok()) log_warning("stand-in: {}", ended.failure().message);
-  }
-  const Reply where = link.query("IDENTIFY_SYSTEM");
-  const auto position =
-      where.ok() && where.rows() == 1 ? pg::parse_lsn(where.text(0, 2)) : std::nullopt;
-  if (!position) return std::nullopt;
-  const Reply started = link.query("START_REPLICATION PHYSICAL " + pg::to_string(*position));
-  if (!started.ok() || started.status() != PGRES_COPY_BOTH) {
-    if (!leave.raised()) {
-      log_warning("stand-in: the origin does not stream: {}",
-                  started.ok() ? "no stream" : started.failure().message);
-    }
-    return std::nullopt;
-  }
-  if (PQsetnonblocking(link.raw(), 1) != 0) return std::nullopt;
-  log_info("stand-in: commits at the origin are confirmed although the cache does not follow");
-  return position;
-}
-
-bool StandIn::Impl::confirm(Link& link, pg::Lsn position) {
-  const std::string update = make_status_update(position, std::chrono::system_clock::now(), false);
-  return PQputCopyData(link.raw(), update.data(), static_cast<int>(update.size())) >= 0 &&
-         PQflush(link.raw()) >= 0;
-}
-
-// What has come in, and how far it reaches; nothing when the stream has ended.
-std::optional<pg::Lsn> StandIn::Impl::receive(Link& link, pg::Lsn position) {
-  if (PQconsumeInput(link.raw()) == 0) return std::nullopt;
-  while (true) {
-    char* buffer = nullptr;
-    const int length = PQgetCopyData(link.raw(), &buffer, 1);
-    if (length == 0) return position;
-    if (length < 0) return std::nullopt;
-    const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
-    const auto message = parse_stream_message({buffer, static_cast<std::size_t>(length)});
-    if (!message) return std::nullopt;
-    if (const XLogData* data = std::get_if<XLogData>(&*message)) {
-      position = std::max(position, pg::Lsn{data->start.value + data->payload.size()});
-    } else {
-      position = std::max(position, std::get<Keepalive>(*message).end);
-    }
-  }
+  confirm_all(*config, before, leave, [] {});
 }
 
 StandIn::StandIn(std::shared_ptr<const config::Config> config, std::function<void()> stop_serving)

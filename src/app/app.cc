@@ -66,20 +66,29 @@ std::string origin_name(const origin::Endpoint& endpoint) {
   return endpoint.host + ":" + std::to_string(endpoint.port) + "/" + endpoint.database;
 }
 
-App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_database)
-    : endpoint_(std::move(endpoint)), tls_(config, endpoint_.tls), shapes_(config.max_shapes) {
+App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_database,
+         std::unique_ptr<origin::Companion> companion)
+    : companion_(std::move(companion)),
+      endpoint_(std::move(endpoint)),
+      tls_(config, endpoint_.tls),
+      shapes_(config.max_shapes) {
   config_ = std::make_shared<const config::Config>(std::move(config));
-  cache_ = std::make_unique<cache::Cache>(
-      limits_of(*config_),
-      [this](std::vector<pg::Oid> relations) { control_->request_tracking(std::move(relations)); });
+  cache::CacheLimits limits = limits_of(*config_);
+  if (companion_) limits.barred = &companion_->has_taken_over();
+  cache_ = std::make_unique<cache::Cache>(limits, [this](std::vector<pg::Oid> relations) {
+    control_->request_tracking(std::move(relations));
+  });
   control_ =
       std::make_unique<origin::ControlLink>(config_, static_cast<origin::ControlEvents&>(*this));
   const config::StrictBy strict_by = config_->strict_by();
   if (strict_by == config::StrictBy::kLease) {
-    stand_in_ = std::make_unique<origin::StandIn>(config_, [this] {
-      cache_->suspend();
-      replication_->request_restart();
-    });
+    stand_in_ = std::make_unique<origin::StandIn>(
+        config_,
+        [this] {
+          cache_->suspend();
+          replication_->request_restart();
+        },
+        companion_.get());
   }
   replication_ = std::make_unique<origin::ReplicationLink>(
       config_, *control_, static_cast<origin::ReplicationEvents&>(*this), stand_in_.get());

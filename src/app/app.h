@@ -20,6 +20,7 @@
 #include "cache/shape_table.h"
 #include "config/config.h"
 #include "origin/check.h"
+#include "origin/companion.h"
 #include "origin/control_link.h"
 #include "origin/events.h"
 #include "origin/replication_link.h"
@@ -33,8 +34,10 @@ std::string origin_name(const origin::Endpoint& endpoint);
 
 class App final : private origin::ControlEvents, private origin::ReplicationEvents {
  public:
-  // `pooled_database`: see proxy::SessionEnvironment.
-  App(config::Config config, origin::Endpoint endpoint, std::string pooled_database);
+  // `pooled_database`: see proxy::SessionEnvironment. `companion`: null when commits wait for
+  // nobody, or there is none.
+  App(config::Config config, origin::Endpoint endpoint, std::string pooled_database,
+      std::unique_ptr<origin::Companion> companion);
   ~App() override;
 
   Status start();
@@ -88,6 +91,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::vector<std::string> problem_lines() const;
 
   std::shared_ptr<const config::Config> config_;
+  const std::unique_ptr<origin::Companion> companion_;
   origin::Endpoint endpoint_;
   TlsFiles tls_;
   cache::ShapeTable shapes_;

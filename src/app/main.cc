@@ -18,6 +18,7 @@
 #include "config/loader.h"
 #include "origin/check.h"
 #include "origin/cleanup.h"
+#include "origin/companion.h"
 
 // jemalloc's options: memory that is free goes back to the system in a thread of its own, not while
 // changes are applied.
@@ -78,7 +79,11 @@ int run(const config::Config& config) {
     if (!server) return fail(server.error());
     pooled_database = server->database;
   }
-  app::App application(config, *endpoint, pooled_database);
+  std::unique_ptr<origin::Companion> companion;
+  if (config.cache && config.strict_by() == config::StrictBy::kLease) {
+    companion = origin::Companion::fork_from(config);
+  }
+  app::App application(config, *endpoint, pooled_database, std::move(companion));
   if (Status status = application.start(); !status) return fail(status.error());
   std::string listens;
   for (const std::string& address : application.addresses()) {

@@ -88,7 +88,10 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   CacheImpl(CacheLimits the_limits, std::function<void(std::vector<pg::Oid>)> ask)
       : limits(the_limits),
         request_tracking(std::move(ask)),
-        freshness({limits.max_staleness, limits.needs_synchrony, limits.proves_hits}),
+        freshness({.max_staleness = limits.max_staleness,
+                   .needs_synchrony = limits.needs_synchrony,
+                   .barred = limits.barred,
+                   .keeps_every_proof = limits.proves_hits}),
         log(limits.transaction_log_bytes_max),
         images(limits.row_images_bytes_max) {
 #ifdef PGCACHE_FAULTS

@@ -18,6 +18,9 @@ std::optional<sql::BypassReason> Freshness::unavailable(TimePoint now) const {
   if (word == kUnproven || to_word(now) - word > rules_.max_staleness.count()) {
     return sql::BypassReason::kStale;
   }
+  if (rules_.barred != nullptr && rules_.barred->load(std::memory_order_acquire) != 0) {
+    return sql::BypassReason::kNotSynchronous;
+  }
   return std::nullopt;
 }
 

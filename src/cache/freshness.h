@@ -12,7 +12,8 @@
 // Where the origin's commits wait for pgcache (needs_synchrony) a proof is also a lease: as of T
 // they did. While they do not, nothing is proven, and proofs from before are forgotten.
 //
-// unavailable() is one relaxed load: everything that it asks is kept in one word. Any thread.
+// unavailable() is one relaxed load, or two with `barred`: everything else that it asks is kept in
+// one word. Any thread.
 #pragma once
 
 #include <atomic>
@@ -30,6 +31,9 @@ namespace pgcache::cache {
 struct FreshnessRules {
   Duration max_staleness = std::chrono::seconds(1);
   bool needs_synchrony = false;
+  // Where it is not zero nothing is fresh, whatever was proven: another process writes it, when
+  // this one does not run. Null: nobody does.
+  const std::atomic<std::uint32_t>* barred = nullptr;
   bool keeps_every_proof = false;  // somebody waits for each: none is left out as nearly the same
 };
 

@@ -106,7 +106,7 @@ constexpr std::array kOptions = std::to_array<Option>({
     {"max_staleness", &Config::max_staleness, OptionType::kDuration, 10, kHour, "",
      "The cache is bypassed when it was not proven fresh within this time."},
     {"heartbeat_interval", &Config::heartbeat_interval, OptionType::kDuration, 1, kHour, "",
-     "How often freshness is proven; shorter than max_staleness."},
+     "How old a proof of freshness becomes before the next; shorter than max_staleness."},
     {"catalog_poll_interval", &Config::catalog_poll_interval, OptionType::kDuration, 10, kHour, "",
      "How often the catalog is polled for changes that do not announce themselves."},
     {"transaction_log_size", &Config::transaction_log_size, OptionType::kSize, kMiB, kTiB, "",

@@ -237,6 +237,7 @@ End ReplicationLink::Impl::not_now(Problem problem) {
 }
 
 End ReplicationLink::Impl::session() {
+  if (stand_in != nullptr) stand_in->check_companion();
   if (restart_requested.exchange(false)) lose_slot(ColdStart::kAsked);
   if (slot_given_up.exchange(false)) lose_slot(ColdStart::kRetained);
   auto opened = Link::open(link_options(true));

@@ -23,11 +23,12 @@ constexpr Duration kRetry = milliseconds(200);
 }  // namespace
 
 struct StandIn::Impl {
-  Impl(std::shared_ptr<const config::Config> c, std::function<void()> stop_serving_now)
-      : config(std::move(c)), stop_serving(std::move(stop_serving_now)) {}
+  Impl(std::shared_ptr<const config::Config> c, std::function<void()> stop, Companion* other)
+      : config(std::move(c)), stop_serving(std::move(stop)), companion(other) {}
 
   const std::shared_ptr<const config::Config> config;
   const std::function<void()> stop_serving;
+  Companion* const companion;  // but for what any thread may ask: by the mutex
   Event wake;
   Event leave;  // the connection is to be closed
   std::thread thread;
@@ -49,6 +50,10 @@ struct StandIn::Impl {
   bool wait_for_work();
   void watch();
   void stand();
+  // With the lock held
+  void note_alive();
+  void check_companion();
+  void engage();
 };
 
 void StandIn::Impl::run() {
@@ -85,6 +90,8 @@ bool StandIn::Impl::wait_for_work() {
 
 void StandIn::Impl::watch() {
   const std::lock_guard lock(mutex);
+  note_alive();
+  check_companion();
   if (behind.value <= applied.load(std::memory_order_acquire)) behind = {};
   if (engaged || !armed || behind.value == 0) return;
   if (Clock::now() < behind_since + config->strict_ack_timeout) return;
@@ -93,6 +100,22 @@ void StandIn::Impl::watch() {
       "stand-in: what the origin flushed up to {} is not applied after {} ms (strict_ack_timeout); "
       "the cache is dropped, and commits need not wait for it until it has started anew",
       pg::to_string(behind), config->strict_ack_timeout.count());
+  engage();
+}
+
+void StandIn::Impl::note_alive() {
+  if (companion == nullptr) return;
+  companion->note_alive();
+  companion->watch_for(armed, walsender);
+}
+
+// What it has confirmed is not in the cache.
+void StandIn::Impl::check_companion() {
+  if (companion == nullptr || engaged || companion->has_taken_over() == 0) return;
+  engage();
+}
+
+void StandIn::Impl::engage() {
   engaged = true;
   stop_serving();
 }
@@ -103,11 +126,15 @@ void StandIn::Impl::stand() {
     const std::lock_guard lock(mutex);
     before = walsender;
   }
-  confirm_all(*config, before, leave, [] {});
+  confirm_all(*config, before, leave, [this] {
+    const std::lock_guard lock(mutex);
+    note_alive();
+  });
 }
 
-StandIn::StandIn(std::shared_ptr<const config::Config> config, std::function<void()> stop_serving)
-    : impl_(std::make_unique<Impl>(std::move(config), std::move(stop_serving))) {}
+StandIn::StandIn(std::shared_ptr<const config::Config> config, std::function<void()> stop_serving,
+                 Companion* companion)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(stop_serving), companion)) {}
 
 StandIn::~StandIn() { stop(); }
 
@@ -120,6 +147,8 @@ void StandIn::stop() {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
+    impl_->armed = false;
+    impl_->note_alive();
   }
   impl_->leave.raise();
   impl_->wake.raise();
@@ -142,11 +171,13 @@ void StandIn::note_applied(pg::Lsn position) {
 void StandIn::note_walsender(int pid) {
   const std::lock_guard lock(impl_->mutex);
   impl_->walsender = pid;
+  impl_->note_alive();
 }
 
 void StandIn::begin() {
   const std::lock_guard lock(impl_->mutex);
   impl_->armed = true;
+  impl_->note_alive();
   if (impl_->engaged || impl_->stopping) return;
   impl_->engaged = true;
   impl_->wake.raise();
@@ -159,6 +190,7 @@ void StandIn::end() {
   impl_->engaged = false;
   impl_->leave.raise();
   impl_->left.wait(lock, [this] { return !impl_->connected; });
+  if (impl_->companion != nullptr) impl_->companion->relieve();
   if (!impl_->stopping) impl_->leave.clear();
 }
 
@@ -166,17 +198,28 @@ void StandIn::disarm() {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->armed = false;
+    impl_->note_alive();
+    if (impl_->companion != nullptr) impl_->companion->relieve();
   }
   end();
 }
 
+void StandIn::check_companion() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->check_companion();
+}
+
 bool StandIn::serve_unless_engaged(const std::function<void()>& serve) {
   const std::lock_guard lock(impl_->mutex);
+  impl_->check_companion();
   if (impl_->engaged) return false;
   serve();
   return true;
 }
 
-std::uint64_t StandIn::timeouts() const { return impl_->timeouts.load(std::memory_order_relaxed); }
+std::uint64_t StandIn::timeouts() const {
+  return impl_->timeouts.load(std::memory_order_relaxed) +
+         (impl_->companion != nullptr ? impl_->companion->takeovers() : 0);
+}
 
 }  // namespace pgcache::origin

@@ -4,6 +4,9 @@
 // throws it away and confirms all of it. One thread, which also watches for commits that wait too
 // long.
 //
+// What no thread can do, confirm for a process that does not run, its companion does
+// (origin/companion.h).
+//
 // It is needed
 // - when the slot is made: that waits for the end of all transactions that are writing, and these
 //   would wait for a standby that streams from the slot;
@@ -17,6 +20,7 @@
 #include <memory>
 
 #include "config/config.h"
+#include "origin/companion.h"
 #include "origin/events.h"
 #include "pg/ids.h"
 
@@ -25,8 +29,9 @@ namespace pgcache::origin {
 class StandIn {
  public:
   // `stop_serving` keeps the cache out of use until the stream begins anew; called on the thread of
-  // the stand-in, with its lock held.
-  StandIn(std::shared_ptr<const config::Config> config, std::function<void()> stop_serving);
+  // the stand-in, with its lock held. `companion` outlives it; null: there is none.
+  StandIn(std::shared_ptr<const config::Config> config, std::function<void()> stop_serving,
+          Companion* companion = nullptr);
   ~StandIn();  // stops
 
   void start();
@@ -44,10 +49,12 @@ class StandIn {
   void end();
   // The slot belongs to somebody else, and with it the name: no more, whatever is waited for.
   void disarm();
+  // Whether the companion had to take over is looked at now, not only every now and then.
+  void check_companion();
   // `serve` is called, under the lock, unless a commit has waited too long since end(); then false.
   bool serve_unless_engaged(const std::function<void()>& serve);
 
-  // Any thread: how often commits waited too long.
+  // Any thread: how often commits waited too long, or would have.
   std::uint64_t timeouts() const;
 
  private:

@@ -19,29 +19,6 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kRead = "SELECT v FROM t WHERE id = 1";
-
-// A statement that is on its way, and may have to wait.
-class Pending {
- public:
-  Pending(Stack& stack, const std::string& sql) : connection_(stack.origin().dsn()) {
-    EXPECT_EQ(PQsendQuery(connection_.raw(), sql.c_str()), 1);
-  }
-  // Whether it ends within the time.
-  bool done_within(milliseconds time) {
-    const auto deadline = Clock::now() + time;
-    do {
-      EXPECT_EQ(PQconsumeInput(connection_.raw()), 1);
-      if (PQisBusy(connection_.raw()) == 0) return true;
-      std::this_thread::sleep_for(milliseconds(2));
-    } while (Clock::now() < deadline);
-    return false;
-  }
-
- private:
-  Connection connection_;
-};
-
 // A program beside, ended with the object.
 class Program {
  public:

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// For the tests of the strict level: stacks that keep it by a lease or by asking, and rounds of
-// commits at the origin, each followed by reads through pgcache.
+// For the tests of the strict level: stacks that keep it by a lease or by asking, statements that
+// may have to wait, and rounds of commits at the origin, each followed by reads through pgcache.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <memory>
 #include <random>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "stack.h"
@@ -44,6 +48,37 @@ inline std::string update(int id, int v) {
   return "UPDATE t SET v = " + std::to_string(v) + " WHERE id = " + std::to_string(id);
 }
 inline std::string read_of(int id) { return "SELECT v FROM t WHERE id = " + std::to_string(id); }
+
+inline constexpr const char* kRead = "SELECT v FROM t WHERE id = 1";
+
+// A statement that is on its way, and may have to wait.
+class Pending {
+ public:
+  Pending(Stack& stack, const std::string& sql) : Pending(Connection(stack.origin().dsn()), sql) {}
+  Pending(Connection connection, const std::string& sql) : connection_(std::move(connection)) {
+    EXPECT_EQ(PQsendQuery(connection_.raw(), sql.c_str()), 1);
+  }
+  // Whether it ends within the time.
+  bool done_within(std::chrono::milliseconds time) {
+    const auto deadline = std::chrono::steady_clock::now() + time;
+    do {
+      EXPECT_EQ(PQconsumeInput(connection_.raw()), 1);
+      if (PQisBusy(connection_.raw()) == 0) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    } while (std::chrono::steady_clock::now() < deadline);
+    return false;
+  }
+  // The single value of its result, once it is done.
+  std::string value() {
+    const std::unique_ptr<PGresult, void (*)(PGresult*)> result(PQgetResult(connection_.raw()),
+                                                                PQclear);
+    if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) return PQerrorMessage(connection_.raw());
+    return PQntuples(result.get()) == 1 ? PQgetvalue(result.get(), 0, 0) : "not one row";
+  }
+
+ private:
+  Connection connection_;
+};
 
 inline double share(const Routes& routes) {
   const auto all =

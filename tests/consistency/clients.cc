@@ -11,7 +11,6 @@ namespace pgcache::consistency {
 
 namespace {
 
-constexpr std::uint64_t kReaderPauseUs = 1500;
 constexpr std::uint64_t kWriterPauseUs = 60000;
 constexpr std::uint64_t kDisturberPauseUs = 20000;
 constexpr std::int64_t kWithoutDdlNs = 3'000'000'000;
@@ -94,7 +93,7 @@ void Reader::work() {
     } else {
       read_some(reg);
     }
-    pause(kReaderPauseUs);
+    pause(pause_us_max_);
   }
 }
 

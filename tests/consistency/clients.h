@@ -84,8 +84,15 @@ class Client {
 // Reads registers again and again, alone and in transaction blocks.
 class Reader : public Client {
  public:
-  using Client::Client;
+  // `pause_us_max`: between two reads. One that rests for long asks while something stands still,
+  // where others wait for the answer to what they asked before.
+  Reader(Board& board, Way way, const std::string& name, std::uint64_t seed,
+         std::uint64_t pause_us_max)
+      : Client(board, std::move(way), name, seed), pause_us_max_(pause_us_max) {}
   void work() override;
+
+ private:
+  const std::uint64_t pause_us_max_;
 };
 
 // Writes registers in every way, and reads what it wrote.

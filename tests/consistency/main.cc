@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // consistency --seconds N --level eventual|session|strict [--seed S] [--min-hits PERCENT]
 //             [--only FAULTS] [--pgcache PATH] [--fault NAME] [--env NAME=VALUE]...
-//             [--conf LINE]... [--conf-later LINE]... [--argument ARGUMENT]...
+//             [--lease] [--conf LINE]... [--conf-later LINE]... [--argument ARGUMENT]...
 // consistency --self-test [--seed S]
 //
 // Readers and writers by way of pgcache and directly on the origin, while connections break, stall
@@ -9,9 +9,9 @@
 // docs/consistency.md). --min-hits: so many of the reads by way of pgcache must be answered from
 // memory (default 25; at strict 5, where each hit waits for the origin). --conf adds to the
 // origin's configuration, --conf-later does so once pgcache runs (synchronous_standby_names),
-// --argument to pgcache's. Strict is by asking for each hit (strict_verify = read), unless one of
-// these is given: then --min-hits is 0. --only: of the faults, those whose name holds the text
-// (which may be none). With
+// --argument to pgcache's. Strict is by asking for each hit (strict_verify = read), or with --lease
+// by letting commits wait for pgcache; if --conf, --conf-later or --argument is given, --min-hits
+// is 0. --only: of the faults, those whose name holds the text (which may be none). With
 // --fault, pgcache runs with that part of it broken on purpose, and the program succeeds when it
 // finds that out. A seed repeats the choices, not the machine's timing.
 //
@@ -41,6 +41,7 @@ struct Arguments {
   std::uint64_t seed = std::random_device{}();
   double hit_percent_min = -1;  // negative: the level's
   std::string fault;
+  bool lease = false;
   bool self_test = false;
   std::string only;  // faults whose name holds this
   StageOptions stage;
@@ -60,6 +61,10 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     const std::string name = argv[i];
     if (name == "--self-test") {
       arguments.self_test = true;
+      continue;
+    }
+    if (name == "--lease") {
+      arguments.lease = true;
       continue;
     }
     if (i + 1 == argc) return false;
@@ -118,7 +123,12 @@ void choose_defaults(Arguments& arguments) {
   StageOptions& stage = arguments.stage;
   const bool strict = stage.level == Level::kStrict;
   const bool chosen = !stage.conf.empty() || !stage.conf_later.empty() || !stage.arguments.empty();
-  if (strict && !chosen) stage.arguments = {"--strict-verify", "read"};
+  if (strict && arguments.lease) {
+    stage.conf_later.push_back("synchronous_standby_names = 'pgcache'");
+    stage.arguments.insert(stage.arguments.begin(), {"--strict-ack-timeout", "1s"});
+  } else if (strict && !chosen) {
+    stage.arguments = {"--strict-verify", "read"};
+  }
   if (arguments.hit_percent_min >= 0) return;
   arguments.hit_percent_min = !strict ? kHitPercentMin : chosen ? 0 : kStrictHitPercentMin;
 }
@@ -173,7 +183,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr,
                  "usage: consistency --seconds N --level eventual|session|strict [--seed S] "
                  "[--min-hits PERCENT] [--only FAULTS] [--pgcache PATH] [--fault NAME] [--env "
-                 "NAME=VALUE]... "
+                 "NAME=VALUE]... [--lease] "
                  "[--conf LINE]... [--conf-later LINE]... [--argument ARGUMENT]...\n       "
                  "consistency --self-test [--seed S]\n");
     return 2;

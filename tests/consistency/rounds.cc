@@ -14,9 +14,12 @@ namespace pgcache::consistency {
 namespace {
 
 constexpr int kReaders = 12;
+constexpr int kRareReaders = 4;
 constexpr int kWriters = 5;
 constexpr int kDirectReaders = 1;
 constexpr int kDirectWriters = 3;
+constexpr std::uint64_t kReaderPauseUs = 1500;
+constexpr std::uint64_t kRareReaderPauseUs = 1'000'000;
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kFaultInterval = 5 * kSecond;  // at most
 constexpr std::int64_t kLastFault = kSecond;          // before the round's end, at most
@@ -84,13 +87,17 @@ Rounds::Rounds(Stage& stage, const Rules& rules, std::uint64_t seed, const std::
   }
   const auto add = [this](auto* client) { clients_.emplace_back(client); };
   for (int i = 0; i < kReaders; ++i) {
-    add(new Reader(board_, stage_.through_pgcache(), "checker-reader", random_()));
+    add(new Reader(board_, stage_.through_pgcache(), "checker-reader", random_(), kReaderPauseUs));
+  }
+  for (int i = 0; i < kRareReaders; ++i) {
+    add(new Reader(board_, stage_.through_pgcache(), "checker-rare-reader", random_(),
+                   kRareReaderPauseUs));
   }
   for (int i = 0; i < kWriters; ++i) {
     add(new Writer(board_, stage_.through_pgcache(), "checker-writer", random_()));
   }
   for (int i = 0; i < kDirectReaders; ++i) {
-    add(new Reader(board_, stage_.direct(), "checker-direct-reader", random_()));
+    add(new Reader(board_, stage_.direct(), "checker-direct-reader", random_(), kReaderPauseUs));
   }
   for (int i = 0; i < kDirectWriters; ++i) {
     add(new Writer(board_, stage_.direct(), "checker-direct-writer", random_()));

@@ -28,6 +28,11 @@ std::vector<std::string> with(std::vector<std::string> lines,
 
 void sleep_ms(std::uint64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
+// How long something stands still.
+void sleep_for_a_while(std::mt19937_64& random) {
+  sleep_ms(100 + random() % (random() % 3 == 0 ? 3500 : 700));
+}
+
 }  // namespace
 
 const char* name_of(Fault fault) {
@@ -44,6 +49,7 @@ const char* name_of(Fault fault) {
                                                   "a backend killed",
                                                   "pgcache killed",
                                                   "pgcache restarted",
+                                                  "pgcache frozen",
                                                   "origin reloaded"};
   return kNames[static_cast<std::size_t>(fault)];
 }
@@ -79,7 +85,7 @@ void Stage::at_origin(const std::string& sql) {
 
 void Stage::stall(std::vector<Peer> peers, std::mt19937_64& random) {
   for (const Peer peer : peers) relay_.stall(peer, true);
-  sleep_ms(100 + random() % (random() % 3 == 0 ? 3500 : 700));
+  sleep_for_a_while(random);
   for (const Peer peer : peers) relay_.stall(peer, false);
 }
 
@@ -142,6 +148,11 @@ void Stage::inject(Fault fault, std::mt19937_64& random, std::vector<Incident>& 
     case Fault::kPgcacheKilled:
     case Fault::kPgcacheStopped:
       restart_pgcache(fault, random);
+      break;
+    case Fault::kPgcacheFrozen:
+      kill(pgcache_->pid(), SIGSTOP);
+      sleep_for_a_while(random);
+      kill(pgcache_->pid(), SIGCONT);
       break;
     case Fault::kOriginReloaded:
       cluster_.reload();

@@ -41,9 +41,10 @@ enum class Fault : std::uint8_t {
   kBackendKilled,  // one process: the server ends all sessions and recovers
   kPgcacheKilled,
   kPgcacheStopped,
+  kPgcacheFrozen,   // SIGSTOP, and SIGCONT after a while
   kOriginReloaded,  // SIGHUP
 };
-inline constexpr std::size_t kFaults = 14;
+inline constexpr std::size_t kFaults = 15;
 const char* name_of(Fault fault);
 
 class Stage {

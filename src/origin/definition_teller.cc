@@ -10,11 +10,12 @@ namespace pgcache::origin {
 namespace {
 
 // Stands in the function's source; another one whenever that changes.
-constexpr const char* kVersion = "pgcache definitions, version 2";
+constexpr const char* kVersion = "pgcache definitions, version 3";
 
 // What a command has made or altered; of a table also its indexes, since a constraint's may have
 // got a name that a table had. A command on objects that are temporary, or that adds to a
-// publication, tells nothing.
+// publication, tells nothing. GRANT and REVOKE do not say on which tables: those whose privileges, or
+// whose columns', this transaction has written (or one that came later, which does no harm).
 constexpr const char* kEnded = R"(
       SELECT string_agg(CASE WHEN concat(s.nspname, s.relname) ~ '[\x01-\x1f]' THEN everything
                ELSE concat_ws(E'\t', 'end', tg_tag, o.type, coalesce(r.oid, 0)::text,
@@ -36,7 +37,14 @@ constexpr const char* kEnded = R"(
                        WHEN 'pg_constraint'::regclass
                          THEN (SELECT conrelid FROM pg_constraint WHERE oid = d.objid)
                      END
-               WHERE tg_tag = 'ALTER TABLE') o
+               WHERE tg_tag = 'ALTER TABLE'
+               UNION ALL
+              SELECT 0, 'pg_class'::regclass, w.oid, 'table', ''
+                FROM (SELECT age(pg_current_xact_id()::xid) AS oldest) a
+                JOIN LATERAL (SELECT oid FROM pg_class WHERE age(xmin) <= a.oldest
+                               UNION
+                              SELECT attrelid FROM pg_attribute WHERE age(xmin) <= a.oldest) w ON true
+               WHERE tg_tag IN ('GRANT', 'REVOKE')) o
        CROSS JOIN LATERAL (SELECT CASE o.classid
                WHEN 'pg_class'::regclass
                  THEN coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = o.objid), o.objid)
@@ -56,6 +64,7 @@ constexpr const char* kEnded = R"(
                              FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace
                             WHERE o.classid = 'pg_class'::regclass AND k.oid = o.objid) s ON true
        WHERE coalesce(c.relpersistence, 'p') <> 't'
+         AND NOT (tg_tag IN ('GRANT', 'REVOKE') AND o.classid IS NULL AND o.type = 'table')
          AND coalesce(o.schema_name, '') NOT LIKE 'pg\_temp%'
          AND o.type NOT IN ('publication relation', 'publication namespace')
          AND tg_tag <> 'CREATE PUBLICATION';

@@ -41,7 +41,9 @@ constexpr const char* kSchema = R"(
   CREATE COLLATION mine (provider = libc, locale = 'C');
   CREATE SCHEMA early; CREATE SCHEMA late; GRANT USAGE ON SCHEMA early, late TO guest;
   CREATE TABLE late.named (id int PRIMARY KEY, v text); INSERT INTO late.named VALUES (1, 'late');
-  GRANT SELECT ON late.named TO guest;)";
+  GRANT SELECT ON late.named TO guest; GRANT SELECT (id, w) ON parents TO guest;
+  CREATE VIEW owned_view AS SELECT id, v FROM t; CREATE VIEW shown_view AS SELECT id, v FROM t; ALTER VIEW owned_view OWNER TO stranger;
+  GRANT SELECT ON t TO stranger; GRANT SELECT ON owned_view, shown_view TO guest;)";
 
 // One change, and how it shows.
 struct Change {
@@ -115,8 +117,28 @@ const Change kChanges[] = {
      "CREATE TRIGGER same BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION"
      " suppress_redundant_updates_trigger()",
      "hit", false, "DROP TRIGGER same ON t"},
-    {"Revoked", "SELECT v FROM t WHERE id = 6", "REVOKE SELECT ON t FROM guest", "fails", true,
+    {"Revoked", "SELECT v FROM t WHERE id = 6", "REVOKE SELECT ON t FROM guest", "fails", false,
      "GRANT SELECT ON t TO guest", "guest"},
+    {"RevokedInASubtransaction", "SELECT v FROM t WHERE id = 6",
+     "SAVEPOINT a; SAVEPOINT b; REVOKE ALL ON t FROM guest; RELEASE b; RELEASE a", "fails", false,
+     "GRANT SELECT ON t TO guest", "guest"},
+    {"RevokedButForColumns", "SELECT v FROM t WHERE id = 6",
+     "REVOKE SELECT ON t FROM guest; GRANT SELECT (id, n) ON t TO guest", "fails", false,
+     "GRANT SELECT ON t TO guest", "guest"},
+    {"ColumnRevoked", "SELECT w FROM parents WHERE id = 1",
+     "REVOKE SELECT (w) ON parents FROM guest", "fails", false,
+     "GRANT SELECT (w) ON parents TO guest", "guest"},
+    {"RevokedInASchema", "SELECT v FROM late.named WHERE id = 1",
+     "REVOKE SELECT ON ALL TABLES IN SCHEMA late FROM guest", "fails", false,
+     "GRANT SELECT ON ALL TABLES IN SCHEMA late TO guest", "guest"},
+    {"RevokedOfAView", "SELECT v FROM shown_view WHERE id = 3",
+     "REVOKE SELECT ON shown_view FROM guest", "fails", false,
+     "GRANT SELECT ON shown_view TO guest", "guest"},
+    {"RevokedOfAViewsOwner", "SELECT v FROM owned_view WHERE id = 2",
+     "REVOKE SELECT ON t FROM stranger", "fails", false, "GRANT SELECT ON t TO stranger", "guest"},
+    {"RevokedOfASchema", "SELECT v FROM late.named WHERE id = 1",
+     "REVOKE USAGE ON SCHEMA late FROM guest", "fails", true, "GRANT USAGE ON SCHEMA late TO guest",
+     "guest"},
     {"FunctionReplaced", "SELECT twice(n) FROM t WHERE id = 4",
      "CREATE OR REPLACE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 3'",
      "hit", true,

@@ -155,7 +155,8 @@ class Pytest:
 
 
 class Django:
-    """Django's tests in the database that pgcache fronts: without a part those that ask it most, else one of PARTS of all others."""
+    """Django's tests in the database that pgcache fronts: without a part those that ask it most, else one of PARTS
+    of all others."""
     port = None
     setup = ""
     PARTS = 6
@@ -166,7 +167,8 @@ class Django:
 
     def __init__(self, part=None):
         self._python, archive = _sdist("Django")
-        self._folder = _unpack(archive, SUITES / f"django-{part or 'most'}", lambda name: name.split("/")[1:2] == ["tests"]) / "tests"
+        unpacked = _unpack(archive, SUITES / f"django-{part or 'most'}", lambda name: name.split("/")[1:2] == ["tests"])
+        self._folder = unpacked / "tests"
         others = sorted(path.parent.name for path in self._folder.glob("*/__init__.py"))
         others = [name for name in others if name not in self._MOST + self._NOT]
         self._labels = others[part - 1::self.PARTS] if part else self._MOST
@@ -186,15 +188,19 @@ class Django:
 
 
 class Pgjdbc:
-    """From the source archive beside the driver in Maven's repository, by its own pom."""
+    """From the source archive beside the driver in Maven's repository, by its own pom: what that runs, but for the
+    long classes, or the rest."""
     port = None
     setup = """CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE USER test PASSWORD 'test';
                GRANT ALL ON DATABASE postgres TO test; GRANT ALL ON SCHEMA public TO test"""
 
     # Classes that repeat a thing for minutes: every zone, every character.
     _LONG = ("QuotationTest", "SetObject310Test", "GetObject310Test", "DatabaseEncodingTest")
+    # The pom runs what is called ...Test.
+    _NAMED_OTHERWISE = ("TestACL", "V3ParameterListTests")
 
-    def __init__(self):
+    def __init__(self, rest=False):
+        self._classes = self._LONG + self._NAMED_OTHERWISE if rest else [f"!{name}" for name in self._LONG]
         catalog._need("java", "javac", "mvn")
         version = re.search(r"<artifactId>postgresql</artifactId>\s*<version>([^<]*)",
                             (HERE / "jvm" / "pom.xml").read_text())[1]
@@ -202,14 +208,14 @@ class Pgjdbc:
         if not archive.exists():
             catalog._run(["mvn", "-q", "-B", "dependency:copy", f"-DoutputDirectory={SUITES}",
                           f"-Dartifact=org.postgresql:postgresql:{version}:tar.gz:jdbc-src"])
-        self._folder = _unpack(archive, SUITES / "pgjdbc")
+        self._folder = _unpack(archive, SUITES / ("pgjdbc-rest" if rest else "pgjdbc"))
         catalog._run(["mvn", "-q", "-B", "test-compile"], cwd=self._folder)
 
     def run(self, url, only=None):
         _replace_properties(self._folder / "build.properties", {
             "test.url.PGHOST": "127.0.0.1", "test.url.PGPORT": _port(url), "test.url.PGDBNAME": "postgres"})
         shutil.rmtree(self._folder / "target" / "surefire-reports", ignore_errors=True)
-        classes = [f"!{name}" for name in self._LONG]
+        classes = self._classes
         if only:
             classes = sorted({re.match(r"(?:[a-z]\w*\.)*(\w+)", name)[1] for name in only})
         command = ["mvn", "-q", "-B", "surefire:test", "-Dmaven.test.failure.ignore=true", f"-Dtest={','.join(classes)}"]
@@ -334,6 +340,7 @@ ALL = {
     "lib-pq": lambda: Go("github.com/lib/pq", "CREATE EXTENSION hstore"),
     "psycopg3": lambda: unavailable("the package's source archive has no tests"),
     "pgjdbc": Pgjdbc,
+    "pgjdbc-rest": lambda: Pgjdbc(rest=True),
     "node-postgres": lambda: unavailable("the package has no tests"),
     "pg-cursor": lambda: Mocha("pg-cursor", "2.22.1", "2.0.1"),
     "pg-query-stream": lambda: Mocha("pg-query-stream", "4.17.0", "2.1.2"),

@@ -6,6 +6,7 @@ the origin, `port`, where the server that it is run against has to listen, or No
 dictionaries by the names of tests: pass, fail or skip, and what they printed. `only` names tests that are enough to run.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -154,20 +155,28 @@ class Pytest:
 
 
 class Django:
-    """The parts of Django's tests that ask the database much, in the database that pgcache fronts."""
+    """Django's tests in the database that pgcache fronts: without a part those that ask it most, else one of PARTS
+    of all others."""
     port = None
     setup = ""
-    _LABELS = """aggregation backends basic bulk_create expressions get_or_create introspection lookup postgres_tests queries
+    PARTS = 6
+    _MOST = """aggregation backends basic bulk_create expressions get_or_create introspection lookup postgres_tests queries
         raw_query select_for_update timezones transaction_hooks transactions""".split()
+    # What PostGIS is needed for, what is no test itself, and what starts programs without a database.
+    _NOT = """admin_scripts bash_completion gis_tests import_error_package test_runner test_runner_apps""".split()
 
-    def __init__(self):
+    def __init__(self, part=None):
         self._python, archive = _sdist("Django")
-        self._folder = _unpack(archive, SUITES / "django", lambda name: name.split("/")[1:2] == ["tests"]) / "tests"
+        unpacked = _unpack(archive, SUITES / f"django-{part or 'most'}", lambda name: name.split("/")[1:2] == ["tests"])
+        self._folder = unpacked / "tests"
+        others = sorted(path.parent.name for path in self._folder.glob("*/__init__.py"))
+        others = [name for name in others if name not in self._MOST + self._NOT]
+        self._labels = others[part - 1::self.PARTS] if part else self._MOST
 
     def run(self, url, only=None):
         report = self._folder / "report.json"
         report.unlink(missing_ok=True)
-        labels = sorted({name.split(".")[0] for name in only}) if only else self._LABELS
+        labels = sorted({name.split(".")[0] for name in only}) if only else self._labels
         command = [self._python, "runtests.py", "--settings=django_suite", "--parallel=1", "--noinput", "--keepdb",
                    *labels]
         environment = _environment(url) | {"PYTHONPATH": str(HERE / "python"), "SUITE_REPORT": str(report)}
@@ -179,15 +188,19 @@ class Django:
 
 
 class Pgjdbc:
-    """From the source archive beside the driver in Maven's repository, by its own pom."""
+    """From the source archive beside the driver in Maven's repository, by its own pom: what that runs, but for the
+    long classes, or the rest."""
     port = None
     setup = """CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE USER test PASSWORD 'test';
                GRANT ALL ON DATABASE postgres TO test; GRANT ALL ON SCHEMA public TO test"""
 
     # Classes that repeat a thing for minutes: every zone, every character.
     _LONG = ("QuotationTest", "SetObject310Test", "GetObject310Test", "DatabaseEncodingTest")
+    # The pom runs what is called ...Test.
+    _NAMED_OTHERWISE = ("TestACL", "V3ParameterListTests")
 
-    def __init__(self):
+    def __init__(self, rest=False):
+        self._classes = self._LONG + self._NAMED_OTHERWISE if rest else [f"!{name}" for name in self._LONG]
         catalog._need("java", "javac", "mvn")
         version = re.search(r"<artifactId>postgresql</artifactId>\s*<version>([^<]*)",
                             (HERE / "jvm" / "pom.xml").read_text())[1]
@@ -195,14 +208,14 @@ class Pgjdbc:
         if not archive.exists():
             catalog._run(["mvn", "-q", "-B", "dependency:copy", f"-DoutputDirectory={SUITES}",
                           f"-Dartifact=org.postgresql:postgresql:{version}:tar.gz:jdbc-src"])
-        self._folder = _unpack(archive, SUITES / "pgjdbc")
+        self._folder = _unpack(archive, SUITES / ("pgjdbc-rest" if rest else "pgjdbc"))
         catalog._run(["mvn", "-q", "-B", "test-compile"], cwd=self._folder)
 
     def run(self, url, only=None):
         _replace_properties(self._folder / "build.properties", {
             "test.url.PGHOST": "127.0.0.1", "test.url.PGPORT": _port(url), "test.url.PGDBNAME": "postgres"})
         shutil.rmtree(self._folder / "target" / "surefire-reports", ignore_errors=True)
-        classes = [f"!{name}" for name in self._LONG]
+        classes = self._classes
         if only:
             classes = sorted({re.match(r"(?:[a-z]\w*\.)*(\w+)", name)[1] for name in only})
         command = ["mvn", "-q", "-B", "surefire:test", "-Dmaven.test.failure.ignore=true", f"-Dtest={','.join(classes)}"]
@@ -312,12 +325,13 @@ def unavailable(why):
     raise catalog.Skipped(why)
 
 
-def _sqlalchemy(driver):
-    return Pytest("SQLAlchemy", "sqlalchemy-" + driver, wanted="", options=lambda url: [
+def _sqlalchemy(driver, *paths):
+    """Of its tests those below these paths."""
+    return Pytest("SQLAlchemy", f"sqlalchemy-{driver}", wanted="", options=lambda url: [
         "--maxfail=100000", "--dburi", url.replace("postgresql:", f"postgresql+{driver}:")],
         setup="CREATE SCHEMA test_schema; CREATE SCHEMA test_schema_2; CREATE EXTENSION hstore; CREATE EXTENSION citext;"
               "ALTER DATABASE postgres SET default_text_search_config = 'pg_catalog.english'",
-        paths=("test/dialect/postgresql", "test/dialect/test_suite.py"))
+        paths=paths or ("test/dialect/postgresql", "test/dialect/test_suite.py"))
 
 
 ALL = {
@@ -326,6 +340,7 @@ ALL = {
     "lib-pq": lambda: Go("github.com/lib/pq", "CREATE EXTENSION hstore"),
     "psycopg3": lambda: unavailable("the package's source archive has no tests"),
     "pgjdbc": Pgjdbc,
+    "pgjdbc-rest": lambda: Pgjdbc(rest=True),
     "node-postgres": lambda: unavailable("the package has no tests"),
     "pg-cursor": lambda: Mocha("pg-cursor", "2.22.1", "2.0.1"),
     "pg-query-stream": lambda: Mocha("pg-query-stream", "4.17.0", "2.1.2"),
@@ -337,5 +352,9 @@ ALL = {
     "diesel": lambda: Cargo("diesel", features="postgres,extras", options=["--lib"],
                             edits=[("#[diesel_test_helper::test]", "#[test]")]),
     "sqlalchemy": lambda: _sqlalchemy("psycopg"),
+    "sqlalchemy-sql": lambda: _sqlalchemy("psycopg", "test/sql", "test/engine"),
+    "sqlalchemy-orm": lambda: _sqlalchemy("psycopg", "test/orm", "test/ext"),
+    "sqlalchemy-psycopg2": lambda: _sqlalchemy("psycopg2"),
+    "sqlalchemy-psycopg2-orm": lambda: _sqlalchemy("psycopg2", "test/orm"),
     "django": Django,
-}
+} | {f"django-{part}": functools.partial(Django, part) for part in range(1, Django.PARTS + 1)}

@@ -141,9 +141,12 @@ std::variant<std::unique_ptr<Link>, Failure> Link::open(const LinkOptions& optio
   if (options.replication) add("replication", "database");
   keys.push_back(nullptr);
   values.push_back(nullptr);
-  PGconn* connection = PQconnectStartParams(keys.data(), values.data(), 1);
-  if (connection == nullptr) return Failure{"", "out of memory", false};
-  std::unique_ptr<Link> link(new Link(connection, options.stop));
+  // It has an owner before anything else asks for memory.
+  std::unique_ptr<PGconn, void (*)(PGconn*)> opened(
+      PQconnectStartParams(keys.data(), values.data(), 1), &PQfinish);
+  if (opened == nullptr) return Failure{"", "out of memory", false};
+  std::unique_ptr<Link> link(new Link(opened.get(), options.stop));
+  PGconn* const connection = opened.release();
   Failure why;
   if (!link->connect(std::chrono::steady_clock::now() + options.connect_timeout, &why)) return why;
   PQsetNoticeProcessor(
@@ -229,11 +232,10 @@ Reply Link::take_result() {
   if (std::optional<Failure> failure = await_result(deadline)) return Reply(std::move(*failure));
   PGresult* result = PQgetResult(connection_);
   if (result == nullptr) return Reply(Failure{"", "the origin sent no result", false});
+  Reply reply(result);
   const ExecStatusType status = PQresultStatus(result);
-  if (status != PGRES_FATAL_ERROR && status != PGRES_BAD_RESPONSE) return Reply(result);
-  Reply failed(failure_of(result));
-  PQclear(result);
-  return failed;
+  if (status != PGRES_FATAL_ERROR && status != PGRES_BAD_RESPONSE) return reply;
+  return Reply(failure_of(result));
 }
 
 void Link::cancel() {
@@ -270,20 +272,16 @@ Reply Link::collect(TimePoint deadline) {
     }
     PGresult* result = PQgetResult(connection_);
     if (result == nullptr) return last;
+    Reply reply(result);
     const ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
       if (!failed) last = Reply(failure_of(result));
       failed = true;
-      PQclear(result);
       continue;
     }
     const bool copying =
         status == PGRES_COPY_BOTH || status == PGRES_COPY_IN || status == PGRES_COPY_OUT;
-    if (failed) {
-      PQclear(result);
-    } else {
-      last = Reply(result);
-    }
+    if (!failed) last = std::move(reply);
     if (copying) return last;
   }
 }

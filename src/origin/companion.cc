@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -23,7 +22,6 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr Duration kRetry = milliseconds(200);
 constexpr Duration kReliefMax = std::chrono::seconds(5);
 
 // Who confirms. kWatching > kTakenOver: the companion, when pgcache does not run. kTakenOver >
@@ -89,15 +87,14 @@ std::uint64_t Companion::takeovers() const {
   return shared_->takeovers.load(std::memory_order_relaxed);
 }
 
-void Companion::note_alive() {
-  shared_->alive.store(now_word(), std::memory_order_release);
+void Companion::note_alive(bool armed, int walsender) {
+  beat();
   has_ended();
-}
-
-void Companion::watch_for(bool armed, int walsender) {
   shared_->walsender.store(walsender, std::memory_order_relaxed);
   shared_->armed.store(armed ? 1 : 0, std::memory_order_release);
 }
+
+void Companion::beat() { shared_->alive.store(now_word(), std::memory_order_release); }
 
 // It may take over anew meanwhile, if this process was stopped just now: then once more.
 void Companion::relieve() {
@@ -111,7 +108,7 @@ void Companion::relieve() {
       shared_->state.store(kWatching);
       return;
     }
-    note_alive();
+    beat();
     std::this_thread::sleep_for(milliseconds(5));
   }
 }
@@ -136,7 +133,7 @@ void Companion::end_process() noexcept {
 
 void Companion::watch(const config::Config& config, Shared& shared, Event& leave) {
   const Duration timeout = config.strict_ack_timeout;
-  const Duration interval = std::clamp<Duration>(timeout / 10, milliseconds(10), milliseconds(250));
+  const Duration interval = ack_watch_interval(config);
   while (true) {
     const std::uint32_t state = shared.state.load();
     if (state == kTakenOver) {
@@ -148,7 +145,7 @@ void Companion::watch(const config::Config& config, Shared& shared, Event& leave
       } catch (const std::exception& e) {
         log_error("companion: {}", e.what());
       }
-      if (shared.state.load() == kTakenOver) leave.wait_for(kRetry);
+      if (shared.state.load() == kTakenOver) leave.wait_for(kConfirmRetry);
     } else if (state == kRelieved) {
       log_info("companion: pgcache is at work again");
       shared.state.store(kWatching);

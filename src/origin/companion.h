@@ -33,13 +33,10 @@ class Companion {
   // Not zero from before the companion's first word to the origin until it is relieved. Any thread.
   const std::atomic<std::uint32_t>& has_taken_over() const;
   std::uint64_t takeovers() const;  // any thread
-  // Also after it has ended, by whatever cause; then it takes over no more.
-  int pid() const { return pid_; }
 
-  // pgcache runs. What follows is for one thread at a time.
-  void note_alive();
-  // Whether commits may wait for pgcache, and its walsender (0: none), which is ended first.
-  void watch_for(bool armed, int walsender);
+  // pgcache runs; whether commits may wait for it, and its walsender (0: none), which is ended
+  // first. What follows is for one thread at a time.
+  void note_alive(bool armed, int walsender);
   // Nothing is served any more, and commits need the companion no longer: returns when its
   // connection is closed, after some seconds at most.
   void relieve();
@@ -47,6 +44,7 @@ class Companion {
  private:
   struct Shared;
   Companion(Shared* shared, int pid, std::unique_ptr<Event> leave);
+  void beat();
   bool has_ended();
   void end_process() noexcept;
   [[noreturn]] static void watch(const config::Config& config, Shared& shared, Event& leave);

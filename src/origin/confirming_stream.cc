@@ -44,12 +44,6 @@ std::optional<pg::Lsn> start_stream(Link& link, const std::string& slot, int wal
   return position;
 }
 
-bool confirm(Link& link, pg::Lsn position) {
-  const std::string update = make_status_update(position, std::chrono::system_clock::now(), false);
-  return PQputCopyData(link.raw(), update.data(), static_cast<int>(update.size())) >= 0 &&
-         PQflush(link.raw()) >= 0;
-}
-
 // What has come in, and how far it reaches; nothing when the stream has ended.
 std::optional<pg::Lsn> receive(Link& link, pg::Lsn position) {
   if (PQconsumeInput(link.raw()) == 0) return std::nullopt;
@@ -71,6 +65,11 @@ std::optional<pg::Lsn> receive(Link& link, pg::Lsn position) {
 
 }  // namespace
 
+Duration ack_watch_interval(const config::Config& config) {
+  return std::clamp<Duration>(config.strict_ack_timeout / 10, std::chrono::milliseconds(10),
+                              std::chrono::milliseconds(250));
+}
+
 void confirm_all(const config::Config& config, int walsender, const Event& leave,
                  const std::function<void()>& on_turn) {
   LinkOptions options = link_options(config, config.own_standby_name());
@@ -86,7 +85,9 @@ void confirm_all(const config::Config& config, int walsender, const Event& leave
   std::optional<pg::Lsn> position = start_stream(link, config.slot, walsender);
   while (position && !leave.raised()) {
     on_turn();
-    if (!confirm(link, *position)) return;
+    if (!link.put_copy(make_status_update(*position, std::chrono::system_clock::now(), false))) {
+      return;
+    }
     std::array<pollfd, 2> p{pollfd{leave.fd(), POLLIN, 0}, pollfd{link.socket(), POLLIN, 0}};
     poll(p.data(), p.size(), static_cast<int>(kStatusInterval.count()));
     position = receive(link, *position);

@@ -4,12 +4,19 @@
 // (origin/stand_in.h).
 #pragma once
 
+#include <chrono>
 #include <functional>
 
+#include "base/clock.h"
 #include "config/config.h"
 #include "origin/link.h"
 
 namespace pgcache::origin {
+
+// Between two connections.
+inline constexpr Duration kConfirmRetry = std::chrono::milliseconds(200);
+// How often it is looked whether strict_ack_timeout has passed.
+Duration ack_watch_interval(const config::Config& config);
 
 // One connection, from ending `walsender` (the process id of the one that has the name; 0: none)
 // until `leave` is raised or it breaks; what goes wrong is logged. Blocks; the cache must be out of

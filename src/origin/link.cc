@@ -238,6 +238,11 @@ Reply Link::take_result() {
   return Reply(failure_of(result));
 }
 
+bool Link::put_copy(std::string_view bytes) {
+  return PQputCopyData(connection_, bytes.data(), static_cast<int>(bytes.size())) >= 0 &&
+         PQflush(connection_) >= 0;
+}
+
 void Link::cancel() {
   PGcancel* request = PQgetCancel(connection_);
   if (request == nullptr) return;

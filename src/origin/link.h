@@ -98,6 +98,9 @@ class Link {
   // The next result alone, without waiting for the server to be ready for a statement.
   Reply take_result();
   void cancel();
+  // While it copies: sends the bytes, as far as that can be done now. False: the connection is
+  // gone.
+  bool put_copy(std::string_view bytes);
 
   bool lost() const { return lost_ || PQstatus(connection_) != CONNECTION_OK; }
   void mark_lost() { lost_ = true; }

@@ -188,9 +188,9 @@ End ReplicationLink::Impl::stream_ended(Link& link) {
 }
 
 bool ReplicationLink::Impl::tell(Link& link, Stream& s, bool ask) {
-  const std::string update = make_status_update(applied, std::chrono::system_clock::now(), ask);
-  if (PQputCopyData(link.raw(), update.data(), static_cast<int>(update.size())) < 0) return false;
-  if (PQflush(link.raw()) < 0) return false;
+  if (!link.put_copy(make_status_update(applied, std::chrono::system_clock::now(), ask))) {
+    return false;
+  }
   s.told = applied;
   s.answer_now = false;
   if (ask && !s.unanswered_since) s.unanswered_since = Clock::now();

@@ -15,10 +15,7 @@
 namespace pgcache::origin {
 namespace {
 
-using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
-
-constexpr Duration kRetry = milliseconds(200);
 
 }  // namespace
 
@@ -74,15 +71,13 @@ void StandIn::Impl::run() {
       connected = false;
     }
     left.notify_all();
-    leave.wait_for(kRetry);
+    leave.wait_for(kConfirmRetry);
   }
 }
 
 // Until somebody wakes the thread, or it is time to look; false: the end.
 bool StandIn::Impl::wait_for_work() {
-  const Duration interval =
-      std::clamp<Duration>(config->strict_ack_timeout / 10, milliseconds(10), milliseconds(250));
-  wake.wait_for(interval);
+  wake.wait_for(ack_watch_interval(*config));
   wake.clear();
   const std::lock_guard lock(mutex);
   return !stopping;
@@ -105,8 +100,7 @@ void StandIn::Impl::watch() {
 
 void StandIn::Impl::note_alive() {
   if (companion == nullptr) return;
-  companion->note_alive();
-  companion->watch_for(armed, walsender);
+  companion->note_alive(armed, walsender);
 }
 
 // What it has confirmed is not in the cache.

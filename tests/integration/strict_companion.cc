@@ -39,6 +39,20 @@ bool is_running(pid_t pid) {
 
 double takeovers(Stack& stack) { return stack.proxy().metric("pgcache_strict_ack_timeouts_total"); }
 
+// pgcache is stopped until its companion has taken over and has got the signal; then it goes on,
+// and serves nothing older. Yields the companion.
+pid_t signal_while_it_confirms(Stack& stack, Connection& session, int signal) {
+  stack.query_until(session, kRead, "hit");
+  const pid_t companion = companion_of(stack);
+  kill(stack.proxy().pid(), SIGSTOP);
+  Pending commit(stack, update(1, 5));
+  EXPECT_TRUE(commit.done_within(milliseconds(5000))) << stack.proxy().log_tail();
+  kill(companion, signal);
+  kill(stack.proxy().pid(), SIGCONT);
+  EXPECT_EQ(session.must(kRead).value(), "5");
+  return companion;
+}
+
 TEST(StrictCompanion, AStoppedProcessDoesNotStopCommitsForLong) {
   Stack stack(lease({"--strict-ack-timeout", "500ms"}));
   become_synchronous(stack);
@@ -125,14 +139,7 @@ TEST(StrictCompanion, OneThatDiesWhileItConfirms) {
   Stack stack(lease({"--strict-ack-timeout", "300ms"}));
   become_synchronous(stack);
   Connection session = stack.client();
-  stack.query_until(session, kRead, "hit");
-  const pid_t companion = companion_of(stack);
-  kill(stack.proxy().pid(), SIGSTOP);
-  Pending commit(stack, update(1, 5));
-  EXPECT_TRUE(commit.done_within(milliseconds(5000))) << stack.proxy().log_tail();
-  kill(companion, SIGKILL);
-  kill(stack.proxy().pid(), SIGCONT);
-  EXPECT_EQ(session.must(kRead).value(), "5");
+  signal_while_it_confirms(stack, session, SIGKILL);
   EXPECT_EQ(value_of(stack.query_until(session, kRead, "hit")), "5");
   EXPECT_EQ(takeovers(stack), 1);
   EXPECT_EQ(play(stack, 100).older, 0);
@@ -143,14 +150,7 @@ TEST(StrictCompanion, OneThatDoesNotLeave) {
   Stack stack(lease({"--strict-ack-timeout", "300ms"}));
   become_synchronous(stack);
   Connection session = stack.client();
-  stack.query_until(session, kRead, "hit");
-  const pid_t companion = companion_of(stack);
-  kill(stack.proxy().pid(), SIGSTOP);
-  Pending commit(stack, update(1, 5));
-  EXPECT_TRUE(commit.done_within(milliseconds(5000))) << stack.proxy().log_tail();
-  kill(companion, SIGSTOP);
-  kill(stack.proxy().pid(), SIGCONT);
-  EXPECT_EQ(session.must(kRead).value(), "5");
+  const pid_t companion = signal_while_it_confirms(stack, session, SIGSTOP);
   ASSERT_TRUE(stack.proxy().wait_ready(30000)) << stack.proxy().log_tail();
   EXPECT_EQ(value_of(stack.query_until(session, kRead, "hit")), "5");
   EXPECT_FALSE(is_running(companion));

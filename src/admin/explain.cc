@@ -331,6 +331,13 @@ ExplainedDependency explain_dependency(const pg::Catalog& catalog,
     out.member_guards.push_back(relation_name(catalog, member) + ": " +
                                 sql::describe(guard, query));
   }
+  for (const sql::Partner& partner : dependency.partners) {
+    std::string tables;
+    for (const Oid table : partner.tables) {
+      tables += (tables.empty() ? "" : ", ") + relation_name(catalog, table);
+    }
+    out.partners.push_back(tables + ": " + sql::describe(partner.condition, query));
+  }
   if (!dependency.reads_all_columns) out.columns_read = dependency.columns_read;
   explain_shown(dependency.shown, out);
   explain_bounds(dependency, query, out);

@@ -52,6 +52,7 @@ struct ExplainedDependency {
   std::string residual;                                  // empty: none
   std::string guard;                                     // empty: none
   std::vector<std::string> member_guards;                // "shop.users_1: kind = $1"
+  std::vector<std::string> partners;                     // "shop.orders: #1.user_id = id"
   std::optional<std::vector<std::string>> columns_read;  // nothing: all
   std::vector<std::string> shown;                        // "id in result column 1"
   std::vector<std::string> bounds;  // what the result tells of rows that it does not show

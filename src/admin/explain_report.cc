@@ -88,6 +88,7 @@ std::string dependency_text(const ExplainedDependency& dependency) {
   }
   lines.add("only if", dependency.guard);
   lines.add("", dependency.member_guards);
+  lines.add("partners", dependency.partners);
   lines.add("columns", !dependency.columns_read           ? "all"
                        : dependency.columns_read->empty() ? "none"
                                                           : join(*dependency.columns_read));
@@ -127,6 +128,7 @@ Json dependency_json(const ExplainedDependency& dependency) {
   out["condition"] = text_or_null(dependency.residual);
   out["guard"] = text_or_null(dependency.guard);
   out["member_guards"] = dependency.member_guards;
+  out["partners"] = dependency.partners;
   out["columns_read"] = dependency.columns_read ? Json(*dependency.columns_read) : Json();
   out["shown"] = dependency.shown;
   out["shown_rule"] = dependency.shown_rule;

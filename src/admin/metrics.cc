@@ -118,6 +118,12 @@ void add_cache_families(const cache::CacheStatus& status, std::vector<MetricFami
                                      cache::kPublishOutcomeLabels, status.publish_outcomes));
   families.push_back(
       gauge("pgcache_entries", "Cached results.", static_cast<double>(status.entries)));
+  families.push_back(gauge("pgcache_row_image_bytes", "Memory of rows that the stream showed.",
+                           static_cast<double>(status.row_image_bytes)));
+  families.push_back(gauge("pgcache_table_copies", "Small tables that are kept whole.",
+                           static_cast<double>(status.table_copies)));
+  families.push_back(gauge("pgcache_table_copy_bytes", "Memory of those tables.",
+                           static_cast<double>(status.table_copy_bytes)));
   families.push_back(
       gauge("pgcache_bytes", "Memory held by cached results.", static_cast<double>(status.bytes)));
   families.push_back(gauge("pgcache_freshness_seconds",

@@ -129,6 +129,10 @@ std::string status_json(const AdminSources& sources) {
   json["blocks"] = {{"deferred", routes.blocks_deferred}, {"local", routes.blocks_local}};
   json["problems"] = sources.problems();
   json["log"] = {{"transactions", cache.log_transactions}, {"bytes", cache.log_bytes}};
+  json["row_images"] = {{"rows", cache.row_images}, {"bytes", cache.row_image_bytes}};
+  json["table_copies"] = {{"tables", cache.table_copies},
+                          {"rows", cache.table_copy_rows},
+                          {"bytes", cache.table_copy_bytes}};
   json["loads"] = {
       {"in_flight", cache.loads_in_flight},
       {"outcomes", counts_by_label(cache::kPublishOutcomeLabels, cache.publish_outcomes)}};

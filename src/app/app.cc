@@ -21,6 +21,7 @@ cache::CacheLimits limits_of(const config::Config& config) {
   limits.result_bytes_max = config.max_result_size;
   limits.transaction_log_bytes_max = config.transaction_log_size;
   limits.row_images_bytes_max = config.row_images_size;
+  limits.table_copies_bytes_max = config.table_copies_size;
   limits.max_staleness = config.max_staleness;
   if (proxy::faults::broken("ignore_staleness")) limits.max_staleness = std::chrono::hours(1);
   limits.needs_synchrony = config.strict_by() == config::StrictBy::kLease;
@@ -75,9 +76,10 @@ App::App(config::Config config, origin::Endpoint endpoint, std::string pooled_da
   config_ = std::make_shared<const config::Config>(std::move(config));
   cache::CacheLimits limits = limits_of(*config_);
   if (companion_) limits.barred = &companion_->has_taken_over();
-  cache_ = std::make_unique<cache::Cache>(limits, [this](std::vector<pg::Oid> relations) {
-    control_->request_tracking(std::move(relations));
-  });
+  cache_ = std::make_unique<cache::Cache>(
+      limits,
+      [this](std::vector<pg::Oid> relations) { control_->request_tracking(std::move(relations)); },
+      [this] { control_->request_snapshot(); });
   control_ =
       std::make_unique<origin::ControlLink>(config_, static_cast<origin::ControlEvents&>(*this));
   const config::StrictBy strict_by = config_->strict_by();
@@ -254,6 +256,24 @@ void App::on_control_problems(std::vector<origin::Problem> problems) {
 }
 
 bool App::wants_snapshot() { return cache_->wants_snapshot(); }
+
+void App::on_measure_begins() { cache_->on_measure_begins(); }
+
+void App::on_measured(pg::Lsn insert_position) { cache_->on_measured(insert_position); }
+
+std::vector<pg::Oid> App::copies_wanted() { return cache_->copies_wanted(); }
+
+bool App::on_copy_begins(pg::Oid relation) {
+  copy_ = cache_->begin_copy(relation);
+  return copy_ != nullptr;
+}
+
+void App::on_copy(std::optional<cdc::TableRows> rows) {
+  cache_->finish_copy(std::move(copy_), rows);
+  replication_->request_keepalive();  // the applier takes it in with its next position
+}
+
+void App::on_copy_failed() { copy_.reset(); }
 
 // --- the applier thread
 

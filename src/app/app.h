@@ -10,6 +10,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,12 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   void on_configuration_checked(TimePoint began) override;
   void on_control_problems(std::vector<origin::Problem> problems) override;
   bool wants_snapshot() override;
+  void on_measure_begins() override;
+  void on_measured(pg::Lsn insert_position) override;
+  std::vector<pg::Oid> copies_wanted() override;
+  bool on_copy_begins(pg::Oid relation) override;
+  void on_copy(std::optional<cdc::TableRows> rows) override;
+  void on_copy_failed() override;
   // origin::ReplicationEvents
   void on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point,
                      origin::ColdStart why) override;
@@ -114,6 +121,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   std::atomic<std::uint64_t> resumes_{0};
   std::atomic<std::uint64_t> slot_retained_{0};
   std::atomic<std::uint64_t> slot_drops_{0};
+  std::shared_ptr<cache::CopyLoad> copy_;  // under way; of the control thread
   bool begun_anew_ = false;        // since the stream was connected last; of the applier thread
   std::atomic<bool> died_{false};  // for the fault switch applier_dies
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "cache/shape_table.h"
 #include "cdc/row_change.h"
+#include "cdc/table_rows.h"
 #include "pg/definition_change.h"
 #include "pg/ids.h"
 #include "sql/analysis.h"
@@ -28,7 +29,8 @@ struct CacheLimits {
   std::uint64_t bytes_max = 1ull << 30;
   std::uint64_t result_bytes_max = 8ull << 20;
   std::uint64_t transaction_log_bytes_max = 64ull << 20;
-  std::uint64_t row_images_bytes_max = 64ull << 20;  // 0: none are kept
+  std::uint64_t row_images_bytes_max = 64ull << 20;    // 0: none are kept
+  std::uint64_t table_copies_bytes_max = 16ull << 20;  // 0: none are kept
   Duration max_staleness = std::chrono::seconds(1);
   // Nothing is served unless commits at the origin wait for pgcache (on_synchrony).
   bool needs_synchrony = false;
@@ -97,6 +99,12 @@ inline constexpr std::string_view kPublishOutcomeLabels[] = {
 class Load {
  public:
   virtual ~Load() = default;
+};
+
+// The right, and duty, to copy one table. Dropping it without finish_copy() gives up.
+class CopyLoad {
+ public:
+  virtual ~CopyLoad() = default;
 };
 
 // Waiting for somebody else's load, for a relation to become tracked, or for a proof of freshness.
@@ -168,6 +176,9 @@ struct CacheStatus {
   std::uint64_t transactions = 0;
   std::uint64_t row_images = 0;
   std::uint64_t row_image_bytes = 0;
+  std::uint64_t table_copies = 0;  // small tables that are kept whole
+  std::uint64_t table_copy_rows = 0;
+  std::uint64_t table_copy_bytes = 0;
 };
 
 // How well changes to one relation are told from each other.
@@ -186,7 +197,9 @@ class Cache {
   // `request_tracking` asks the control thread to have relations covered by the publication; called
   // from worker threads, at most once for each relation until it is answered by set_tracked or
   // set_untrackable.
-  Cache(CacheLimits limits, std::function<void(std::vector<pg::Oid>)> request_tracking);
+  // `request_measure` asks it to measure soon (on_measured); from worker threads.
+  Cache(CacheLimits limits, std::function<void(std::vector<pg::Oid>)> request_tracking,
+        std::function<void()> request_measure = {});
   ~Cache();
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
@@ -232,6 +245,17 @@ class Cache {
   // The origin's WAL position `position` was read at `taken_at` (a time before the query was sent):
   // once applied_lsn passes it the cache is proven fresh as of `taken_at`.
   void on_heartbeat(pg::Lsn position, TimePoint taken_at);
+  // A position of the WAL behind all commits so far is about to be read; and has been. Between the
+  // two nothing else is measured. on_measured() may fail to come.
+  void on_measure_begins();
+  void on_measured(pg::Lsn insert_position);
+  // Tables of which a copy would be of use and is neither there nor on its way; ascending.
+  std::vector<pg::Oid> copies_wanted();
+  // Null when no copy of it could be used now. Call before the table is read.
+  std::shared_ptr<CopyLoad> begin_copy(pg::Oid relation);
+  // The applier takes the copy over, unless something has come between. Nothing: the table is too
+  // large, or may not be read: it is not wanted any more until the catalog changes.
+  void finish_copy(std::shared_ptr<CopyLoad> load, const std::optional<cdc::TableRows>& rows);
   // Changes to the relation are in the stream for all transactions that a snapshot with
   // xmin >= fence does not see.
   void set_tracked(pg::Oid relation, pg::Xid fence);
@@ -258,7 +282,8 @@ class Cache {
   // For each relation whose changes have invalidated something; ascending.
   std::vector<RelationPrecision> precision() const;
   // True while transactions are in the log that the current snapshot does not see, or loads are
-  // under way: then fresh snapshots are worth taking.
+  // under way, or results that were just published wait to be settled (on_measured): then fresh
+  // snapshots are worth taking.
   bool wants_snapshot() const;
 
  private:

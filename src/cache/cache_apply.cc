@@ -43,6 +43,7 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
     const std::lock_guard front(front_mutex);
     xid = pg::widen_xid(transaction->xid, snapshots.reference());
   }
+  take_in_copies();
   const Resolved resolved = resolve_images(*transaction, xid);
   Everything everything;
   bool drops_all = false;
@@ -53,13 +54,14 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
     LoggedTransaction logged =
         log_entry(transaction, xid, resolved.epoch == images_epoch ? resolved.images : nullptr);
     logged.definitions = std::move(change);
-    if (logged.relations.empty() && logged.definitions.empty()) return;
+    if (logged.relations.empty() && logged.definitions.empty()) return finish_transaction();
     drops_all = std::any_of(logged.relations.begin(), logged.relations.end(),
                             [this](pg::Oid oid) { return is_unknown_relation(oid); });
     log.append(std::move(logged));
     note_log_size();
     if (drops_all) {
       images.drop_all();
+      copies.drop_all();
       everything = take_everything();
     } else {
       apply_whole_relations(*transaction);
@@ -70,6 +72,10 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
     return;
   }
   const std::vector<cdc::RowChange>& changes = transaction->changes;
+  if (changes.empty()) {
+    const ApplyLock apply_lock(*this);
+    return finish_transaction();
+  }
   for (std::size_t begin = 0; begin < changes.size(); begin += kChunk) {
     const ApplyLock apply_lock(*this);
     const bool is_resolved = resolved.images && resolved.epoch == images_epoch;
@@ -77,6 +83,7 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
     for (std::size_t i = begin; i < end; ++i) {
       apply_change(changes[i], is_resolved ? resolved.images->of(i) : nullptr);
     }
+    if (end == changes.size()) finish_transaction();
   }
 }
 
@@ -84,7 +91,10 @@ void CacheImpl::apply_change(const cdc::RowChange& change, const std::string* st
   const pg::Oid relation = change.relation->oid;
   if (!index.knows(relation)) return;
   const ChangeImages seen(change, forms.form_of(change.relation), stored);
-  remove_changed(relation, index.affected_by(seen), cause_of(change.kind));
+  const PartnerSearch partners{copies,
+                               fault(&Faults::judge_unsettled) ? UINT64_MAX : settled_below};
+  remove_changed(relation, index.affected_by(seen, copies.empty() ? nullptr : &partners),
+                 cause_of(change.kind));
 }
 
 // One that has just come, as the stream told, belongs to nothing that is cached.
@@ -137,6 +147,7 @@ CacheImpl::Everything CacheImpl::take_everything() noexcept {
   Everything everything;
   everything.index = index.clear();
   everything.images = images.take_remains();
+  everything.copies = copies.take_remains();
   everything.entries = store.clear();
   return everything;
 }
@@ -156,6 +167,7 @@ CacheImpl::Everything CacheImpl::give_up() noexcept {
   log_error("the cache failed in the middle of a change to it: all of it is dropped");
   ++images_epoch;
   images.clear();
+  copies.clear();
   log.forget_images();
   note_log_size();
   Everything everything = take_everything();

@@ -6,9 +6,16 @@
 
 namespace pgcache::cache {
 
-Cache::Cache(CacheLimits limits, std::function<void(std::vector<pg::Oid>)> request_tracking)
-    : impl_(std::make_shared<CacheImpl>(limits, std::move(request_tracking))) {}
-Cache::~Cache() = default;
+Cache::Cache(CacheLimits limits, std::function<void(std::vector<pg::Oid>)> request_tracking,
+             std::function<void()> request_measure)
+    : impl_(std::make_shared<CacheImpl>(limits, std::move(request_tracking),
+                                        std::move(request_measure))) {}
+// What waits to be taken in refers to the rest.
+Cache::~Cache() {
+  std::vector<std::shared_ptr<CopyState>> come;
+  const std::lock_guard apply_lock(impl_->apply_mutex);
+  come.swap(impl_->copies_come);
+}
 
 void Cache::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point) {
   CacheImpl& c = *impl_;
@@ -26,6 +33,7 @@ void Cache::on_cold_start(const pg::Snapshot& exported, pg::Lsn consistent_point
     c.forms.clear();
     c.distrust_images();
     // Perhaps of another server, whose transactions have other ids.
+    c.measured.clear();
     c.catalogs_read.clear();
     c.definitions_read.reset();
     c.pending_definitions.clear();
@@ -141,6 +149,9 @@ CacheStatus Cache::status(TimePoint now) const {
   status.row_changes = c.row_changes.load(std::memory_order_relaxed);
   status.row_images = c.row_images.load(std::memory_order_relaxed);
   status.row_image_bytes = c.row_image_bytes.load(std::memory_order_relaxed);
+  status.table_copies = c.table_copies.load(std::memory_order_relaxed);
+  status.table_copy_rows = c.table_copy_rows.load(std::memory_order_relaxed);
+  status.table_copy_bytes = c.table_copy_bytes.load(std::memory_order_relaxed);
   status.transactions = c.transactions.load(std::memory_order_relaxed);
   return status;
 }
@@ -148,7 +159,8 @@ CacheStatus Cache::status(TimePoint now) const {
 bool Cache::wants_snapshot() const {
   const CacheImpl& c = *impl_;
   return c.freshness.wants_proof() || c.log_transactions.load(std::memory_order_relaxed) > 0 ||
-         c.loads.size() > 0 || c.tracking_wants_snapshot.load(std::memory_order_relaxed);
+         c.loads.size() > 0 || c.tracking_wants_snapshot.load(std::memory_order_relaxed) ||
+         c.wants_measure();
 }
 
 Waiters CacheImpl::settled_waiters() {

@@ -84,6 +84,9 @@ void Cache::on_catalog_changed(CatalogUpdate update) {
     }
     c.tracking.forget_untrackable();
     c.distrust(update.change);
+    for (auto& [relation, wish] : c.copy_wishes) {
+      if (wish == CacheImpl::CopyWish::kUseless) wish = CacheImpl::CopyWish::kWanted;
+    }
     if (update.change.everything) {
       ++c.epoch;
       everything = c.take_everything();

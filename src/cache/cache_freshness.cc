@@ -13,6 +13,12 @@ std::optional<sql::BypassReason> Cache::unavailable(TimePoint now) const {
 }
 
 void Cache::on_stream_connected() {
+  {
+    // Transactions may come again that the copies have gone past.
+    const CacheImpl::ApplyLock apply_lock(*impl_);
+    ++impl_->images_epoch;
+    impl_->copies.drop_all();
+  }
   impl_->freshness.on_connected();
   impl_->wake_all_unproven();
 }
@@ -27,6 +33,7 @@ void Cache::suspend() { on_stream_disconnected(); }
 void Cache::on_synchrony(bool waited_for) { impl_->freshness.on_synchrony(waited_for); }
 
 void Cache::on_position(pg::Lsn position) {
+  impl_->take_in_copies();
   impl_->freshness.on_position(position);
   impl_->wake_proven();
 }

@@ -16,14 +16,23 @@ constexpr std::size_t kChunk = 1024;
 
 CacheImpl::Resolved CacheImpl::resolve_images(const cdc::Transaction& transaction, pg::Xid xid) {
   Resolved resolved;
-  if (!images.enabled()) return resolved;
+  if (!images.enabled() && !copies.enabled()) return resolved;
   ImageStore::Remains remains;  // destroyed behind the locks
+  TableCopies::Remains old_copies;
   {
     const std::lock_guard apply_lock(apply_mutex);
     resolved.epoch = images_epoch;
-    for (const auto& relation : transaction.overflowed_relations) images.drop(relation->oid);
-    for (const auto& relation : transaction.changed_relations) images.drop(relation->oid);
+    begin_transaction(transaction);
+    for (const auto* relations :
+         {&transaction.overflowed_relations, &transaction.changed_relations}) {
+      for (const auto& relation : *relations) {
+        images.drop(relation->oid);
+        copies.drop(relation->oid);
+      }
+    }
     remains = images.take_remains();
+    old_copies = copies.take_remains();
+    if (!images.enabled() && copies.empty()) return resolved;
   }
   auto rows = std::make_shared<StoredImages>();
   const std::vector<cdc::RowChange>& changes = transaction.changes;
@@ -36,13 +45,18 @@ CacheImpl::Resolved CacheImpl::resolve_images(const cdc::Transaction& transactio
       const auto [keep, is_new] = may_keep.try_emplace(relation);
       if (is_new) keep->second = may_keep_images(relation, xid);
       if (fault(&Faults::miss_changes) && xid.value % 3 == 0) continue;
-      StoredRow row = images.step(changes[i], keep->second, catalog.get());
+      StoredRow row =
+          images.enabled() ? images.step(changes[i], keep->second, catalog.get()) : nullptr;
+      StoredRow copied = copies.step(changes[i], xid, catalog.get());
+      if (!row) row = std::move(copied);
       if (!row) continue;
       rows->bytes += row->capacity();
       rows->before.resize(changes.size());
       rows->before[i] = std::move(row);
     }
     for (auto& dropped : images.take_remains()) remains.push_back(std::move(dropped));
+    for (auto& dropped : copies.take_remains()) old_copies.push_back(std::move(dropped));
+    if (copies.take_doubt()) ++images_epoch;
     row_image_bytes.store(images.bytes(), std::memory_order_relaxed);
     row_images.store(images.size(), std::memory_order_relaxed);
   }
@@ -65,6 +79,7 @@ void CacheImpl::distrust_images() {
   if (fault(&Faults::trust_images)) return;
   ++images_epoch;
   images.drop_all();
+  copies.drop_all();
   log.forget_images();
   tracking.close_gates();
   note_log_size();
@@ -74,6 +89,7 @@ void CacheImpl::distrust_images_of(pg::Oid relation) {
   if (fault(&Faults::trust_images)) return;
   ++images_epoch;
   images.drop(relation);
+  copies.drop(relation);
   log.forget_images();
   note_log_size();
 }

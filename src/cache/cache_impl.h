@@ -29,6 +29,11 @@
 //   that the stream sent or the last image of it (image_store.h); a row of which only the key is
 //   known may match whatever the key allows. The images of T are resolved before T is logged, in
 //   stream order, and kept with it in the log, so that publish tests the same rows as apply.
+//   Where the copies of small tables show that a row finds no partners (sql::Partner), it does not
+//   matter to R if R is settled: all that R's query may have seen was applied before T
+//   (partner_search.h). Then R is the query's result on the state before T in the order of commits,
+//   and that state, with T's changes, is what the copies hold while T is applied. publish, which
+//   tests R against transactions that it may be ahead of, does not ask them.
 //   Where R shows the keys of all rows that it depends on, a row before whose key R does not show
 //   does not matter: follow the changes that R's query did not see, in commit order; as long as
 //   none affects R, R is the query's result on the state before the next, and so shows the key of
@@ -44,7 +49,7 @@
 //
 // Locks, in the order in which they may be taken together
 //
-//   apply_mutex   index, log, images, forms, catalog, precision, the structure of the store
+//   apply_mutex   index, log, images, copies, forms, catalog, precision, the structure of the store
 //   front_mutex   snapshots, tracking, epoch, shape generations, those who wait for tracking
 //   (inside the parts: a shard of the store or of the load table; freshness; proof_waiters)
 //
@@ -77,23 +82,28 @@
 #include "cache/removed_entries.h"
 #include "cache/snapshots.h"
 #include "cache/store.h"
+#include "cache/table_copies.h"
 #include "cache/tracking.h"
 #include "cache/transaction_log.h"
 
 namespace pgcache::cache {
 
 struct LoadState;
+struct CopyState;
 
 struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
-  CacheImpl(CacheLimits the_limits, std::function<void(std::vector<pg::Oid>)> ask)
+  CacheImpl(CacheLimits the_limits, std::function<void(std::vector<pg::Oid>)> ask,
+            std::function<void()> measure)
       : limits(the_limits),
         request_tracking(std::move(ask)),
+        request_measure(std::move(measure)),
         freshness({.max_staleness = limits.max_staleness,
                    .needs_synchrony = limits.needs_synchrony,
                    .barred = limits.barred,
                    .keeps_every_proof = limits.proves_hits}),
         log(limits.transaction_log_bytes_max),
-        images(limits.row_images_bytes_max) {
+        images(limits.row_images_bytes_max),
+        copies(limits.table_copies_bytes_max) {
 #ifdef PGCACHE_FAULTS
     faults.skip_log_check = limits.break_publish_check;
 #endif
@@ -104,6 +114,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
     Store::Remains entries;
     DependencyIndex::Remains index;
     ImageStore::Remains images;
+    TableCopies::Remains copies;
   };
 
   // Holds apply_mutex; the entries that are removed meanwhile are destroyed when it is released,
@@ -183,6 +194,22 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void distrust_images();
   void distrust_images_of(pg::Oid relation);
 
+  // --- copies of tables (cache_copies.cc)
+  // What the applier does at the boundary of two transactions: copies that have come are taken in.
+  void take_in_copies();
+  void take_in(CopyState& load);         // apply_mutex and front_mutex held
+  void want_copies(const Entry& entry);  // apply_mutex held
+  // The copies' and the entries' state in front of a transaction; apply_mutex held.
+  void begin_transaction(const cdc::Transaction& transaction);
+  void finish_transaction();
+  void note_copies();  // apply_mutex held
+  // Entries wait to be settled.
+  bool wants_measure() const {
+    return last_measured.load(std::memory_order_relaxed) <
+           last_to_settle.load(std::memory_order_relaxed);
+  }
+  void release(CopyState& load);
+
   // --- definitions (cache_definitions.cc); apply_mutex held
   // Drops what rests on the change, which the transaction made.
   void redefine(const pg::DefinitionChange& change, pg::Xid xid);
@@ -212,6 +239,8 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
     bool trust_images = false;        // whatever happens to their relations
     bool keep_images_of_all = false;  // of transactions that the gates see, too
     bool miss_changes = false;        // to rows of which images are kept
+    bool judge_unsettled = false;     // by copies, results that may be ahead of them
+    bool early_copies = false;        // are used before their position
   };
 #ifdef PGCACHE_FAULTS
   Faults faults;
@@ -222,6 +251,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
 
   const CacheLimits limits;
   const std::function<void(std::vector<pg::Oid>)> request_tracking;
+  const std::function<void()> request_measure;  // may be empty
 
   Freshness freshness;
   ProofWaiters proof_waiters;
@@ -233,6 +263,18 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   TransactionLog log;
   ImageStore images;
   std::uint64_t images_epoch = 0;  // images resolved in an earlier one are not to be used
+  TableCopies copies;
+  enum class CopyWish : std::uint8_t { kWanted, kOnItsWay, kUseless };
+  std::map<pg::Oid, CopyWish> copy_wishes;  // of tables without a copy, and of those with one
+  std::vector<std::shared_ptr<CopyState>> copies_come;
+  // Measurements that some entries wait for: which, and the position that they brought.
+  struct Measured {
+    std::uint64_t number = 0;
+    pg::Lsn position;
+  };
+  std::deque<Measured> measured;
+  std::uint64_t settled_below =
+      0;  // entries with a lower number are settled, for the transaction at hand
   FormCache forms;
   std::shared_ptr<const pg::Catalog> catalog;  // null: every relation is known
   // Of the last catalogs that came: the snapshot that each shows at least. Ascending.
@@ -274,7 +316,14 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   std::atomic<std::uint64_t> log_bytes{0};
   std::atomic<std::uint64_t> row_images{0};
   std::atomic<std::uint64_t> row_image_bytes{0};
+  std::atomic<std::uint64_t> table_copies{0};
+  std::atomic<std::uint64_t> table_copy_rows{0};
+  std::atomic<std::uint64_t> table_copy_bytes{0};
   std::atomic<bool> tracking_wants_snapshot{false};
+  std::atomic<bool> copies_have_come{false};
+  std::atomic<std::uint64_t> measures_begun{0};
+  std::atomic<std::uint64_t> last_measured{0};
+  std::atomic<std::uint64_t> last_to_settle{0};  // one more than the number of such an entry
 };
 
 // What a Load is inside. Ends the flight when it goes, published or not.
@@ -296,6 +345,23 @@ struct LoadState final : Load {
   std::string result_formats_be;
   SnapshotLease lease;
   std::uint64_t epoch = 0;
+};
+
+// What a CopyLoad is inside.
+struct CopyState final : CopyLoad {
+  explicit CopyState(std::shared_ptr<CacheImpl> of) : impl(std::move(of)) {}
+  ~CopyState() override {
+    if (lease.snapshot) impl->release(*this);
+  }
+  CopyState(const CopyState&) = delete;
+  CopyState& operator=(const CopyState&) = delete;
+
+  std::shared_ptr<CacheImpl> impl;
+  pg::Oid relation = pg::Oid::kInvalid;
+  SnapshotLease lease;
+  std::uint64_t epoch = 0;
+  std::uint64_t images_epoch = 0;
+  std::unique_ptr<TableCopy> copy;  // once it has come
 };
 
 }  // namespace pgcache::cache

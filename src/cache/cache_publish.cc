@@ -76,12 +76,17 @@ PublishOutcome CacheImpl::publish(LoadState& load, CachedResult result) {
   Candidate candidate = candidate_of(load, std::move(result));
   if (candidate.entry->bytes > limits.bytes_max) return PublishOutcome::kTooLarge;
 
-  const ApplyLock apply_lock(*this);
-  const PublishOutcome outcome = verdict_on(load, candidate);
-  if (outcome != PublishOutcome::kPublished) return outcome;
-  insert(std::move(candidate));
+  const bool was_settled = !wants_measure();
+  PublishOutcome outcome;
+  {
+    const ApplyLock apply_lock(*this);
+    outcome = verdict_on(load, candidate);
+    if (outcome != PublishOutcome::kPublished) return outcome;
+    insert(std::move(candidate));
+  }
   load.shape->stats.loads.fetch_add(1, std::memory_order_relaxed);
   load.shape->stats.load_time_ns.fetch_add(load_time, std::memory_order_relaxed);
+  if (was_settled && wants_measure() && request_measure) request_measure();
   return outcome;
 }
 
@@ -181,7 +186,9 @@ void CacheImpl::insert(Candidate candidate) {
     removed.add(store.take(*previous));
   }
   make_room(entry.bytes);
+  entry.number = measures_begun.load();
   index.add(entry, std::move(candidate.standings));
+  want_copies(entry);
   store.insert(std::move(candidate.entry));
 }
 

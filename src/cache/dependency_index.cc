@@ -321,7 +321,8 @@ void DependencyIndex::search(Listed& listed, const Search& search) {
 
 // The row afterwards first: what it does not show to be affected may be so for want of the row
 // before.
-std::vector<Entry*> DependencyIndex::affected_by(const ChangeImages& change) {
+std::vector<Entry*> DependencyIndex::affected_by(const ChangeImages& change,
+                                                 const PartnerSearch* partners) {
   std::vector<Entry*> found;
   const auto it = by_relation_.find(change.relation());
   if (it == by_relation_.end()) return found;
@@ -336,8 +337,10 @@ std::vector<Entry*> DependencyIndex::affected_by(const ChangeImages& change) {
     group->before = key_of(change.before());
     group->after = key_of(change.after());
   }
-  if (change.after()) search(it->second, {change, *change.after(), false, searches_, found});
-  if (change.before()) search(it->second, {change, *change.before(), true, searches_, found});
+  if (change.after())
+    search(it->second, {change, *change.after(), false, searches_, found, partners});
+  if (change.before())
+    search(it->second, {change, *change.before(), true, searches_, found, partners});
   return found;
 }
 

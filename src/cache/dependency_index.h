@@ -87,8 +87,10 @@ class DependencyIndex {
   // Forgets everything; the entries' own references dangle, they must go too.
   Remains clear() noexcept;
 
-  // The entries that the change affects, each once, marked doomed.
-  std::vector<Entry*> affected_by(const ChangeImages& change);
+  // The entries that the change affects, each once, marked doomed. `partners`: what is known of
+  // other tables; may be null.
+  std::vector<Entry*> affected_by(const ChangeImages& change,
+                                  const PartnerSearch* partners = nullptr);
   // Those that any change to rows of the relation may affect, each once, marked doomed.
   std::vector<Entry*> all_reading_rows_of(pg::Oid relation);
   // All whose query names the relation, each once, marked doomed.

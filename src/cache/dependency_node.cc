@@ -295,12 +295,18 @@ void DependencyNode::test_entry(Entry& entry, const Search& search, bool is_told
   if (!member_may_matter(dependency, search.change.relation(), entry.operands) ||
       (!is_told && !row_may_matter(dependency, search.image, entry.operands)) ||
       keeps_result(dependency, search.change, entry.operands) ||
-      (entry.facts && is_beyond(dependency, entry.facts[number], search.image, search.is_before))) {
+      (entry.facts && is_beyond(dependency, entry.facts[number], search.image, search.is_before)) ||
+      !may_find_partners_for(entry, search)) {
     return;
   }
   const bool coarse =
       (search.is_before && search.image.missed()) || visibility_of(search) == Visibility::kUnproven;
   doom(entry, coarse, search.found);
+}
+
+bool DependencyNode::may_find_partners_for(const Entry& entry, const Search& search) const {
+  return !search.partners || !search.partners->applies_to(entry) ||
+         may_find_partners(dependency, search.image, entry.operands, search.partners->copies);
 }
 
 void DependencyNode::test_bucket(Bucket& bucket, const Search& search) {

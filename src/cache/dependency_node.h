@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cache/bucket.h"
+#include "cache/partner_search.h"
 #include "cache/relevance.h"
 #include "cache/row_image.h"
 #include "cache/shown_keys.h"
@@ -23,6 +24,7 @@ struct Search {
   bool is_before = false;
   std::uint64_t number = 0;  // of the change
   std::vector<Entry*>& found;
+  const PartnerSearch* partners = nullptr;  // null: nothing is known of other tables
 };
 
 struct DependencyNode {
@@ -76,6 +78,7 @@ struct DependencyNode {
   void test_bucket(Bucket& bucket, const Search& search);
   // `is_told`: the row is known to fulfil the conditions; the operands are not looked at for them.
   void test_entry(Entry& entry, const Search& search, bool is_told);
+  bool may_find_partners_for(const Entry& entry, const Search& search) const;
   // How entries that show something of their rows are found: as all others are, by what they show
   // of the image at hand, or not at all, since the look for the former row finds them.
   enum class ByKey { kNo, kYes, kFormer };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One Ready result and its places in the store and in the dependency index. Owned by the store.
 //
-// `key`, `hash`, `result`, `shape` and `operands` never change. `visited` is written by hits. All
-// the rest belongs to whoever holds the cache's apply mutex.
+// `key`, `hash`, `result`, `shape`, `operands` and `number` never change. `visited` is written by
+// hits. All the rest belongs to whoever holds the cache's apply mutex.
 #pragma once
 
 #include <atomic>
@@ -34,6 +34,8 @@ struct Entry {
   CachedResultPtr result;
   ShapePtr shape;
   BoundOperands operands;
+  // Of the measurements that had begun when it was published (Cache::on_measure_begins).
+  std::uint64_t number = 0;
 
   std::atomic<bool> visited{false};
 

@@ -7,10 +7,9 @@
 #include <string_view>
 #include <utility>
 
-#include "base/bytes.h"
 #include "base/check.h"
 #include "base/huge_pages.h"
-#include "pg/value.h"
+#include "cache/row_key.h"
 
 namespace pgcache::cache {
 
@@ -21,47 +20,6 @@ constexpr std::uint64_t kRowOverhead = 208;
 // A row may take up this part of the budget at most.
 constexpr std::uint64_t kLargestPart = 16;
 
-// Types whose text in the stream is never the same for two values that differ, whatever settings
-// the walsender runs under. Not those of enums, whose labels can be renamed without a change of
-// rows.
-constexpr pg::ValueFamily kKeyFamilies[] = {
-    pg::ValueFamily::kBool,  pg::ValueFamily::kNumber,    pg::ValueFamily::kOid,
-    pg::ValueFamily::kText,  pg::ValueFamily::kName,      pg::ValueFamily::kBpchar,
-    pg::ValueFamily::kBytea, pg::ValueFamily::kUuid,      pg::ValueFamily::kDate,
-    pg::ValueFamily::kTime,  pg::ValueFamily::kTimestamp, pg::ValueFamily::kTimestamptz,
-};
-
-// A domain writes what its base type does, and is of that for good.
-bool has_plain_text(pg::Oid type, const pg::Catalog* catalog) {
-  const auto family = pg::family_of(catalog ? catalog->base_type(type) : type);
-  return family && std::find(std::begin(kKeyFamilies), std::end(kKeyFamilies), *family) !=
-                       std::end(kKeyFamilies);
-}
-
-// Where the key's columns are; empty when rows of the relation cannot be told apart by them.
-std::vector<std::size_t> key_positions(const cdc::StreamRelation& relation,
-                                       const pg::Catalog* catalog) {
-  std::vector<std::size_t> positions;
-  if (relation.replica_identity != 'd' && relation.replica_identity != 'i') return positions;
-  for (std::size_t i = 0; i < relation.columns.size(); ++i) {
-    if (!relation.columns[i].is_key) continue;
-    if (!has_plain_text(relation.columns[i].type, catalog)) return {};
-    positions.push_back(i);
-  }
-  return positions;
-}
-
-std::optional<std::string> key_of(const std::vector<std::size_t>& positions,
-                                  const std::vector<cdc::Cell>& row) {
-  std::string key;
-  for (const std::size_t position : positions) {
-    if (position >= row.size() || row[position].kind != cdc::CellKind::kText) return std::nullopt;
-    append_be32(key, static_cast<std::uint32_t>(row[position].bytes.size()));
-    key += row[position].bytes;
-  }
-  return key;
-}
-
 // The row before, where the row afterwards says of some column that it has kept its value.
 std::vector<cdc::Cell> values_kept(const cdc::RowChange& change, const StoredRow& before) {
   const bool keeps_some = std::any_of(
@@ -69,12 +27,6 @@ std::vector<cdc::Cell> values_kept(const cdc::RowChange& change, const StoredRow
       [](const cdc::Cell& cell) { return cell.kind == cdc::CellKind::kUnchangedToast; });
   if (!keeps_some) return {};
   return before ? decode_row(*before) : change.old_row;
-}
-
-bool is_whole(const std::vector<cdc::Cell>& row) {
-  return !row.empty() && std::none_of(row.begin(), row.end(), [](const cdc::Cell& cell) {
-    return cell.kind == cdc::CellKind::kAbsent || cell.kind == cdc::CellKind::kUnchangedToast;
-  });
 }
 
 }  // namespace
@@ -136,7 +88,7 @@ ImageStore::Table* ImageStore::table_of(const cdc::RowChange& change, bool make,
   }
   if (it != tables_.end()) return it->second.get();
   if (!make) return nullptr;
-  std::vector<std::size_t> key = key_positions(*change.relation, catalog);
+  std::vector<std::size_t> key = identity_positions(*change.relation, catalog);
   if (key.empty()) return nullptr;
   auto table = std::make_unique<Table>();
   table->form = change.relation;
@@ -153,8 +105,8 @@ StoredRow ImageStore::step(const cdc::RowChange& change, bool keep, const pg::Ca
   if (!table) return nullptr;
   const bool is_sent = !change.old_row.empty();
   const auto old_key =
-      key_of(table->key, is_sent || change.new_row.empty() ? change.old_row : change.new_row);
-  const auto new_key = change.new_row.empty() ? old_key : key_of(table->key, change.new_row);
+      identity_key(table->key, is_sent || change.new_row.empty() ? change.old_row : change.new_row);
+  const auto new_key = change.new_row.empty() ? old_key : identity_key(table->key, change.new_row);
   if (!old_key || !new_key) {
     drop(change.relation->oid);
     return nullptr;
@@ -171,7 +123,7 @@ StoredRow ImageStore::step(const cdc::RowChange& change, bool keep, const pg::Ca
   } else if (row) {
     erase(*table, *row);
   }
-  if (change.kind == cdc::ChangeKind::kInsert || is_whole(change.old_row)) return nullptr;
+  if (change.kind == cdc::ChangeKind::kInsert || is_whole_row(change.old_row)) return nullptr;
   if (before) __builtin_prefetch(before->data());  // it will be looked at soon
   return before;
 }

@@ -66,6 +66,7 @@ struct Config {
   std::chrono::milliseconds catalog_poll_interval{1000};
   std::uint64_t transaction_log_size = 64ull << 20;  // bytes of recent transactions kept
   std::uint64_t row_images_size = 64ull << 20;       // bytes of last images of rows; 0: none
+  std::uint64_t table_copies_size = 16ull << 20;     // bytes of small tables kept whole; 0: none
   std::uint64_t max_transaction_size = 64ull
                                        << 20;  // bytes of one transaction before it is summarised
   std::string slot = "pgcache";

@@ -114,6 +114,9 @@ constexpr std::array kOptions = std::to_array<Option>({
     {"row_images_size", &Config::row_images_size, OptionType::kSize, 0, kTiB, "",
      "Rows as the stream last showed them, kept to tell what a change replaces where the table's "
      "replica identity does not; 0: none."},
+    {"table_copies_size", &Config::table_copies_size, OptionType::kSize, 0, kTiB, "",
+     "Small tables kept whole, to tell whether a changed row finds others to be joined with; none "
+     "takes up more than a quarter; 0: none."},
     {"max_transaction_size", &Config::max_transaction_size, OptionType::kSize, 64 * kKiB, kTiB, "",
      "Of a larger transaction only the tables are kept: all results over them are dropped."},
     {"slot", &Config::slot, OptionType::kName, 0, 0, "",

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control connection's care for the catalog and the publication.
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "base/log.h"
 #include "origin/control_link_impl.h"
 #include "origin/replica_identity.h"
+#include "origin/table_reader.h"
 
 namespace pgcache::origin {
 namespace {
@@ -18,6 +20,8 @@ constexpr Duration kPublicationRetry = std::chrono::seconds(3);
 constexpr Duration kIdentityRetryMin = std::chrono::seconds(1);
 constexpr Duration kIdentityRetryMax = std::chrono::minutes(1);
 constexpr Duration kIdentityMoment = milliseconds(150);
+constexpr Duration kCopyMoment = milliseconds(50);
+constexpr Duration kCopyRest = std::chrono::seconds(10);
 constexpr Duration kDefinitionsSpacingMin = milliseconds(5);
 constexpr Duration kDefinitionsSpacingMax = milliseconds(500);
 constexpr Duration kTellerRetry = std::chrono::minutes(1);
@@ -269,6 +273,37 @@ void ControlLink::Impl::raise_identities() {
     }
     it = identities.erase(it);
   }
+}
+
+// While a table is read nothing else is done here, so no more than fits into a moment; one that is
+// wanted again soon after (since a change did not fit) waits longer each time.
+void ControlLink::Impl::copy_tables() {
+  if (config->table_copies_size == 0 || catalog == nullptr || !streams_from_here()) return;
+  const TimePoint begin = Clock::now();
+  for (const pg::Oid relation : events.copies_wanted()) {
+    if (Clock::now() >= begin + kCopyMoment) return;
+    const pg::Relation* const table = catalog->find_relation(relation);
+    PendingTracking& attempt = copy_attempts.try_emplace(relation).first->second;
+    if (table == nullptr || attempt.due > begin) continue;
+    const bool rested = begin > attempt.due + kCopyRest;
+    attempt.delay = rested ? kCopyRetryMin : std::min(attempt.delay * 2, kCopyRetryMax);
+    attempt.due = begin + attempt.delay;
+    if (!events.on_copy_begins(relation)) continue;
+    copy_table(*table);
+    if (link->lost()) return;
+  }
+}
+
+void ControlLink::Impl::copy_table(const pg::Relation& table) {
+  TableReading reading;
+  try {
+    reading = read_table(*link, table, config->table_copies_size / 4);
+  } catch (const std::exception&) {
+    events.on_copy_failed();
+    throw;
+  }
+  if (reading.kind == TableReading::Kind::kRetry || link->lost()) return events.on_copy_failed();
+  events.on_copy(std::move(reading.rows));
 }
 
 void ControlLink::Impl::set_publication_ready(bool ready) {

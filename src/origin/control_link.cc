@@ -231,6 +231,8 @@ void ControlLink::Impl::serve_round() {
   if (link->lost()) return;
   raise_identities();
   if (link->lost()) return;
+  copy_tables();
+  if (link->lost()) return;
   const bool told = events.wants_definitions() && Clock::now() >= next_definitions_reading;
   if (told || now >= next_catalog_check) check_catalog();
   if (!link->lost() && publication_problem && now >= next_publication_attempt)
@@ -247,6 +249,7 @@ bool ControlLink::Impl::measure(PositionWaiters& positions) {
   const bool leased = config->strict_by() == config::StrictBy::kLease;
   const bool proves = !leased || taken_at >= next_heartbeat;
   const int pid = walsender.load(std::memory_order_acquire);
+  events.on_measure_begins();
   const Reply reply = link->query(
       leased && proves ? std::string(kMeasureQuery) + ", " + synchrony_columns(pid) : kMeasureQuery,
       kMeasureTimeout);
@@ -270,7 +273,10 @@ bool ControlLink::Impl::measure(PositionWaiters& positions) {
   if (events.wants_snapshot() && ++wanted_rounds > 30) {
     wanted_spacing = std::min(wanted_spacing * 2, kWantedSnapshotMax);
   }
-  if (of_stream) events.on_snapshot(std::move(m->snapshot));
+  if (of_stream) {
+    events.on_measured(m->timeline.empty() ? pg::Lsn{} : m->insert);
+    events.on_snapshot(std::move(m->snapshot));
+  }
   snapshot_asked = false;
   last_snapshot = taken_at;
   if (leased) events.on_flushed(m->flush);

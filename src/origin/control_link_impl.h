@@ -45,6 +45,9 @@ struct ControlRequests {
   std::vector<std::function<void()>> catalog_waiters;
 };
 
+inline constexpr Duration kCopyRetryMin = std::chrono::milliseconds(20);
+inline constexpr Duration kCopyRetryMax = std::chrono::seconds(30);
+
 struct PendingTracking {
   TimePoint due;
   Duration delay = kTrackingRetryMin;
@@ -98,8 +101,9 @@ struct ControlLink::Impl {
   bool made_publication = false, made_teller = false;  // by this process
   std::set<pg::Oid> tracked;
   std::map<pg::Oid, PendingTracking> pending;
-  std::map<pg::Oid, PendingTracking> identities;  // tables to be set to REPLICA IDENTITY FULL
-  std::set<pg::Oid> identities_settled;           // set once, or refused
+  std::map<pg::Oid, PendingTracking> identities;     // tables to be set to REPLICA IDENTITY FULL
+  std::set<pg::Oid> identities_settled;              // set once, or refused
+  std::map<pg::Oid, PendingTracking> copy_attempts;  // when each may be read again
   std::vector<std::function<void()>> catalog_waiters;
   bool snapshot_asked = false;
   pg::Lsn unflushed;  // a position behind the flushed WAL, as first seen; zero: none
@@ -133,6 +137,8 @@ struct ControlLink::Impl {
   void deliver(const TrackingOutcome& outcome);
   void want_identities(pg::Oid relation);
   void raise_identities();
+  void copy_tables();
+  void copy_table(const pg::Relation& table);
   void check_catalog();
   bool renew_catalog();
   bool reload_catalog();

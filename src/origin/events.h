@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "cdc/row_change.h"
+#include "cdc/table_rows.h"
 #include "pg/catalog.h"
 #include "pg/definition_change.h"
 #include "pg/ids.h"
@@ -114,6 +115,17 @@ class ControlEvents {
   virtual void on_control_problems(std::vector<Problem> problems) = 0;
   // Asked before each idle round: are fresh snapshots worth taking now?
   virtual bool wants_snapshot() = 0;
+  // A position behind all commits so far is about to be read, and has been: of the server that is
+  // streamed; zero where it would not tell (a standby). The second may fail to come.
+  virtual void on_measure_begins() {}
+  virtual void on_measured(pg::Lsn /*insert_position*/) {}
+  // Small tables to be read whole.
+  virtual std::vector<pg::Oid> copies_wanted() { return {}; }
+  // In front of the reading: whether it can be used. Then one of the two others follows.
+  virtual bool on_copy_begins(pg::Oid /*relation*/) { return false; }
+  // Nothing: it is too large, or may not be read.
+  virtual void on_copy(std::optional<cdc::TableRows> /*rows*/) {}
+  virtual void on_copy_failed() {}
 };
 
 }  // namespace pgcache::origin

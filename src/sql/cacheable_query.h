@@ -54,6 +54,8 @@ struct ColumnRef {
   bool ordered = false;
   // How its values are read; null: as the built-in type that `type` is.
   pg::ValueTypePtr value_type = nullptr;
+  // Of which row, where there are several (Partner).
+  std::uint8_t row = 0;
 };
 
 enum class CompareOp : std::uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };
@@ -175,6 +177,22 @@ struct Extreme {
   bool looks_alike = false;  // equal values are written in one way
 };
 
+// A row of another table, at another place of the query, without which a row does not matter. In
+// predicates about both, row 0 is the one that may matter, row 1 that of its first partner, and so
+// on.
+struct Partner {
+  // column = that of a row before it, or an operand. The condition says it too: this is for finding
+  // rows by hash.
+  struct Link {
+    ColumnRef column;
+    std::optional<ColumnRef> other;
+    OperandIndex operand = 0;  // without `other`
+  };
+  std::vector<pg::Oid> tables;  // that hold its rows; all of them
+  std::vector<Link> links;
+  Predicate condition;  // on its row and those before it
+};
+
 struct Dependency {
   pg::Oid relation = pg::Oid::kInvalid;
   // Changes to these count too: descendants (unless ONLY), and for a partition the ancestors under
@@ -205,6 +223,10 @@ struct Dependency {
   // A row appears before, and disappears after, whatever else could make it matter: it is a parent
   // by a foreign key, joined to its child. Only UPDATEs of it matter by themselves.
   bool is_parent = false;
+  // A row matters only while the tables of these hold rows, one for each, that together with it
+  // fulfil all their conditions: in the state just before the change (for the row before) or just
+  // behind it (for the row after).
+  std::vector<Partner> partners = {};
   // That made it what it is, for people: rewrites (passes.h; if AnalysisContext asks for them),
   // then what was found on the way from the rewritten query to here.
   std::vector<std::string> passes = {};

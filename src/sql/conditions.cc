@@ -248,17 +248,21 @@ std::vector<Expr> Conditions::guards_with(std::uint32_t use, const Expr& bounds)
   return out;
 }
 
+std::set<std::uint32_t> Conditions::present() const {
+  std::set<std::uint32_t> uses;
+  collect_present(conjuncts_, uses);
+  return uses;
+}
+
 // CHECK constraints of tables of which a row is there. They hold or are NULL; a comparison of a
 // column that some condition compares is not NULL, so that it holds.
 std::vector<Expr> Conditions::checks() const {
-  std::set<std::uint32_t> present;
-  collect_present(conjuncts_, present);
   std::set<ColumnKey> compared;
   for (const Expr* conjunct : conjuncts_) {
     if (is_on_column(*conjunct)) compared.insert(find(key_of(conjunct->children[0])));
   }
   std::vector<Expr> out;
-  for (const std::uint32_t use : present) {
+  for (const std::uint32_t use : present()) {
     for (const Expr& check : query_.uses[use].checks) {
       Conjuncts parts;
       flatten(check, parts);

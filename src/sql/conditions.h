@@ -36,6 +36,9 @@ class Conditions {
   // Whether some conjunct says that the two are equal.
   bool are_compared(ColumnKey a, ColumnKey b) const;
 
+  // Uses of which a row is certainly there: not one that an outer join extends with NULLs.
+  std::set<std::uint32_t> present() const;
+
   // Conditions on operands alone.
   const std::vector<Expr>& guards() const { return guards_; }
 

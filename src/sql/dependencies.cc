@@ -8,6 +8,7 @@
 
 #include "sql/analysis.h"
 #include "sql/conditions.h"
+#include "sql/partners.h"
 #include "sql/places.h"
 #include "sql/predicates.h"
 #include "sql/result_bounds.h"
@@ -76,6 +77,8 @@ class Deriver {
       if (guard.kind != Predicate::Kind::kTrue) d.member_guards.emplace_back(member, guard);
     }
     if (d.guard.kind == Predicate::Kind::kFalse) return;  // it can never hold
+    d.partners = partners_of(query_, catalog_, predicates_, use_index, conditions);
+    if (!d.partners.empty()) d.passes.emplace_back("find_partners");
     places_.push_back(use_index);
     children_.push_back(children_of(use_index, conditions));
     out_.dependencies.push_back(std::move(d));

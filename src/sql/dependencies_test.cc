@@ -583,13 +583,13 @@ TEST(Dependencies, Passes) {
   EXPECT_EQ(passes("SELECT name FROM users WHERE active"), "users");
   EXPECT_EQ(passes("SELECT count(*) FROM users WHERE id = 3"), "users");
   EXPECT_EQ(passes("SELECT o.total FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = 3"),
-            "users; orders propagate_equalities find_shown");
+            "users find_partners; orders propagate_equalities find_partners find_shown");
   EXPECT_EQ(passes("SELECT count(*) FROM (SELECT * FROM orders) o JOIN users u ON u.id = 5 AND "
                    "u.score = 1 WHERE o.user_id = 7"),
-            "orders prune_outputs; users");
+            "orders prune_outputs find_partners; users find_partners");
   EXPECT_EQ(passes("SELECT count(*) FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE "
                    "o.total > 5 AND u.score = 1"),
-            "users reduce_outer_joins; orders reduce_outer_joins");
+            "users reduce_outer_joins find_partners; orders reduce_outer_joins find_partners");
 }
 
 TEST(Dependencies, DeclaredParameterTypes) {

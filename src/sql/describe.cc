@@ -10,6 +10,11 @@
 namespace pgcache::sql {
 namespace {
 
+// Rows of partners (Partner) are numbered from 1.
+std::string show_column(const ColumnRef& column) {
+  return column.row == 0 ? column.name : "#" + std::to_string(column.row) + "." + column.name;
+}
+
 const char* sign(CompareOp op) {
   switch (op) {
     case CompareOp::kEq:
@@ -86,14 +91,15 @@ std::string describe(const Predicate& predicate, const CacheableQuery& query) {
     case Predicate::Kind::kNot:
       return "NOT (" + show_children(predicate, "", query) + ")";
     case Predicate::Kind::kCompare:
-      return predicate.column.name + sign(predicate.op) +
+      return show_column(predicate.column) + sign(predicate.op) +
              describe_operand(predicate.operand, query);
     case Predicate::Kind::kCompareColumns:
-      return predicate.column.name + sign(predicate.op) + predicate.other_column.name;
+      return show_column(predicate.column) + sign(predicate.op) +
+             show_column(predicate.other_column);
     case Predicate::Kind::kIsNull:
-      return predicate.column.name + " IS NULL";
+      return show_column(predicate.column) + " IS NULL";
     case Predicate::Kind::kIn:
-      return predicate.column.name + " IN " + show_list(predicate.in_operands, query);
+      return show_column(predicate.column) + " IN " + show_list(predicate.in_operands, query);
     case Predicate::Kind::kCompareValues:
       return show_children(predicate, sign(predicate.op), query);
     case Predicate::Kind::kIsNullValue:
@@ -109,7 +115,7 @@ std::string describe(const Predicate& predicate, const CacheableQuery& query) {
     case Predicate::Kind::kIsFalse:
       return "(" + show_children(predicate, "", query) + ") IS FALSE";
     case Predicate::Kind::kColumn:
-      return predicate.column.name;
+      return show_column(predicate.column);
     case Predicate::Kind::kOperand:
       return describe_operand(predicate.operand, query);
     case Predicate::Kind::kNull:
@@ -155,6 +161,19 @@ std::string describe(const Dependency& dependency, const CacheableQuery& query) 
     out += " IF " + describe(dependency.guard, query);
   }
   return out;
+}
+
+std::string describe(const Partner& partner, const CacheableQuery& query) {
+  std::string out;
+  for (const pg::Oid table : partner.tables) {
+    out += (out.empty() ? "" : "+") + std::to_string(pg::to_u32(table));
+  }
+  for (std::size_t i = 0; i < partner.links.size(); ++i) {
+    const Partner::Link& link = partner.links[i];
+    out += (i == 0 ? " BY " : ", ") + show_column(link.column) + " = " +
+           (link.other ? show_column(*link.other) : describe_operand(link.operand, query));
+  }
+  return out + " WHERE " + describe(partner.condition, query);
 }
 
 std::string describe_operand(OperandIndex index, const CacheableQuery& query) {

@@ -21,6 +21,10 @@ std::string describe_key(const ValueBinding& binding, const CacheableQuery& quer
 // "price >= ?1 AND price < ?2".
 std::string describe_range(const RangeBinding& range, const CacheableQuery& query);
 
+// "16385+16386 BY #1.id = owner_id WHERE #1.active = 'true' AND ...": the tables that hold its
+// rows, and what they must fulfil. Columns of the row that matters stand bare.
+std::string describe(const Partner& partner, const CacheableQuery& query);
+
 // The text of a shape with ?1, ?2 ... in the places of its literals.
 std::string describe_shape(const StatementShape& shape);
 

@@ -95,6 +95,25 @@ ColumnRef PredicateBuilder::column_ref(ColumnKey key) const {
   return {column.name, column.type, ordered, std::move(type)};
 }
 
+// A column of a row that is looked at.
+bool PredicateBuilder::is_own(const Expr& expr, std::uint32_t use) const {
+  if (expr.kind != Expr::Kind::kColumn) return false;
+  return rows_ != nullptr ? rows_->contains(expr.use) : expr.use == use;
+}
+
+ColumnRef PredicateBuilder::own_column(const Expr& column) const {
+  ColumnRef own = column_ref(key_of(column));
+  if (rows_ != nullptr) own.row = rows_->at(column.use);
+  return own;
+}
+
+Predicate PredicateBuilder::build_joint(const Expr& expr, const Rows& rows) {
+  rows_ = &rows;
+  Predicate predicate = build(expr, kNoUse);
+  rows_ = nullptr;
+  return predicate;
+}
+
 Predicate PredicateBuilder::build_list(Kind kind, const Expr& expr, std::uint32_t use) {
   Predicate p = leaf(kind);
   for (const Expr& child : expr.children) p.children.push_back(build(child, use));
@@ -109,9 +128,11 @@ Predicate PredicateBuilder::build_list(Kind kind, const Expr& expr, std::uint32_
 Predicate PredicateBuilder::build(const Expr& expr, std::uint32_t use) {
   switch (expr.kind) {
     case Expr::Kind::kColumn: {
-      if (expr.use != use || query_.uses[use].relation == nullptr) return leaf(Kind::kUnknown);
+      if (!is_own(expr, use) || query_.uses[expr.use].relation == nullptr) {
+        return leaf(Kind::kUnknown);
+      }
       Predicate p = leaf(Kind::kColumn);
-      p.column = column_ref(key_of(expr));
+      p.column = own_column(expr);
       return p.column.value_type ? p : leaf(Kind::kUnknown);
     }
     case Expr::Kind::kOperand:
@@ -171,19 +192,19 @@ Predicate PredicateBuilder::operand(const Expr& expr) {
 Predicate PredicateBuilder::compare(const Expr& expr, std::uint32_t use) {
   const Expr& left = expr.children[0];
   const Expr& right = expr.children[1];
-  const auto own = [&](const Expr& e) { return e.kind == Expr::Kind::kColumn && e.use == use; };
+  const auto own = [&](const Expr& e) { return is_own(e, use); };
   Predicate p = leaf(Kind::kUnknown);
   p.op = expr.op;
   if (own(left) && own(right)) {
     p.kind = Kind::kCompareColumns;
-    p.column = ordered_as(expr, column_ref(key_of(left)));
-    p.other_column = ordered_as(expr, column_ref(key_of(right)));
+    p.column = ordered_as(expr, own_column(left));
+    p.other_column = ordered_as(expr, own_column(right));
     return p;
   }
   if (own(left) && right.kind == Expr::Kind::kOperand) {
     if (!is_usable(right.operand)) return p;
     p.kind = Kind::kCompare;
-    p.column = ordered_as(expr, column_ref(key_of(left)));
+    p.column = ordered_as(expr, own_column(left));
     p.operand = operand_index(right.operand);
     return p;
   }
@@ -201,8 +222,8 @@ Predicate PredicateBuilder::in(const Expr& expr, std::uint32_t use) {
     p.in_operands.push_back(operand_index(expr.children[i].operand));
   }
   if (left.kind == Expr::Kind::kColumn) {
-    if (left.use != use) return leaf(Kind::kUnknown);
-    p.column = column_ref(key_of(left));
+    if (!is_own(left, use)) return leaf(Kind::kUnknown);
+    p.column = own_column(left);
     return p;
   }
   p.kind = Kind::kInValues;
@@ -232,9 +253,11 @@ Predicate PredicateBuilder::any_of(const Expr& expr, std::uint32_t use) {
 Predicate PredicateBuilder::is_null(const Expr& expr, std::uint32_t use) {
   const Expr& value = expr.children[0];
   if (value.kind == Expr::Kind::kColumn) {
-    if (value.use != use || query_.uses[use].relation == nullptr) return leaf(Kind::kUnknown);
+    if (!is_own(value, use) || query_.uses[value.use].relation == nullptr) {
+      return leaf(Kind::kUnknown);
+    }
     Predicate p = leaf(Kind::kIsNull);
-    p.column = column_ref(key_of(value));
+    p.column = own_column(value);
     return p;
   }
   Predicate p = leaf(Kind::kIsNullValue);

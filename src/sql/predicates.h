@@ -19,6 +19,9 @@ class PredicateBuilder {
 
   // As seen from one table: what is about others, or not understood, is unknown.
   Predicate build(const Expr& expr, std::uint32_t use);
+  // As seen from several tables at once: `rows` numbers their uses (ColumnRef::row).
+  using Rows = std::map<std::uint32_t, std::uint8_t>;
+  Predicate build_joint(const Expr& expr, const Rows& rows);
   // A condition without columns.
   Predicate build_guard(const Expr& expr) { return build(expr, kNoUse); }
 
@@ -30,6 +33,8 @@ class PredicateBuilder {
  private:
   static constexpr std::uint32_t kNoUse = UINT32_MAX;
 
+  bool is_own(const Expr& expr, std::uint32_t use) const;
+  ColumnRef own_column(const Expr& column) const;
   Predicate build_list(Predicate::Kind kind, const Expr& expr, std::uint32_t use);
   Predicate compare(const Expr& expr, std::uint32_t use);
   Predicate in(const Expr& expr, std::uint32_t use);
@@ -45,6 +50,7 @@ class PredicateBuilder {
            std::size_t>
       operand_places_;
   bool overflow_ = false;
+  const Rows* rows_ = nullptr;  // while build_joint() is at work
 };
 
 Predicate leaf(Predicate::Kind kind);

@@ -230,6 +230,64 @@ bool is_beyond(const Dependency& d, const TextRow& row, bool is_before,
          (!is_before && repeats(d, row, rows)) || keeps_extremes(d, row, is_before, rows);
 }
 
+// ---------------------------------------------------------------- partners
+
+class Combination final : public RowView {
+ public:
+  std::vector<const TextRow*> rows;
+  Operand column(const ColumnRef& column) const override {
+    return rows.at(column.row)->column(column);
+  }
+};
+
+// Whether the first rows of a combination can be joined by one of each further partner.
+bool may_complete(const Dependency& d, Combination& combination,
+                  const std::vector<Operand>& operands, const TableRows& tables) {
+  const std::size_t at = combination.rows.size() - 1;
+  if (at == d.partners.size()) return true;
+  const Partner& partner = d.partners[at];
+  for (const pg::Oid table : partner.tables) {
+    for (const TextRow& row : tables.at(table)) {
+      combination.rows.push_back(&row);
+      const bool linked =
+          std::all_of(partner.links.begin(), partner.links.end(), [&](const Partner::Link& link) {
+            const Operand other =
+                link.other ? combination.column(*link.other) : operands[link.operand];
+            return may_equal(combination.column(link.column), other);
+          });
+      const bool completed = linked && may_match(partner.condition, combination, operands) &&
+                             may_complete(d, combination, operands, tables);
+      combination.rows.pop_back();
+      if (completed) return true;
+    }
+  }
+  return false;
+}
+
+bool finds_partners(const Dependency& d, const TextRow& row, const std::vector<Operand>& operands,
+                    const TableRows& tables) {
+  Combination combination;
+  combination.rows = {&row};
+  return may_complete(d, combination, operands, tables);
+}
+
+// The tables behind the change.
+TableRows changed(const TableRows& tables, const Change& change) {
+  TableRows out = tables;
+  const auto table = out.find(change.relation);
+  if (table == out.end()) return out;
+  if (change.before) {
+    const auto is_it = [&](const TextRow& row) {
+      return std::all_of(row.cells.begin(), row.cells.end(), [&](const auto& cell) {
+        return change.before->cells.at(cell.first) == cell.second;
+      });
+    };
+    table->second.erase(std::find_if(table->second.begin(), table->second.end(), is_it));
+  }
+  if (change.after) table->second.push_back(*change.after);
+  return out;
+}
+
 bool touches(const Dependency& d, const Change& change) {
   if (!change.before || !change.after) return !d.is_parent;
   return d.reads_all_columns || !agree(change, d.columns_read);
@@ -246,20 +304,22 @@ bool member_matters(const Dependency& d, pg::Oid member, const std::vector<Opera
 }  // namespace
 
 bool is_announced(const CacheableQuery& query, const Change& change,
-                  const std::vector<Operand>& operands, const std::vector<Row>& rows) {
-  return std::any_of(query.dependencies.begin(), query.dependencies.end(),
-                     [&](const Dependency& d) {
-                       if (!member_matters(d, change.relation, operands)) return false;
-                       if (change.truncate) return true;
-                       if (!touches(d, change) || keeps_result(query, d, change, operands))
-                         return false;
-                       const auto matters = [&](const std::optional<TextRow>& row, bool is_before) {
-                         return row && row_matters(query, d, *row, operands) &&
-                                may_be_shown(d, change, is_before, rows) &&
-                                !is_beyond(d, *row, is_before, operands, rows);
-                       };
-                       return matters(change.after, false) || matters(change.before, true);
-                     });
+                  const std::vector<Operand>& operands, const std::vector<Row>& rows,
+                  const TableRows& tables) {
+  const TableRows tables_after = changed(tables, change);
+  return std::any_of(
+      query.dependencies.begin(), query.dependencies.end(), [&](const Dependency& d) {
+        if (!member_matters(d, change.relation, operands)) return false;
+        if (change.truncate) return true;
+        if (!touches(d, change) || keeps_result(query, d, change, operands)) return false;
+        const auto matters = [&](const std::optional<TextRow>& row, bool is_before) {
+          return row && row_matters(query, d, *row, operands) &&
+                 may_be_shown(d, change, is_before, rows) &&
+                 !is_beyond(d, *row, is_before, operands, rows) &&
+                 finds_partners(d, *row, operands, is_before ? tables : tables_after);
+        };
+        return matters(change.after, false) || matters(change.before, true);
+      });
 }
 
 std::string print(const Change& change, const pg::Catalog& catalog) {

@@ -29,9 +29,12 @@ struct Change {
 
 std::string print(const Change& change, const pg::Catalog& catalog);
 
-// `rows` are the result's before the change.
+// The rows of tables, of those that hold partners at least.
+using TableRows = std::map<pg::Oid, std::vector<TextRow>>;
+
+// `rows` are the result's before the change, `tables` what the tables held then.
 bool is_announced(const CacheableQuery& query, const Change& change,
                   const std::vector<Operand>& operands,
-                  const std::vector<pgcache::testing::Row>& rows);
+                  const std::vector<pgcache::testing::Row>& rows, const TableRows& tables);
 
 }  // namespace pgcache::sql::testing

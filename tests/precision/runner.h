@@ -3,6 +3,7 @@
 // origin for each schema.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ struct Verdict {
 
 class Runner {
  public:
-  explicit Runner(const std::string& binary);  // empty: $PGCACHE_BINARY
+  // `binary`: empty: $PGCACHE_BINARY. `copies`: pgcache keeps copies of small tables.
+  Runner(const std::string& binary, bool copies);
 
   Verdict run(const Pair& pair);
   // What a person needs to see of a crash.
@@ -39,6 +41,7 @@ class Runner {
     testing::Routes routes;
   };
 
+  Verdict run_once(const Pair& pair, bool is_first);
   Sessions& sessions(Identity identity);
   void track_everything(Identity identity);
   testing::QueryResult ask(testing::Connection& connection, const Pair& pair) const;
@@ -47,6 +50,8 @@ class Runner {
   std::string change_and_ask(const Pair& pair, Verdict& verdict);
   void settle();
 
+  const bool copies_;
+  std::chrono::milliseconds patience_{0};  // in front of a change
   testing::Cluster cluster_;
   testing::Connection admin_;
   std::unique_ptr<testing::PgcacheProcess> pgcache_;

@@ -34,7 +34,7 @@ bool holds(const cache::CachedResult& entry, std::string_view answer, bool exact
 
 bool is_available(Fault fault) {
 #ifdef PGCACHE_FAULTS
-  return fault <= Fault::kIgnoreFences;
+  return fault <= Fault::kEarlyCopies;
 #else
   return fault < Fault::kSkipLogCheck;
 #endif
@@ -47,6 +47,7 @@ void World::set_cache_fault() {
   faults.trim_all = fault_ == Fault::kTrimAll;
   faults.forget_silently = fault_ == Fault::kForgetSilently;
   faults.ignore_fences = fault_ == Fault::kIgnoreFences;
+  faults.early_copies = fault_ == Fault::kEarlyCopies;
 #endif
 }
 

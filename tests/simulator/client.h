@@ -45,7 +45,8 @@ struct ClientContext {
   Random& random;
   std::deque<HitWindow>& hits;
   Counters& counters;
-  bool calm;  // reads the same few things most of the time
+  bool calm;   // reads the same few things most of the time
+  bool joins;  // most of all joins
   std::function<void(std::string)> fail;
 };
 

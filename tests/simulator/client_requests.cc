@@ -150,6 +150,8 @@ Script Client::random_read(bool parameters) {
   // The first ones are asked for most, so that there are hits.
   const bool usual = context_.calm ? !random.one_in(5) : random.one_in(2);
   auto read = static_cast<Read>(usual ? random.below(2) : random.below(kReadCount));
+  constexpr Read joins[] = {Read::kJoin, Read::kLeftJoin, Read::kExists};
+  if (context_.joins && !random.one_in(4)) read = joins[random.below(3)];
   if (read == Read::kMissingTable && !random.one_in(4)) read = Read::kReferring;
   return make_read(read, random.one_in(3), read_values(read), parameters);
 }

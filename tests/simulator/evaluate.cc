@@ -101,6 +101,8 @@ std::vector<Row> derived_rows(const Command& command, const std::vector<Number>&
           out.push_back(row_of(a[0], b[2]));
         }
       }
+      // In no order that a column decides which the query does not read.
+      std::sort(out.begin(), out.end());
       return out;
     case Read::kLeftJoin:
       return left_join(rows, origin, view);

@@ -23,7 +23,7 @@ Link::Link(World& world, std::uint32_t id)
     : world_(world),
       id_(id),
       client_({world.origin(), world.library(), world.random(), hits_, world.totals().counters,
-               world.calm(),
+               world.calm(), world.joins(),
                [this](const std::string& message) {
                  world_.fail("link " + std::to_string(id_) + ": " + message);
                }},

@@ -115,6 +115,7 @@ bool has_seen_enough(const Totals& totals) {
   need("waits", totals.waits);
   need("cold starts", totals.cold_starts);
   need("reconnects", totals.reconnects);
+  need("copies of tables", totals.copies);
   for (std::size_t i = 0; i < totals.invalidations.size(); ++i) {
     need("removal by " + std::string(cache::kInvalidationCauseLabels[i]), totals.invalidations[i]);
   }

@@ -129,6 +129,9 @@ class Origin {
   pg::Xid assign_xid();
   // From now on the relation's changes are in the stream. False when that is impossible.
   bool publish(pg::Oid relation);
+  std::shared_ptr<const cdc::StreamRelation> form(TableId table) const {
+    return forms_[static_cast<std::size_t>(table)];
+  }
   // Makes a new slot. What it returns sees all that has a commit record; the stream has the rest.
   pg::Snapshot create_slot();
   // Sees all that has a commit record, visible or not.

@@ -34,6 +34,7 @@ World::~World() { links_.clear(); }
 void World::configure() {
   using std::chrono::milliseconds;
   calm_ = !random_.one_in(3);
+  joins_ = random_.one_in(3);
   slow_stream_ = random_.one_in(3);
   const auto pick = [this](std::initializer_list<std::uint64_t> values) {
     return values.begin()[random_.below(static_cast<std::uint32_t>(values.size()))];
@@ -120,7 +121,7 @@ void World::step() {
       configured_ = 1 - configured_;
       reload_known_ = false;
     }
-  } else if (random_.one_in(calm_ ? 40 : 10)) {
+  } else if (random_.one_in(joins_ ? 120 : calm_ ? 40 : 10)) {
     accident();
   }
   now_ += std::chrono::microseconds(random_.below(pause_));

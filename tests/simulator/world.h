@@ -39,8 +39,9 @@ enum class Fault : std::uint8_t {
   kTrimAll,
   kForgetSilently,
   kIgnoreFences,
+  kEarlyCopies,
 };
-inline constexpr std::array<std::string_view, 17> kFaultNames = {"none",
+inline constexpr std::array<std::string_view, 18> kFaultNames = {"none",
                                                                  "lose_transactions",
                                                                  "future_snapshots",
                                                                  "lose_frames",
@@ -57,7 +58,8 @@ inline constexpr std::array<std::string_view, 17> kFaultNames = {"none",
                                                                  "skip_log_check",
                                                                  "trim_all",
                                                                  "forget_silently",
-                                                                 "ignore_fences"};
+                                                                 "ignore_fences",
+                                                                 "early_copies"};
 bool is_available(Fault fault);
 
 // What runs have gone through, summed up.
@@ -72,6 +74,7 @@ struct Totals {
   std::uint64_t cold_starts = 0;
   std::uint64_t reconnects = 0;
   std::uint64_t entries_checked = 0;
+  std::uint64_t copies = 0;  // of tables
   std::array<std::uint64_t, sql::kBypassReasonCount> bypass_reasons{};
   std::array<std::uint64_t, cache::kInvalidationCauseCount> invalidations{};
   std::array<std::uint64_t, std::size(cache::kPublishOutcomeLabels)> publish_outcomes{};
@@ -106,6 +109,7 @@ class World {
   std::optional<HitWindow> hit_window() const;
   bool draining() const { return draining_; }
   bool calm() const { return calm_; }
+  bool joins() const { return joins_; }
   const int& configured() const { return configured_; }
 
  private:
@@ -145,6 +149,7 @@ class World {
   void finish_round();
   void publish_step();
   void answer_positions();
+  void copy_step();
   void change_catalog();
   void tell_of_reload();
 
@@ -165,6 +170,7 @@ class World {
   cache::CacheLimits limits_;
   std::uint32_t pause_ = 0;  // at most so many microseconds pass in a step
   bool calm_ = false;
+  bool joins_ = false;
   bool slow_stream_ = false;
   TimePoint now_ = TimePoint{} + std::chrono::hours(1);
   std::shared_ptr<const pg::Catalog> catalog_;
@@ -189,6 +195,11 @@ class World {
   std::deque<pg::Oid> to_publish_;
   std::optional<pg::Oid> publishing_;
   std::vector<std::function<void(pg::Lsn)>> positions_;
+  struct Copying {
+    pg::Oid relation;
+    std::shared_ptr<cache::CopyLoad> load;
+  };
+  std::optional<Copying> copying_;  // a table, not read yet
   bool catalog_doubtful_ = false;
   int configured_ = 0;        // the server's lc_monetary
   bool reload_known_ = true;  // to the proxy

@@ -115,6 +115,8 @@ void World::control_step() {
     tell_of_reload();
   } else if (catalog_doubtful_ && random_.one_in(4)) {
     change_catalog();
+  } else if (copying_ || random_.one_in(joins_ ? 2 : 6)) {
+    copy_step();
   } else {
     begin_round();
   }
@@ -122,6 +124,7 @@ void World::control_step() {
 
 void World::begin_round() {
   if (reload_known_) configuration_checked_.store(now_);
+  cache_->on_measure_begins();
   round_ = {{}, now_, origin_->moment()};
 }
 
@@ -129,7 +132,8 @@ void World::finish_round() {
   round_->position = origin_->position();
   const pg::Snapshot snapshot =
       fault_ == Fault::kFutureSnapshots ? origin_->snapshot_by_wal() : origin_->snapshot();
-  deliveries_.push_back([this, snapshot] {
+  deliveries_.push_back([this, snapshot, position = round_->position] {
+    cache_->on_measured(position);
     if (trace_) {
       std::string line = "snapshot: " + std::to_string(snapshot.xmin.value) + ":" +
                          std::to_string(snapshot.xmax.value) + ":";
@@ -145,6 +149,36 @@ void World::finish_round() {
                          proof.taken_at);
     if (connected_) proofs_.push_back(proof);
   });
+}
+
+// A table is read whole by one statement, some time after it was begun.
+void World::copy_step() {
+  if (!copying_) {
+    const std::vector<pg::Oid> wanted = cache_->copies_wanted();
+    if (wanted.empty()) return begin_round();
+    const pg::Oid relation = wanted[random_.below(static_cast<std::uint32_t>(wanted.size()))];
+    if (auto load = cache_->begin_copy(relation)) copying_ = {relation, std::move(load)};
+    return;
+  }
+  const Copying copying = *std::exchange(copying_, std::nullopt);
+  const auto* const table = std::find_if(
+      kTables.begin(), kTables.end(), [&](TableId id) { return spec(id).oid == copying.relation; });
+  cdc::TableRows rows{origin_->form(*table), origin_->snapshot(), origin_->position(), {}};
+  const std::vector<ColumnSpec>& columns = spec(*table).columns;
+  for (const Row& row :
+       origin_->rows(*table, {origin_->moment()}, [](const Row&) { return true; })) {
+    auto& texts = rows.rows.emplace_back();
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (row[i]) {
+        texts.emplace_back(to_text(*row[i], columns[i].is_text));
+      } else {
+        texts.emplace_back();
+      }
+    }
+  }
+  ++totals_.copies;
+  deliveries_.push_back(
+      [this, load = copying.load, rows = std::move(rows)] { cache_->finish_copy(load, rows); });
 }
 
 void World::publish_step() {

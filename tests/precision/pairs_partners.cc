@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows that find no others to be joined with: what copies of small tables tell.
+#include "precision/pair.h"
+
+namespace pgcache::precision {
+
+using enum Outcome;
+
+namespace {
+
+// item.v is 1 to 40, tree.v 1 to 15.
+const char* const kItem77 = "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 77, 1)";
+const char* const kItem7 = "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 7, 1)";
+const char* const kItemNull = "INSERT INTO item (id, grp, v, w) VALUES (51, 9, NULL, 1)";
+const char* const kTree77 = "INSERT INTO tree VALUES (20, NULL, true, 77, 'n')";
+const char* const kTree30 = "INSERT INTO tree VALUES (20, NULL, true, 30, 'n')";
+const char* const kBoth77 =
+    "WITH t AS (INSERT INTO tree VALUES (20, NULL, true, 77, 'n')) "
+    "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 77, 1)";
+
+void add_for_both(Pairs& pairs, const std::string& construct, const std::string& query,
+                  const std::vector<Change>& changes, const std::string& seen = "",
+                  const std::vector<std::string>& parameters = {}) {
+  for (const Identity identity : {Identity::kFull, Identity::kDefault}) {
+    Pairs added;
+    add(added, "partners: " + construct, query, changes, parameters);
+    for (Pair& pair : added) {
+      pair.identity = identity;
+      pair.seen = seen;
+      pair.copies = true;
+      pairs.push_back(std::move(pair));
+    }
+  }
+}
+
+void add_joins(Pairs& pairs) {
+  const std::string join = "SELECT i.name, t.id FROM item i JOIN tree t ON t.v = i.v WHERE t.live";
+  add_for_both(pairs, "join", join,
+               {{"row without a partner", kKept, kItem77},
+                {"row with a partner", kInvalidated, kItem7},
+                {"row with NULL", kKept, kItemNull},
+                {"row without a partner goes", kKept, "DELETE FROM item WHERE id = 30"},
+                {"row with a partner goes", kInvalidated, "DELETE FROM item WHERE id = 3"},
+                {"row stays without a partner", kKept, "UPDATE item SET v = 78 WHERE id = 30"},
+                {"row gets a partner", kInvalidated, "UPDATE item SET v = 3 WHERE id = 30"},
+                {"row loses its partner", kInvalidated, "UPDATE item SET v = 77 WHERE id = 3"},
+                {"row of the other table without a partner", kKept, kTree77},
+                {"row of the other table with a partner", kInvalidated, kTree30},
+                {"both in one transaction", kInvalidated, kBoth77},
+                {"a partner that does not count", kKept,
+                 "WITH t AS (INSERT INTO tree VALUES (20, NULL, false, 77, 'n')) "
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 77, 1)"}});
+  add_for_both(pairs, "join, the partner came before", join, {{"row", kInvalidated, kItem77}},
+               kTree77);
+  add_for_both(pairs, "join, the partner went before", join, {{"row", kKept, kItem7}},
+               "DELETE FROM tree WHERE id = 7");
+  add_for_both(pairs, "join, the partner changed before", join,
+               {{"row of its old value", kKept, kItem7}}, "UPDATE tree SET v = 77 WHERE id = 7");
+  add_for_both(pairs, "join, the partner does not count any more", join, {{"row", kKept, kItem7}},
+               "UPDATE tree SET live = false WHERE id = 7");
+  add_for_both(pairs, "join with a parameter",
+               "SELECT i.name FROM item i JOIN tree t ON t.v = i.v WHERE t.parent = $1",
+               {{"row of another partner", kKept, kItem7},
+                {"row with the partner", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 5, 1)"}},
+               "", {"2"});
+  add_for_both(pairs, "join by less than", "SELECT count(*) FROM item i JOIN tree t ON t.v > i.v",
+               {{"row above all", kKept, kItem77}, {"row below some", kInvalidated, kItem7}});
+  add_for_both(
+      pairs, "aggregate above a join",
+      "SELECT count(*), sum(i.v) FROM item i JOIN tree t ON t.v = i.v",
+      {{"row without a partner", kKept, kItem77}, {"row with a partner", kInvalidated, kItem7}});
+  add_for_both(
+      pairs, "LIMIT above a join",
+      "SELECT i.id FROM item i JOIN tree t ON t.v = i.v ORDER BY i.id DESC LIMIT 3",
+      {{"row without a partner", kKept, kItem77}, {"row with a partner", kInvalidated, kItem7}});
+  add_for_both(pairs, "three tables",
+               "SELECT i.name FROM item i JOIN tree t ON t.v = i.v JOIN base b ON b.id = t.id "
+               "WHERE b.v < 5",
+               {{"row whose partner has none", kKept, kItem7},
+                {"row whose partner has one", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 4, 1)"},
+                {"row in the middle without partners", kKept, kTree77}});
+  add_for_both(
+      pairs, "partner in a partitioned table",
+      "SELECT i.name FROM item i JOIN spread s ON s.v = i.v",
+      {{"row without a partner", kKept, kItem77}, {"row with a partner", kInvalidated, kItem7}});
+  add_for_both(pairs, "partner in a table with children",
+               "SELECT i.name FROM item i JOIN base b ON b.v = i.v",
+               {{"row without a partner", kKept, kItem77},
+                {"row with one in the child", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 15, 1)"}});
+  add_for_both(pairs, "self join",
+               "SELECT a.id, b.id FROM item a JOIN item b ON a.v = b.w WHERE a.grp = 9",
+               {{"row without a partner", kKept, kItem77},
+                {"row with a partner", kInvalidated, kItem7},
+                {"row that is its own partner", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 77, 77)"}});
+}
+
+void add_others(Pairs& pairs) {
+  const std::vector<Change> outside{{"row without a partner", kKept, kItem77},
+                                    {"row with a partner", kInvalidated, kItem7}};
+  add_for_both(pairs, "IN", "SELECT id FROM item WHERE v IN (SELECT v FROM tree WHERE live)",
+               outside);
+  add_for_both(pairs, "EXISTS",
+               "SELECT id FROM item i WHERE EXISTS (SELECT FROM tree t WHERE t.v = i.v AND t.live)",
+               outside);
+  add_for_both(pairs, "EXISTS of the subquery's rows",
+               "SELECT id FROM item i WHERE EXISTS (SELECT FROM tree t WHERE t.v = i.v AND t.live)",
+               {{"row inside without a partner", kKept, kTree77},
+                {"row inside with a partner", kInvalidated, kTree30}});
+  add_for_both(pairs, "NOT EXISTS",
+               "SELECT id FROM item i WHERE NOT EXISTS (SELECT FROM tree t WHERE t.v = i.v)",
+               {{"row outside without a partner", kInvalidated, kItem77},
+                {"row inside without a partner", kKept, kTree77},
+                {"row inside with a partner", kInvalidated, kTree30},
+                {"row inside with a partner goes", kInvalidated, "DELETE FROM tree WHERE id = 7"}});
+  add_for_both(pairs, "LEFT JOIN",
+               "SELECT t.id, i.name FROM tree t LEFT JOIN item i ON i.v = t.v WHERE t.live",
+               {{"row of the extended side without a partner", kKept, kItem77},
+                {"row of the extended side with a partner", kInvalidated, kItem7},
+                {"row of the kept side", kInvalidated, kTree77}});
+  add_for_both(pairs, "LEFT JOIN that looks for what is missing",
+               "SELECT t.id FROM tree t LEFT JOIN item i ON i.v = t.v WHERE i.id IS NULL",
+               {{"row of the kept side without a partner", kInvalidated, kTree77},
+                {"row of the extended side without a partner", kKept, kItem77}});
+  add_for_both(pairs, "FULL JOIN", "SELECT t.id, i.id FROM tree t FULL JOIN item i ON i.v = t.v",
+               {{"row without a partner", kInvalidated, kItem77},
+                {"row with a partner", kInvalidated, kItem7}});
+  add_for_both(pairs, "subquery in the select list",
+               "SELECT t.id, (SELECT count(*) FROM item i WHERE i.v = t.v) FROM tree t",
+               {{"row inside without a partner", kKept, kItem77},
+                {"row inside with a partner", kInvalidated, kItem7}});
+  add_for_both(pairs, "LATERAL with LIMIT",
+               "SELECT t.id, l.id FROM tree t, LATERAL (SELECT i.id FROM item i WHERE i.v = t.v "
+               "ORDER BY i.id DESC LIMIT 1) l",
+               {{"row inside without a partner", kKept, kItem77},
+                {"row inside with a partner", kInvalidated, kItem7},
+                {"row outside without a partner", kInvalidated, kTree30}});
+  add_for_both(pairs, "join with a view of groups",
+               "SELECT g.grp, t.id FROM (SELECT grp, count(*) AS n FROM item GROUP BY grp) g JOIN "
+               "tree t ON t.v = g.grp",
+               {{"row of a group without a partner", kKept,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 99, 7, 1)"},
+                {"row of a new group with a partner", kInvalidated, kItem77}});
+}
+
+}  // namespace
+
+void add_partners(Pairs& pairs) {
+  add_joins(pairs);
+  add_others(pairs);
+}
+
+}  // namespace pgcache::precision

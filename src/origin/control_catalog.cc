@@ -22,6 +22,7 @@ constexpr Duration kIdentityRetryMax = std::chrono::minutes(1);
 constexpr Duration kIdentityMoment = milliseconds(150);
 constexpr Duration kCopyMoment = milliseconds(50);
 constexpr Duration kCopyRest = std::chrono::seconds(10);
+constexpr Duration kCopyLockedRetryMax = std::chrono::seconds(1);
 constexpr Duration kDefinitionsSpacingMin = milliseconds(5);
 constexpr Duration kDefinitionsSpacingMax = milliseconds(500);
 constexpr Duration kTellerRetry = std::chrono::minutes(1);
@@ -283,18 +284,23 @@ void ControlLink::Impl::copy_tables() {
   for (const pg::Oid relation : events.copies_wanted()) {
     if (Clock::now() >= begin + kCopyMoment) return;
     const pg::Relation* const table = catalog->find_relation(relation);
-    PendingTracking& attempt = copy_attempts.try_emplace(relation).first->second;
-    if (table == nullptr || attempt.due > begin) continue;
+    if (table == nullptr) {
+      copy_attempts.erase(relation);
+      continue;
+    }
+    PendingTracking& attempt = copy_attempts[relation];
+    if (attempt.due > begin || !events.on_copy_begins(relation)) continue;
     const bool rested = begin > attempt.due + kCopyRest;
     attempt.delay = rested ? kCopyRetryMin : std::min(attempt.delay * 2, kCopyRetryMax);
-    attempt.due = begin + attempt.delay;
-    if (!events.on_copy_begins(relation)) continue;
-    copy_table(*table);
+    const bool was_locked = !copy_table(*table);
+    attempt.due =
+        begin + (was_locked ? std::min(attempt.delay, kCopyLockedRetryMax) : attempt.delay);
     if (link->lost()) return;
   }
 }
 
-void ControlLink::Impl::copy_table(const pg::Relation& table) {
+// False: it was not to be had now.
+bool ControlLink::Impl::copy_table(const pg::Relation& table) {
   TableReading reading;
   try {
     reading = read_table(*link, table, config->table_copies_size / 4);
@@ -302,8 +308,12 @@ void ControlLink::Impl::copy_table(const pg::Relation& table) {
     events.on_copy_failed();
     throw;
   }
-  if (reading.kind == TableReading::Kind::kRetry || link->lost()) return events.on_copy_failed();
+  if (reading.kind == TableReading::Kind::kRetry || link->lost()) {
+    events.on_copy_failed();
+    return false;
+  }
   events.on_copy(std::move(reading.rows));
+  return true;
 }
 
 void ControlLink::Impl::set_publication_ready(bool ready) {

@@ -138,7 +138,7 @@ struct ControlLink::Impl {
   void want_identities(pg::Oid relation);
   void raise_identities();
   void copy_tables();
-  void copy_table(const pg::Relation& table);
+  bool copy_table(const pg::Relation& table);
   void check_catalog();
   bool renew_catalog();
   bool reload_catalog();

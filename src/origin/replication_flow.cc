@@ -140,7 +140,7 @@ std::optional<End> ReplicationLink::Impl::handle(std::string_view bytes, Stream&
   s.answer_now = s.answer_now || keepalive.reply_requested;
   server_seconds = keepalive.seconds;
   // Everything that committed before has been sent, unless a transaction is half here.
-  if (!s.in_transaction && keepalive.end > applied) {
+  if (!s.in_transaction && keepalive.end >= applied) {
     applied = keepalive.end;
     events.on_position(applied);
   }

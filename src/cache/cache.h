@@ -34,8 +34,8 @@ struct CacheLimits {
   Duration max_staleness = std::chrono::seconds(1);
   // Nothing is served unless commits at the origin wait for pgcache (on_synchrony).
   bool needs_synchrony = false;
-  // Nothing is served while it is not zero (FreshnessRules::barred); outlives the cache. Null: nobody
-  // writes it.
+  // Nothing is served while it is not zero (FreshnessRules::barred); outlives the cache. Null:
+  // nobody writes it.
   const std::atomic<std::uint32_t>* barred = nullptr;
   // Hits are served behind proofs that were asked for on their behalf (wait_for_proof).
   bool proves_hits = false;

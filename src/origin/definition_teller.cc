@@ -14,8 +14,8 @@ constexpr const char* kVersion = "pgcache definitions, version 3";
 
 // What a command has made or altered; of a table also its indexes, since a constraint's may have
 // got a name that a table had. A command on objects that are temporary, or that adds to a
-// publication, tells nothing. GRANT and REVOKE do not say on which tables: those whose privileges, or
-// whose columns', this transaction has written (or one that came later, which does no harm).
+// publication, tells nothing. GRANT and REVOKE do not say on which tables: those whose privileges,
+// or whose columns', this transaction has written (or one that came later, which does no harm).
 constexpr const char* kEnded = R"(
       SELECT string_agg(CASE WHEN concat(s.nspname, s.relname) ~ '[\x01-\x1f]' THEN everything
                ELSE concat_ws(E'\t', 'end', tg_tag, o.type, coalesce(r.oid, 0)::text,

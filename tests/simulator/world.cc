@@ -107,7 +107,11 @@ void World::step() {
   if (choice < 720) {
     link_step();
   } else if (choice < 780) {
-    if (!calm_ || random_.one_in(6)) write_step();
+    if (joins_ && random_.one_in(4)) {
+      crossing_step();
+    } else if (!calm_ || random_.one_in(6)) {
+      write_step();
+    }
   } else if (choice < 850) {
     commit_step();
   } else if (choice < 910) {
@@ -218,6 +222,29 @@ void World::background_write(Tx& tx) {
   }
   ++tx.command;
   if (result.error != WriteError::kNone) origin_->abort(tx);
+}
+
+// A row goes that another table's row would be joined with, and then that row comes; what has come
+// is visible before what has gone is. A result loaded between the two shows the rows joined, as no
+// state in the order of the commits does.
+void World::crossing_step() {
+  const Number key = random_.between(1, 6);
+  const View view{origin_->moment(), nullptr, 0};
+  Tx& first = origin_->begin();
+  Tx& second = origin_->begin();
+  WriteResult gone =
+      origin_->remove(first, TableId::kT2, view, [key](const Row& row) { return row[1] == key; });
+  WriteResult come =
+      origin_->insert(second, TableId::kT1,
+                      {key, random_.between(1, 3), random_.between(1, 4), std::nullopt}, view);
+  if (gone.error != WriteError::kNone || gone.rows == 0 || come.error != WriteError::kNone) {
+    origin_->abort(first);
+    origin_->abort(second);
+    return;
+  }
+  origin_->write_commit_record(first);
+  origin_->write_commit_record(second);
+  origin_->make_visible(second);
 }
 
 // A committing transaction becomes visible, not always the one that committed first.

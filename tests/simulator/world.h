@@ -40,8 +40,9 @@ enum class Fault : std::uint8_t {
   kForgetSilently,
   kIgnoreFences,
   kEarlyCopies,
+  kJudgeUnsettled,
 };
-inline constexpr std::array<std::string_view, 18> kFaultNames = {"none",
+inline constexpr std::array<std::string_view, 19> kFaultNames = {"none",
                                                                  "lose_transactions",
                                                                  "future_snapshots",
                                                                  "lose_frames",
@@ -59,7 +60,8 @@ inline constexpr std::array<std::string_view, 18> kFaultNames = {"none",
                                                                  "trim_all",
                                                                  "forget_silently",
                                                                  "ignore_fences",
-                                                                 "early_copies"};
+                                                                 "early_copies",
+                                                                 "judge_unsettled"};
 bool is_available(Fault fault);
 
 // What runs have gone through, summed up.
@@ -130,6 +132,7 @@ class World {
   void write_step();
   Tx& background_tx();
   void background_write(Tx& tx);
+  void crossing_step();
   void commit_step();
   void time_step();
   void accident();

@@ -73,7 +73,10 @@ class Searcher {
     std::optional<TableCopy::Candidates> best;
     for (const sql::Partner::Link& link : partners_[at].links) {
       const sql::Operand& value = needle(link);
-      if (value.state == State::kNull) return false;
+      if (value.state == State::kNull) {
+        if (link.nulls_match) continue;
+        return false;
+      }
       if (value.state == State::kUnknown || !is_comparable(*value.value, link.column)) continue;
       const TableCopy::Candidates found = table.with_value(link.column, *value.value);
       if (!best || found.size() < best->size()) best = found;
@@ -105,7 +108,12 @@ class Searcher {
     for (const sql::Partner::Link& link : partners_[at].links) {
       const sql::Operand& own = combination_.look(link.column);
       const sql::Operand& value = needle(link);
-      if (own.state == State::kNull || value.state == State::kNull) return false;
+      if (own.state == State::kNull || value.state == State::kNull) {
+        const bool match = own.state == State::kUnknown || value.state == State::kUnknown ||
+                           own.state == value.state;
+        if (link.nulls_match && match) continue;
+        return false;
+      }
       if (own.known() && value.known() && own.value->family() == value.value->family() &&
           !(*own.value == *value.value)) {
         return false;

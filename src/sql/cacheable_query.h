@@ -181,12 +181,13 @@ struct Extreme {
 // predicates about both, row 0 is the one that may matter, row 1 that of its first partner, and so
 // on.
 struct Partner {
-  // column = that of a row before it, or an operand. The condition says it too: this is for finding
-  // rows by hash.
+  // column = that of a row before it, or an operand. The condition may say it too: this is for
+  // finding rows by hash.
   struct Link {
     ColumnRef column;
     std::optional<ColumnRef> other;
     OperandIndex operand = 0;  // without `other`
+    bool nulls_match = false;  // NULL goes with NULL
   };
   std::vector<pg::Oid> tables;  // that hold its rows; all of them
   std::vector<Link> links;

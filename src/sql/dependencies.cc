@@ -35,7 +35,7 @@ class Deriver {
     ResultBounds bounds(query_, catalog_, predicates_);
     for (const Place& place : places.list()) {
       const std::size_t before = places_.size();
-      add_dependency(place.use, *place.conditions, shown);
+      add_dependency(place, places.rows_behind(), shown);
       if (places_.size() > before) {
         bounds.add_to(out_.dependencies.back(), place.use, *place.conditions);
       }
@@ -51,8 +51,10 @@ class Deriver {
  private:
   // ---------------------------------------------------------------- one table
 
-  void add_dependency(std::uint32_t use_index, const Conditions& conditions,
+  void add_dependency(const Place& place, const std::set<std::uint32_t>& rows_behind,
                       const ShownFinder& shown) {
+    const std::uint32_t use_index = place.use;
+    const Conditions& conditions = *place.conditions;
     const TableUse& use = query_.uses[use_index];
     Dependency d;
     d.relation = use.relation->oid;
@@ -77,7 +79,7 @@ class Deriver {
       if (guard.kind != Predicate::Kind::kTrue) d.member_guards.emplace_back(member, guard);
     }
     if (d.guard.kind == Predicate::Kind::kFalse) return;  // it can never hold
-    d.partners = partners_of(query_, catalog_, predicates_, use_index, conditions);
+    d.partners = partners_of(query_, catalog_, predicates_, use_index, *place.joint, rows_behind);
     if (!d.partners.empty()) d.passes.emplace_back("find_partners");
     places_.push_back(use_index);
     children_.push_back(children_of(use_index, conditions));

@@ -170,7 +170,8 @@ std::string describe(const Partner& partner, const CacheableQuery& query) {
   }
   for (std::size_t i = 0; i < partner.links.size(); ++i) {
     const Partner::Link& link = partner.links[i];
-    out += (i == 0 ? " BY " : ", ") + show_column(link.column) + " = " +
+    out += (i == 0 ? " BY " : ", ") + show_column(link.column) +
+           (link.nulls_match ? " IS " : " = ") +
            (link.other ? show_column(*link.other) : describe_operand(link.operand, query));
   }
   return out + " WHERE " + describe(partner.condition, query);

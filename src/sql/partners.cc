@@ -22,14 +22,23 @@ class Finder {
     for (const Expr* conjunct : conditions_.conjuncts()) {
       if (is_equality(*conjunct) && is_column(conjunct->children[1])) {
         unite(key_of(conjunct->children[0]), key_of(conjunct->children[1]));
+      } else if (is_sameness(*conjunct)) {
+        const Expr& same = conjunct->children[0];
+        unite(key_of(same.children[0]), key_of(same.children[1]));
       }
+    }
+    for (const Expr* conjunct : conditions_.conjuncts()) {
+      if (is_equality(*conjunct)) never_null_.insert(find(key_of(conjunct->children[0])));
     }
   }
 
-  std::vector<Partner> run(std::uint32_t use) {
+  std::vector<Partner> run(std::uint32_t use, const std::set<std::uint32_t>& rows_behind) {
     std::vector<Partner> partners;
     rows_.emplace(use, 0);
     std::set<std::uint32_t> left = conditions_.present();
+    for (const std::uint32_t other : mentioned()) {
+      if (rows_behind.contains(other)) left.insert(other);
+    }
     left.erase(use);
     std::erase_if(left, [&](std::uint32_t other) { return tables_of(other).empty(); });
     while (partners.size() < kPartnersMax && !left.empty()) {
@@ -39,7 +48,7 @@ class Finder {
       partner.links = links_of(next);
       rows_.emplace(next, static_cast<std::uint8_t>(partners.size() + 1));
       partner.condition = condition_on(next);
-      if (partner.condition.kind == Predicate::Kind::kTrue) {
+      if (partner.condition.kind == Predicate::Kind::kTrue && partner.links.empty()) {
         rows_.erase(next);
         continue;
       }
@@ -56,7 +65,29 @@ class Finder {
     return expr.kind == Kind::kCompare && expr.op == CompareOp::kEq && is_column(expr.children[0]);
   }
 
-  // Columns that are compared, directly or by way of others: none of them is NULL.
+  // NOT (column IS DISTINCT FROM column)
+  static bool is_sameness(const Expr& expr) {
+    if (expr.kind != Kind::kNot || expr.children[0].kind != Kind::kDistinct) return false;
+    const std::vector<Expr>& sides = expr.children[0].children;
+    return is_column(sides[0]) && is_column(sides[1]);
+  }
+
+  static bool is_same_as_itself(const Expr& expr) {
+    return is_sameness(expr) &&
+           same_expr(expr.children[0].children[0], expr.children[0].children[1]);
+  }
+
+  std::set<std::uint32_t> mentioned() const {
+    std::set<std::uint32_t> uses;
+    for (const Expr* conjunct : conditions_.conjuncts()) {
+      each_expr(*conjunct, [&](const Expr& part) {
+        if (is_column(part)) uses.insert(part.use);
+      });
+    }
+    return uses;
+  }
+
+  // Columns that have the same value, directly or by way of others.
   ColumnKey find(ColumnKey key) const {
     for (auto it = classes_.find(key); it != classes_.end(); it = classes_.find(key)) {
       key = it->second;
@@ -96,9 +127,10 @@ class Finder {
     for (std::uint32_t i = 0; i < columns; ++i) {
       const ColumnKey own{use, i};
       if (const auto other = earlier(own)) {
-        links.push_back({column_of(own, own_row), column_of(*other, rows_.at(other->first)), 0});
+        links.push_back({column_of(own, own_row), column_of(*other, rows_.at(other->first)), 0,
+                         !never_null_.contains(find(own))});
       } else if (const auto operand = operand_of(own)) {
-        links.push_back({column_of(own, own_row), std::nullopt, *operand});
+        links.push_back({column_of(own, own_row), std::nullopt, *operand, false});
       }
     }
     return links;
@@ -130,6 +162,7 @@ class Finder {
   Predicate condition_on(std::uint32_t use) {
     Predicate all = leaf(Predicate::Kind::kAnd);
     const auto add = [&](const Expr& condition) {
+      if (is_same_as_itself(condition)) return;
       Predicate p = predicates_.build_joint(condition, rows_);
       if (p.kind != Predicate::Kind::kTrue && p.kind != Predicate::Kind::kUnknown) {
         all.children.push_back(std::move(p));
@@ -176,13 +209,15 @@ class Finder {
   const Conditions& conditions_;
   PredicateBuilder::Rows rows_;  // the uses that have got a row
   std::map<ColumnKey, ColumnKey> classes_;
+  std::set<ColumnKey> never_null_;  // by the first of the class
 };
 
 }  // namespace
 
 std::vector<Partner> partners_of(const ResolvedQuery& query, const pg::Catalog& catalog,
                                  PredicateBuilder& predicates, std::uint32_t use,
-                                 const Conditions& conditions) {
+                                 const Conditions& conditions,
+                                 const std::set<std::uint32_t>& rows_behind) {
   const Conjuncts& conjuncts = conditions.conjuncts();
   if (conjuncts.size() > kConjunctsMax) return {};
   const bool mentions_others =
@@ -194,7 +229,7 @@ std::vector<Partner> partners_of(const ResolvedQuery& query, const pg::Catalog& 
         return others;
       });
   if (!mentions_others) return {};
-  return Finder(query, catalog, predicates, conditions).run(use);
+  return Finder(query, catalog, predicates, conditions).run(use, rows_behind);
 }
 
 }  // namespace pgcache::sql

@@ -10,6 +10,7 @@
 // EXISTS.
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "sql/conditions.h"
@@ -18,9 +19,11 @@
 
 namespace pgcache::sql {
 
-// Of the table `use`, at whose place the conditions hold. Those first that are found by values.
+// Of the table `use`, at whose place the conditions hold (Place::joint), which say of rows of the
+// uses `rows_behind` too that they are there. Those first that are found by values.
 std::vector<Partner> partners_of(const ResolvedQuery& query, const pg::Catalog& catalog,
                                  PredicateBuilder& predicates, std::uint32_t use,
-                                 const Conditions& conditions);
+                                 const Conditions& conditions,
+                                 const std::set<std::uint32_t>& rows_behind);
 
 }  // namespace pgcache::sql

@@ -71,7 +71,50 @@ TEST(Partners, NotOfWhatMattersByAbsence) {
                      "o.total IS NULL"),
             "users: -; orders: {users BY #1.id = user_id WHERE user_id = #1.id}");
   EXPECT_EQ(partners("SELECT id FROM users EXCEPT SELECT user_id FROM orders"),
+            "users: -; orders: {users BY #1.id IS user_id WHERE true}");
+}
+
+TEST(Partners, OfWhatSetOperationsCompareWith) {
+  EXPECT_EQ(partners("SELECT id FROM users WHERE name = 'x' INTERSECT SELECT user_id FROM orders"),
+            "users: {orders BY #1.user_id IS id WHERE true}; "
+            "orders: {users BY #1.id IS user_id, #1.name = ?1 WHERE #1.name = ?1}");
+  EXPECT_EQ(partners("SELECT count(*) FROM (SELECT id FROM users INTERSECT SELECT user_id FROM "
+                     "orders) x"),
+            "users: {orders BY #1.user_id IS id WHERE true}; "
+            "orders: {users BY #1.id IS user_id WHERE true}");
+  // Which row of the other side has the greatest number is not known.
+  EXPECT_EQ(partners("SELECT id FROM users INTERSECT SELECT max(user_id) FROM orders"),
             "users: -; orders: -");
+}
+
+TEST(Partners, OfValuesOfSubqueries) {
+  EXPECT_EQ(partners("SELECT name FROM users WHERE id = (SELECT max(user_id) FROM orders WHERE "
+                     "status = 'new')"),
+            "users: {orders BY #1.user_id = id, #1.status = ?1 WHERE #1.status = ?1}; orders: -");
+  EXPECT_EQ(partners("SELECT name FROM users WHERE NOT (id = (SELECT max(user_id) FROM orders))"),
+            "users: -; orders: -");
+  EXPECT_EQ(partners("SELECT name FROM users WHERE id = (SELECT count(*) FROM orders)"),
+            "users: -; orders: -");
+}
+
+TEST(Partners, BehindBlocksThatAreJoined) {
+  EXPECT_EQ(partners("SELECT u.name FROM users u JOIN (SELECT DISTINCT user_id FROM orders WHERE "
+                     "status = 'new') o ON o.user_id = u.id"),
+            "users: {orders BY #1.user_id = id, #1.status = ?1 WHERE #1.status = ?1}; "
+            "orders: {users BY #1.id = user_id WHERE user_id = #1.id}");
+  // A row inside matters by taking the place of another one.
+  EXPECT_EQ(partners("SELECT u.name FROM users u JOIN (SELECT user_id FROM orders ORDER BY id "
+                     "LIMIT 3) o ON o.user_id = u.id"),
+            "users: {orders BY #1.user_id = id WHERE true}; orders: -");
+  // Of two readers each may mean another row.
+  EXPECT_EQ(partners("WITH o AS MATERIALIZED (SELECT user_id, id FROM orders) SELECT u.name FROM "
+                     "users u, o a, o b WHERE a.user_id = u.id AND b.id = u.id"),
+            "users: {orders BY #1.user_id = id WHERE #1.user_id = id} "
+            "{orders BY #2.id = #1.user_id WHERE #2.id = id}; "
+            "orders: {users BY #1.id = user_id WHERE user_id = #1.id} "
+            "{orders BY #2.id = user_id WHERE #2.id = #1.id}; "
+            "orders: {orders BY #1.user_id = id WHERE NOT (#1.user_id IS NULL)} "
+            "{users BY #2.id = #1.user_id WHERE #1.user_id = #2.id AND id = #2.id}");
 }
 
 TEST(Partners, OneBehindTheOther) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "sql/rows_behind.h"
 #include "sql/safety.h"
 #include "sql/tree.h"
 
@@ -13,6 +14,12 @@ namespace pgcache::sql {
 namespace {
 
 using ConditionsPtr = std::shared_ptr<const Conditions>;
+
+// See Place.
+struct Known {
+  ConditionsPtr own;
+  ConditionsPtr joint;
+};
 
 constexpr int kFactsDepthMax = 8;
 constexpr std::size_t kConditionMax = 5'000;  // expressions that are put into one condition
@@ -23,12 +30,14 @@ enum class Clauses { kAll, kWhere, kBeyondRows };
 class Walker {
  public:
   Walker(const ResolvedQuery& query, std::deque<Expr>& kept, std::vector<Place>& places)
-      : query_(query), kept_(kept), places_(places) {}
+      : query_(query), kept_(kept), places_(places), behind_(query, kept) {}
 
   void run() {
     visit_block(query_.top, {});
     for (const std::uint32_t block : query_.also) visit_block(block, {});
   }
+
+  const std::set<std::uint32_t>& rows_behind() const { return behind_.tables(); }
 
  private:
   // `context` holds whenever the block is asked for rows; it may be about columns of `use`, which
@@ -65,6 +74,7 @@ class Walker {
         if (is_on_columns(conjunct)) conjunct = moved(*conjunct, *use, branch);
       }
       add_facts_of_others(block, branch, of_branch);
+      add_rows_of_others(block, branch, of_branch);
       visit_use(branch, of_branch);
     }
     visit_sublinks_of(block, inside);
@@ -84,26 +94,58 @@ class Walker {
     }
   }
 
+  // An equal row of theirs is there.
+  void add_rows_of_others(const Block& block, std::uint32_t branch, Conjuncts& out) {
+    if (block.kind != Block::Kind::kIntersect && block.kind != Block::Kind::kExcept) return;
+    const bool takes_away = block.kind == Block::Kind::kExcept;
+    for (const std::uint32_t other : block.branches) {
+      if (other == branch || (takes_away && other != block.branches.front())) continue;
+      for (std::uint32_t i = 0; i < block.outputs.size(); ++i) {
+        if (!is_compared_by_value(block, i, other, branch) &&
+            !are_numbers(block, i, other, branch)) {
+          continue;
+        }
+        behind_.add_same(branch, other, i, block.outputs[i].type, out);
+      }
+      behind_.add_of_block(other, out);
+    }
+  }
+
   // Whether the columns that it is about are compared with those of the branch value by value.
   bool can_cross(const Block& block, const Expr& fact, std::uint32_t from, std::uint32_t to) const {
-    const Block& source = query_.blocks[query_.uses[from].block];
-    const Block& target = query_.blocks[query_.uses[to].block];
-    if (block.unknown_outputs || source.unknown_outputs || target.unknown_outputs) return false;
     bool can = true;
     each_expr(fact, [&](const Expr& part) {
       if (part.kind != Expr::Kind::kColumn) return;
-      can = can && part.use == from && part.column < block.outputs.size() &&
-            part.column < source.outputs.size() && part.column < target.outputs.size();
-      if (!can) return;
-      const pg::Oid type = block.outputs[part.column].type;
-      for (const Block* side : {&block, &source, &target}) {
-        const Expr& output = side->outputs[part.column];
-        can = can && output.type == type && output.collation.deterministic;
-      }
-      // Not char(n), of which equal ones may be padded to different lengths.
-      can = can && is_builtin(type) && type != pg::type::kBpchar;
+      can = can && part.use == from && is_compared_by_value(block, part.column, from, to);
     });
     return can;
+  }
+
+  bool is_compared_by_value(const Block& block, std::uint32_t column, std::uint32_t from,
+                            std::uint32_t to) const {
+    const Block& source = query_.blocks[query_.uses[from].block];
+    const Block& target = query_.blocks[query_.uses[to].block];
+    for (const Block* side : {&block, &source, &target}) {
+      if (side->unknown_outputs || column >= side->outputs.size()) return false;
+      const Expr& output = side->outputs[column];
+      if (output.type != block.outputs[column].type || !output.collation.deterministic)
+        return false;
+    }
+    // Not char(n), of which equal ones may be padded to different lengths.
+    const pg::Oid type = block.outputs[column].type;
+    return is_builtin(type) && type != pg::type::kBpchar;
+  }
+
+  // Of whatever types.
+  bool are_numbers(const Block& block, std::uint32_t column, std::uint32_t from,
+                   std::uint32_t to) const {
+    const Block& source = query_.blocks[query_.uses[from].block];
+    const Block& target = query_.blocks[query_.uses[to].block];
+    const auto is_number = [column](const Block* side) {
+      return !side->unknown_outputs && column < side->outputs.size() &&
+             pg::type::is_number(side->outputs[column].type);
+    };
+    return is_number(&block) && is_number(&source) && is_number(&target);
   }
 
   static bool can_enter_branches(const Block& block) {
@@ -129,7 +171,7 @@ class Walker {
   const Expr* entered(const Block& block, std::uint32_t use, const Expr& conjunct) {
     Expr copy = conjunct;
     substitute(copy, use, [&](const Expr& column) { return block.outputs[column.column]; });
-    return keep(std::move(copy));
+    return behind_.note_copy(&conjunct, keep(std::move(copy)));
   }
 
   const Expr* moved(const Expr& conjunct, std::uint32_t from, std::uint32_t to) {
@@ -139,7 +181,7 @@ class Walker {
       other.use = to;
       return other;
     });
-    return keep(std::move(copy));
+    return behind_.note_copy(&conjunct, keep(std::move(copy)));
   }
 
   void visit_block(std::uint32_t number, Conjuncts context) {
@@ -148,7 +190,12 @@ class Walker {
     const bool lonely = gives_row_of_none(block);
     if (lonely) visit_sublinks_of(block, context, Clauses::kBeyondRows);
     if (block.some) context.push_back(&*block.some);
-    if (block.where) flatten(*block.where, context);
+    if (block.where) {
+      Conjuncts parts;
+      flatten(*block.where, parts);
+      context.insert(context.end(), parts.begin(), parts.end());
+      for (const Expr* part : parts) behind_.add_of_condition(*part, context);
+    }
     if (block.having) add_having(block, context);
     visit_inner(block.from, std::move(context), &block, lonely ? Clauses::kWhere : Clauses::kAll);
   }
@@ -249,16 +296,27 @@ class Walker {
   void visit_inner(std::span<const FromNode> nodes, Conjuncts context, const Block* whole = nullptr,
                    Clauses clauses = Clauses::kAll) {
     for (const FromNode& node : nodes) gather(node, context);
-    const auto conditions = std::make_shared<const Conditions>(query_, std::move(context));
-    for (const FromNode& node : nodes) visit(node, conditions);
-    if (whole != nullptr) visit_sublinks_of(*whole, conditions->conjuncts(), clauses);
+    for (const FromNode& node : nodes) behind_.add_of_node(node, context);
+    const Known known = known_by(std::move(context));
+    for (const FromNode& node : nodes) visit(node, known);
+    if (whole != nullptr) visit_sublinks_of(*whole, known.joint->conjuncts(), clauses);
   }
 
-  void visit(const FromNode& node, const ConditionsPtr& conditions) {
-    const Conjuncts& context = conditions->conjuncts();
+  Known known_by(Conjuncts context) {
+    Conjuncts own = context;
+    std::erase_if(own, [this](const Expr* conjunct) { return behind_.contains(conjunct); });
+    Known known;
+    const bool same = own.size() == context.size();
+    known.own = std::make_shared<const Conditions>(query_, std::move(own));
+    known.joint = same ? known.own : std::make_shared<const Conditions>(query_, std::move(context));
+    return known;
+  }
+
+  void visit(const FromNode& node, const Known& known) {
+    const Conjuncts& context = known.joint->conjuncts();
     switch (node.kind) {
       case FromNode::Kind::kTable:
-        places_.push_back({node.use, conditions});
+        places_.push_back({node.use, known.own, known.joint});
         return;
       case FromNode::Kind::kBlock:
         return visit_use(node.use, context);
@@ -269,7 +327,7 @@ class Walker {
         break;
     }
     if (node.join == JoinKind::kInner) {
-      for (const FromNode& child : node.children) visit(child, conditions);
+      for (const FromNode& child : node.children) visit(child, known);
       if (node.on) visit_sublinks(*node.on, context);
       return;
     }
@@ -287,7 +345,7 @@ class Walker {
     }
     const FromNode& kept = node.join == JoinKind::kLeft ? left : right;
     const FromNode& extended = node.join == JoinKind::kLeft ? right : left;
-    visit(kept, conditions);
+    visit(kept, known);
     Conjuncts inside = without({&extended}, context);
     gather(kept, inside);
     if (node.on) flatten(*node.on, inside);
@@ -319,7 +377,7 @@ class Walker {
       if (!linked || uses.contains(l.use) == uses.contains(r.use)) continue;
       Expr copy = *conjunct;
       copy.children[0] = uses.contains(l.use) ? l : r;
-      out.push_back(keep(std::move(copy)));
+      out.push_back(behind_.note_copy(conjunct, keep(std::move(copy))));
     }
   }
 
@@ -387,10 +445,15 @@ class Walker {
   const ResolvedQuery& query_;
   std::deque<Expr>& kept_;
   std::vector<Place>& places_;
+  RowsBehind behind_;
 };
 
 }  // namespace
 
-Places::Places(const ResolvedQuery& query) { Walker(query, kept_, list_).run(); }
+Places::Places(const ResolvedQuery& query) {
+  Walker walker(query, kept_, list_);
+  walker.run();
+  rows_behind_ = walker.rows_behind();
+}
 
 }  // namespace pgcache::sql

@@ -40,7 +40,8 @@ Possible compare_values(CompareOp op, const pg::Value& a, const pg::Value& b, bo
   if (a.family() != b.family()) return kAny;
   if (op == CompareOp::kEq) return of(a == b);
   if (op == CompareOp::kNe) return of(!(a == b));
-  const auto order = ordered ? pg::compare(a, b) : pg::compare_without_collation(a, b);
+  auto order = ordered ? pg::compare(a, b) : pg::compare_without_collation(a, b);
+  if (!order && a == b) order = std::strong_ordering::equal;  // by any collation
   if (!order) return kAny;
   switch (op) {
     case CompareOp::kLt:

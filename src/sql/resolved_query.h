@@ -32,7 +32,8 @@ enum class LinkKind : std::uint8_t { kExists, kAny, kAll, kScalar, kArray };
 struct Expr {
   enum class Kind : std::uint8_t {
     kOpaque,  // children: all that it is computed from; with `function`, which is min or max
-              // (all), of children[0]
+              // (all), of children[0]; with `compares`, a value and a scalar subquery that are
+              // compared: true only where the subquery's own child is
     // Values
     kColumn,    // use, column
     kOperand,   // operand
@@ -58,7 +59,8 @@ struct Expr {
     kIsFalse,   // children[0], a truth
     // Either
     kSublink,  // a subquery: link, use (of its block). children: for ANY and ALL, one condition
-               // for each column that is compared, on columns of that use
+               // for each column that is compared, on columns of that use; for a scalar one that
+               // is compared with a value, that comparison
   };
   Kind kind = Kind::kOpaque;
   // kInvalid: not known. type::kUnknown: an untyped literal, parameter or NULL.
@@ -66,8 +68,9 @@ struct Expr {
   std::uint32_t use = 0;     // into ResolvedQuery::uses
   std::uint32_t column = 0;  // into Relation::columns, or the outputs of the use's block
   CompareOp op = CompareOp::kEq;
-  bool all = false;      // kAnyOf, kExtreme
-  bool ordered = false;  // kCompare, kAnyOf: < and > mean bytewise order of the canonical values
+  bool all = false;       // kAnyOf, kExtreme
+  bool compares = false;  // kOpaque
+  bool ordered = false;   // kCompare, kAnyOf: < and > mean bytewise order of the canonical values
   LinkKind link = LinkKind::kExists;
   OperandSpec operand;
   Collation collation;

@@ -225,6 +225,7 @@ class Resolver {
   };
   Expr apply_operator(const Nodes& name, const Expr* left, const Expr& right);
   Expr apply_named(std::string_view name, const Expr& left, const Expr& right);  // unqualified
+  void note_comparison(CompareOp op, Expr& opaque);
   void settle_polymorphic(const Expr& left, const Expr& right);
   Expr apply_row_operator(const Nodes& name, const Expr& left, const Expr& right);
   // Checks that whatever the operator may resolve to is safe.

@@ -124,6 +124,7 @@ Expr Resolver::resolve_sublink(const PgQuery__SubLink& link, const Scope& scope)
     case PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK:
       result.link = LinkKind::kScalar;
       result.type = type;
+      if (type != pg::Oid::kInvalid) result.collation = columns[0].expr.collation;
       return result;
     case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK: {
       result.link = LinkKind::kArray;

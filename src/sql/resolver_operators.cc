@@ -224,7 +224,9 @@ Expr Resolver::apply_operator(const Nodes& name, const Expr* left, const Expr& r
   const OperatorChoice choice = check_operator(name, left, right);
   if (failed()) return {};
   const QualifiedName qualified = split_name(name);
-  if (left != nullptr && is_builtin_comparison(qualified.schema, qualified.name, *left, right)) {
+  const bool compares =
+      left != nullptr && is_builtin_comparison(qualified.schema, qualified.name, *left, right);
+  if (compares) {
     settle_polymorphic(*left, right);
     if (std::optional<Expr> c = compare(*comparison_of(qualified.name), *left, right)) return *c;
   }
@@ -236,7 +238,27 @@ Expr Resolver::apply_operator(const Nodes& name, const Expr* left, const Expr& r
         make_call(choice.chosen->function, choice.result, both(left, right), declared);
     if (call) return *std::move(call);
   }
-  return make_opaque(choice.result, both(left, right));
+  Expr opaque = make_opaque(choice.result, both(left, right));
+  if (compares) note_comparison(*comparison_of(qualified.name), opaque);
+  return opaque;
+}
+
+// With the value of a subquery, which is that of its column.
+void Resolver::note_comparison(CompareOp op, Expr& opaque) {
+  std::vector<Expr>& sides = opaque.children;
+  const auto is_scalar = [](const Expr& side) {
+    return side.kind == Expr::Kind::kSublink && side.link == LinkKind::kScalar &&
+           side.type != Oid::kInvalid && side.children.empty();
+  };
+  if (sides.size() != 2 || is_scalar(sides[0]) == is_scalar(sides[1])) return;
+  Expr& link = is_scalar(sides[0]) ? sides[0] : sides[1];
+  Expr column = make_column({link.use, 0}, link.type);
+  column.collation = link.collation;
+  std::optional<Expr> comparison = &link == &sides[0] ? compare(op, std::move(column), sides[1])
+                                                      : compare(op, sides[0], std::move(column));
+  if (!comparison) return;
+  link.children.push_back(*std::move(comparison));
+  opaque.compares = true;
 }
 
 // The comparisons of enums and arrays take two values of one type: an untyped one is of that of the

@@ -253,7 +253,9 @@ bool may_complete(const Dependency& d, Combination& combination,
           std::all_of(partner.links.begin(), partner.links.end(), [&](const Partner::Link& link) {
             const Operand other =
                 link.other ? combination.column(*link.other) : operands[link.operand];
-            return may_equal(combination.column(link.column), other);
+            const Operand own = combination.column(link.column);
+            if (own.state == State::kNull && other.state == State::kNull) return link.nulls_match;
+            return may_equal(own, other);
           });
       const bool completed = linked && may_match(partner.condition, combination, operands) &&
                              may_complete(d, combination, operands, tables);

@@ -146,11 +146,80 @@ void add_others(Pairs& pairs) {
                 {"row of a new group with a partner", kInvalidated, kItem77}});
 }
 
+// Rows that must be there although no FROM list has both.
+void add_behind(Pairs& pairs) {
+  const std::string null_tree = "INSERT INTO tree VALUES (20, NULL, true, NULL, 'n')";
+  const std::string null_item = "INSERT INTO item (id, grp, v, w) VALUES (51, 9, NULL, 1)";
+  add_for_both(pairs, "INTERSECT", "SELECT v FROM item INTERSECT SELECT v FROM tree",
+               {{"row that the other has not", kKept, kItem77},
+                {"row of the other that the one has not", kKept, kTree77},
+                {"row that the other has goes", kInvalidated, "DELETE FROM item WHERE v = 7"},
+                {"row that only the other has goes", kKept, "DELETE FROM item WHERE id = 30"},
+                {"both at once", kInvalidated, kBoth77},
+                {"NULL that the other has not", kKept, null_item}});
+  add_for_both(pairs, "INTERSECT, NULL on the other side",
+               "SELECT v FROM item INTERSECT SELECT v FROM tree",
+               {{"NULL", kInvalidated, null_item}}, null_tree);
+  add_for_both(
+      pairs, "INTERSECT of rows that are chosen",
+      "SELECT v FROM item INTERSECT SELECT v FROM tree WHERE NOT live",
+      {{"row that the other has but does not choose", kKept, "DELETE FROM item WHERE v = 7"},
+       {"row that the other has", kInvalidated, "DELETE FROM item WHERE v = 4"}},
+      "UPDATE tree SET live = false WHERE id = 4");
+  add_for_both(
+      pairs, "EXCEPT", "SELECT v FROM item EXCEPT SELECT v FROM tree",
+      {{"row that takes nothing away", kKept, kTree77},
+       {"row that takes something away", kInvalidated, kTree30},
+       {"row that took something away goes", kInvalidated, "DELETE FROM tree WHERE id = 7"},
+       {"row that took nothing away goes", kKept, "DELETE FROM tree WHERE id = 21"},
+       {"row on the left", kInvalidated, "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 78, 1)"}},
+      "INSERT INTO tree VALUES (21, NULL, true, 90, 'n')");
+  add_for_both(pairs, "EXCEPT, NULL", "SELECT v FROM item EXCEPT SELECT v FROM tree",
+               {{"NULL that takes nothing away", kKept, null_tree}});
+  add_for_both(pairs, "EXCEPT, NULL on the left", "SELECT v FROM item EXCEPT SELECT v FROM tree",
+               {{"NULL", kInvalidated, null_tree}}, null_item);
+  add_for_both(pairs, "INTERSECT in FROM",
+               "SELECT count(*) FROM (SELECT v FROM item INTERSECT SELECT v FROM tree) x",
+               {{"row that the other has not", kKept, kItem77},
+                {"row that the other has", kInvalidated, "DELETE FROM item WHERE v = 7"}});
+  add_for_both(pairs, "value of a subquery",
+               "SELECT id FROM item WHERE v = (SELECT max(v) FROM tree WHERE live)",
+               {{"row with another value", kKept, kItem77},
+                {"row with the value", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 15, 1)"}});
+  add_for_both(pairs, "less than the value of a subquery",
+               "SELECT count(*) FROM item WHERE v < (SELECT min(v) + 5 FROM tree)",
+               {{"row with a lower value", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 2, 1)"}});
+  add_for_both(
+      pairs, "join with what DISTINCT yields",
+      "SELECT i.id FROM item i JOIN (SELECT DISTINCT v FROM tree WHERE live) t ON t.v = i.v",
+      {{"row without a partner", kKept, kItem77}, {"row with a partner", kInvalidated, kItem7}});
+  add_for_both(
+      pairs, "join with what GROUP BY yields",
+      "SELECT i.id, t.n FROM item i JOIN (SELECT v, count(*) AS n FROM tree GROUP BY v) t "
+      "ON t.v = i.v",
+      {{"row without a partner", kKept, kItem77}, {"row with a partner", kInvalidated, kItem7}});
+  add_for_both(pairs, "join with what LIMIT lets through",
+               "SELECT i.id FROM item i JOIN (SELECT v FROM tree ORDER BY v DESC LIMIT 8) t "
+               "ON t.v = i.v",
+               {{"row without a partner", kKept, kItem77},
+                {"row with a partner", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 15, 1)"},
+                {"row inside that takes another's place", kInvalidated, kTree77}});
+  add_for_both(pairs, "a CTE that is read twice",
+               "WITH t AS MATERIALIZED (SELECT id, v FROM tree WHERE live) SELECT i.id FROM item i "
+               "JOIN t a ON a.v = i.v JOIN t b ON b.v = i.grp",
+               {{"row with two partners that are not one row", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 7, 1)"}});
+}
+
 }  // namespace
 
 void add_partners(Pairs& pairs) {
   add_joins(pairs);
   add_others(pairs);
+  add_behind(pairs);
 }
 
 }  // namespace pgcache::precision

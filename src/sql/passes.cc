@@ -2,6 +2,25 @@
 #include "sql/passes.h"
 
 namespace pgcache::sql {
+namespace {
+
+// The rows that a window goes over have to be those of one table, each by itself.
+bool is_of_rows(const Block& block) {
+  return block.kind == Block::Kind::kSelect && block.from.size() == 1 &&
+         block.from.front().kind == FromNode::Kind::kTable && !block.limited && !block.grouped &&
+         block.distinct_on.empty() && !block.set_returning;
+}
+
+void number_later_rows(ResolvedQuery& query) {
+  for (Block& block : query.blocks) {
+    if (!block.running || !is_of_rows(block)) continue;
+    block.running->later = static_cast<std::uint32_t>(query.uses.size());
+    TableUse again = query.uses[block.from.front().use];
+    query.uses.push_back(std::move(again));
+  }
+}
+
+}  // namespace
 
 std::vector<std::string_view> run_passes(ResolvedQuery& query, const PassListener& after) {
   struct Pass {
@@ -27,6 +46,7 @@ std::vector<std::string_view> run_passes(ResolvedQuery& query, const PassListene
     if (did && (changed.empty() || changed.back() != pass.name)) changed.push_back(pass.name);
   }
   find_columns_read(query);
+  number_later_rows(query);
   return changed;
 }
 

@@ -54,6 +54,7 @@ class Walker {
         inside.push_back(entered(block, use, *conjunct));
       }
     }
+    if (!block.unknown_outputs) behind_.add_of_window(block, use, context, inside);
     visit_block(number, std::move(inside));
   }
 

@@ -118,6 +118,16 @@ struct OrderKey {
   bool nulls_first = false;
 };
 
+// A window over the rows of a block that gives each row a value by nothing but the row itself, its
+// peers and the rows before them.
+struct Running {
+  std::vector<Expr> partition;
+  Expr before;  // the column that it orders by, compared with itself: a row with a later one
+  bool nulls_first = false;
+  // The block's only table once more, for rows that others stand before. Filled behind the passes.
+  std::optional<std::uint32_t> later;
+};
+
 // One query level. Its uses are its own, but for those of correlated columns, which are of
 // enclosing blocks.
 struct Block {
@@ -151,6 +161,7 @@ struct Block {
   bool skips = false;                         // OFFSET
   bool set_returning = false;                 // functions that return sets beside FROM
   std::vector<std::vector<Expr>> partitions;  // PARTITION BY of each window function
+  std::optional<Running> running;             // if there is only one
   std::vector<Expr> others;                   // ORDER BY, LIMIT and the like
 };
 

@@ -109,6 +109,8 @@ class Resolver {
   // Its PARTITION BY; everything in it goes to `all`.
   std::vector<Expr> resolve_window(const PgQuery__WindowDef& window, const Scope& scope,
                                    std::vector<Expr>& all);
+  std::optional<Running> running_window(const PgQuery__WindowDef& window,
+                                        const std::vector<Expr>& partition, const Scope& scope);
   void resolve_limits(const PgQuery__SelectStmt& select, const Scope& scope, Block& block);
   void resolve_distinct(const PgQuery__SelectStmt& select, const Scope& scope,
                         const SelectResult& result, Block& block);

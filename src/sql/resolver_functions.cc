@@ -11,6 +11,15 @@
 namespace pgcache::sql {
 namespace {
 
+// Over the default frame. The others count the rows of the partition, or go to any of them.
+bool looks_back_only(const pg::Function* function) {
+  if (function->kind == 'a') return true;
+  static constexpr std::string_view kNames[] = {"row_number",  "rank",       "dense_rank",
+                                                "first_value", "last_value", "nth_value"};
+  return function->kind == 'w' && is_builtin(function->oid) &&
+         std::find(std::begin(kNames), std::end(kNames), function->name) != std::end(kNames);
+}
+
 using pg::Oid;
 
 bool is_known(Oid type) { return type != Oid::kInvalid && type != pg::type::kUnknown; }
@@ -176,6 +185,9 @@ Expr Resolver::resolve_function(const PgQuery__FuncCall& call, const Scope& scop
       call.agg_filter != nullptr || call.n_agg_order > 0 ||
       std::any_of(candidates.begin(), candidates.end(),
                   [](const pg::Function* f) { return f->kind == 'a' || f->kind == 'w'; });
+  if (call.over != nullptr && std::all_of(candidates.begin(), candidates.end(), looks_back_only)) {
+    window.running = running_window(*call.over, window.partition, scope);
+  }
   const bool sets = std::any_of(candidates.begin(), candidates.end(),
                                 [](const pg::Function* f) { return f->returns_set; });
   const bool here = belongs_here(arguments, scope);

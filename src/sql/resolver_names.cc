@@ -114,8 +114,9 @@ bool Resolver::visible(Oid schema, std::string_view named) const {
 
 // ---------------------------------------------------------------- columns
 
+// A column whose type is not known is one of a subquery, and computed of values whose types are.
 Expr Resolver::touch(Expr expr) {
-  if (expr.kind == Expr::Kind::kColumn) touch_type(expr.type);
+  if (expr.kind == Expr::Kind::kColumn && expr.type != Oid::kInvalid) touch_type(expr.type);
   return expr;
 }
 

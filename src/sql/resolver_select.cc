@@ -330,12 +330,35 @@ void Resolver::finish_windows(const PgQuery__SelectStmt& select, const Scope& sc
       return fail(BypassReason::kUnsupported, "WINDOW");
     }
     LevelFacts::Window window{node->window_def->refname,
-                              resolve_window(*node->window_def, scope, block.others)};
-    named.push_back({node->window_def->name, partition_of(window)});
+                              resolve_window(*node->window_def, scope, block.others), std::nullopt};
+    named.push_back({node->window_def->name, partition_of(window), std::nullopt});
   }
   for (const LevelFacts::Window& window : windows) {
     block.partitions.push_back(partition_of(window));
   }
+  if (windows.size() == 1) block.running = windows.front().running;
+}
+
+// The default frame alone goes up to the row's last peer.
+std::optional<Running> Resolver::running_window(const PgQuery__WindowDef& window,
+                                                const std::vector<Expr>& partition,
+                                                const Scope& scope) {
+  constexpr int kDefaultFrame = 1058;  // FRAMEOPTION_DEFAULTS in the server's parsenodes.h
+  if (window.name[0] != '\0' || window.refname[0] != '\0' ||
+      window.frame_options != kDefaultFrame || window.n_order_clause == 0) {
+    return std::nullopt;
+  }
+  const PgQuery__SortBy& sort = *window.order_clause[0]->sort_by;
+  if (sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING) return std::nullopt;
+  const Expr order = resolve_expr(sort.node, scope);
+  if (failed() || order.kind != Expr::Kind::kColumn) return std::nullopt;
+  const bool descending = sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
+  std::optional<Expr> before = compare(descending ? CompareOp::kGt : CompareOp::kLt, order, order);
+  if (!before || !before->ordered) return std::nullopt;
+  const bool nulls_first = sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT
+                               ? descending
+                               : sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST;
+  return Running{partition, *std::move(before), nulls_first, std::nullopt};
 }
 
 // ---------------------------------------------------------------- clauses

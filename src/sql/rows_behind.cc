@@ -148,6 +148,51 @@ void RowsBehind::add_of_node(const FromNode& node, Conjuncts& out) {
   }
 }
 
+// ---------------------------------------------------------------- windows
+
+void RowsBehind::add_of_window(const Block& block, std::uint32_t use, const Conjuncts& context,
+                               Conjuncts& out) {
+  if (!block.running || !block.running->later) return;
+  const std::uint32_t later = *block.running->later;
+  const std::uint32_t own = block.from.front().use;
+  const auto of_later = [&](const Expr& expr) {
+    Expr copy = expr;
+    each_expr(copy, [&](Expr& part) {
+      if (part.kind == Kind::kColumn && part.use == own) part.use = later;
+    });
+    return copy;
+  };
+  Conjuncts asked;
+  for (const Expr* conjunct : context) {
+    if (!mentions(*conjunct, {use}) || mentions(*conjunct, {own})) continue;
+    Expr inside = *conjunct;
+    substitute(inside, use, [&](const Expr& column) { return block.outputs[column.column]; });
+    if (has_opaque(inside)) continue;
+    add(of_later(inside), asked);
+  }
+  if (asked.empty()) return;
+  out.insert(out.end(), asked.begin(), asked.end());
+  Conjuncts parts;
+  if (block.where) flatten(*block.where, parts);
+  for (const Expr* part : parts) {
+    if (!has_opaque(*part)) add(of_later(*part), out);
+  }
+  for (const Expr& expr : block.running->partition) {
+    if (is_value(expr) && !has_opaque(expr)) add(same(expr, of_later(expr)), out);
+  }
+  Expr before = block.running->before;
+  const Expr own_value = before.children[1];
+  const Expr later_value = of_later(own_value);
+  before.children[0] = later_value;
+  const bool nulls_first = block.running->nulls_first;
+  Expr null_before = make_expr(
+      Kind::kAnd, {make_expr(Kind::kIsNull, {nulls_first ? later_value : own_value}),
+                   make_not(make_expr(Kind::kIsNull, {nulls_first ? own_value : later_value}))});
+  Expr in_front = make_expr(Kind::kOr, {std::move(before), std::move(null_before)});
+  add(make_not(make_expr(Kind::kIsTrue, {std::move(in_front)})), out);
+  tables_.insert(later);
+}
+
 // ---------------------------------------------------------------- subqueries in conditions
 
 void RowsBehind::add_of_condition(const Expr& conjunct, Conjuncts& out, int depth) {

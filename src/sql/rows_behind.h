@@ -30,6 +30,10 @@ class RowsBehind {
   void add_of_condition(const Expr& conjunct, Conjuncts& out) {
     add_of_condition(conjunct, out, 0);
   }
+  // For a row of the block's table to matter: not in front of it, in the order of the block's
+  // window, stands a row that the conditions on `use`, the block's, ask for; perhaps itself.
+  void add_of_window(const Block& block, std::uint32_t use, const Conjuncts& context,
+                     Conjuncts& out);
   // Columns of two branches of a set operation that have the same value.
   void add_same(std::uint32_t a, std::uint32_t b, std::uint32_t column, pg::Oid type,
                 Conjuncts& out);

@@ -47,6 +47,7 @@ struct LevelFacts {
   struct Window {
     std::string name;  // of the window in the WINDOW clause that it refers to or builds upon
     std::vector<Expr> partition;
+    std::optional<Running> running;
   };
   bool aggregates = false;
   bool set_returning = false;  // may call functions that return sets

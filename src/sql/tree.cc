@@ -157,6 +157,10 @@ void visit_beyond_rows(B& block, const Visit& visit) {
   for (auto& partition : block.partitions) {
     for (auto& expr : partition) visit(expr);
   }
+  if (block.running) {
+    for (auto& expr : block.running->partition) visit(expr);
+    visit(block.running->before);
+  }
   for (auto& expr : block.others) visit(expr);
 }
 

@@ -214,12 +214,70 @@ void add_behind(Pairs& pairs) {
                  "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 7, 1)"}});
 }
 
+// item.grp is 0 to 7, v 1 to 40: five of each group.
+void add_windows(Pairs& pairs) {
+  const std::string last = "INSERT INTO item (id, grp, v, w) VALUES (51, 3, 77, 1)";
+  const std::string first = "INSERT INTO item (id, grp, v, w) VALUES (51, 3, 0, 1)";
+  const std::string null = "INSERT INTO item (id, grp, v, w) VALUES (51, 3, NULL, 1)";
+  const std::string asked = "INSERT INTO item (id, grp, v, w) VALUES (51, 1, 77, 1)";
+  for (const char* value : {"count(*)", "sum(v)", "rank()", "first_value(v)"}) {
+    const std::string function = value;
+    add_for_both(
+        pairs, "window: " + function,
+        "SELECT * FROM (SELECT grp, v, " + function +
+            " OVER (ORDER BY v) FROM item) t WHERE grp = 1",
+        {{"row behind all that are shown", kKept, last},
+         {"NULL behind all that are shown", kKept, null},
+         {"row in front of some that is shown", kInvalidated,
+          function != "sum(v)" ? first : "INSERT INTO item (id, grp, v, w) VALUES (51, 3, 1, 1)"},
+         {"row that is shown", kInvalidated, asked}});
+  }
+  add_for_both(pairs, "window, descending",
+               "SELECT * FROM (SELECT grp, v, count(*) OVER (ORDER BY v DESC) FROM item) t WHERE "
+               "grp = 1",
+               {{"row behind all that are shown", kKept,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 3, -5, 1)"},
+                {"row in front of all", kInvalidated, last},
+                {"NULL in front of all", kInvalidated, null}});
+  add_for_both(pairs, "window with partitions",
+               "SELECT * FROM (SELECT grp, v, w, count(*) OVER (PARTITION BY grp ORDER BY v) FROM "
+               "item) t WHERE w = 7",
+               {{"row of a partition that is not shown", kKept,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 77, 0, 1)"},
+                {"row of a partition that is shown, in front", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 1, 0, 1)"},
+                {"row of a partition that is shown, behind", kKept,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 1, 77, 1)"}});
+  add_for_both(pairs, "window over rows that are chosen",
+               "SELECT * FROM (SELECT grp, v, count(*) OVER (ORDER BY v) FROM item WHERE v > 35) t "
+               "WHERE grp = 7",
+               {{"row behind all that are shown", kKept, last},
+                {"row in front of some that is shown", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 3, 36, 1)"}});
+  for (const char* value : {"lead(v)", "lag(v, -1)", "percent_rank()", "cume_dist()",
+                            "count(*) FILTER (WHERE v > 0)"}) {
+    const std::string function = value;
+    const bool looks_back = function.starts_with("count");
+    add_for_both(pairs, "window: " + function,
+                 "SELECT * FROM (SELECT grp, v, " + function +
+                     " OVER (ORDER BY v) FROM item) t WHERE grp < 9 AND v > 38",
+                 {{"row behind all that are shown", looks_back ? kKept : kInvalidated,
+                   "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 77, 1)"}});
+  }
+  add_for_both(pairs, "window with a frame",
+               "SELECT * FROM (SELECT grp, v, count(*) OVER (ORDER BY v ROWS BETWEEN UNBOUNDED "
+               "PRECEDING AND 1 FOLLOWING) FROM item) t WHERE grp < 9 AND v > 39",
+               {{"row behind all that are shown", kInvalidated,
+                 "INSERT INTO item (id, grp, v, w) VALUES (51, 9, 77, 1)"}});
+}
+
 }  // namespace
 
 void add_partners(Pairs& pairs) {
   add_joins(pairs);
   add_others(pairs);
   add_behind(pairs);
+  add_windows(pairs);
 }
 
 }  // namespace pgcache::precision

@@ -259,7 +259,9 @@ bool App::wants_snapshot() { return cache_->wants_snapshot(); }
 
 void App::on_measure_begins() { cache_->on_measure_begins(); }
 
-void App::on_measured(pg::Lsn insert_position) { cache_->on_measured(insert_position); }
+void App::on_measured(pg::Lsn insert_position, const pg::Snapshot& before) {
+  cache_->on_measured(insert_position, before);
+}
 
 std::vector<pg::Oid> App::copies_wanted() { return cache_->copies_wanted(); }
 

@@ -76,7 +76,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
   void on_control_problems(std::vector<origin::Problem> problems) override;
   bool wants_snapshot() override;
   void on_measure_begins() override;
-  void on_measured(pg::Lsn insert_position) override;
+  void on_measured(pg::Lsn insert_position, const pg::Snapshot& before) override;
   std::vector<pg::Oid> copies_wanted() override;
   bool on_copy_begins(pg::Oid relation) override;
   void on_copy(std::optional<cdc::TableRows> rows) override;

@@ -246,9 +246,10 @@ class Cache {
   // once applied_lsn passes it the cache is proven fresh as of `taken_at`.
   void on_heartbeat(pg::Lsn position, TimePoint taken_at);
   // A position of the WAL behind all commits so far is about to be read; and has been. Between the
-  // two nothing else is measured. on_measured() may fail to come.
+  // two nothing else is measured. on_measured() may fail to come. `before`: a snapshot that was
+  // taken before the position was read.
   void on_measure_begins();
-  void on_measured(pg::Lsn insert_position);
+  void on_measured(pg::Lsn insert_position, const pg::Snapshot& before);
   // Tables of which a copy would be of use and is neither there nor on its way; ascending.
   std::vector<pg::Oid> copies_wanted();
   // Null when no copy of it could be used now. Call before the table is read.

@@ -91,8 +91,7 @@ void CacheImpl::apply_change(const cdc::RowChange& change, const std::string* st
   const pg::Oid relation = change.relation->oid;
   if (!index.knows(relation)) return;
   const ChangeImages seen(change, forms.form_of(change.relation), stored);
-  const PartnerSearch partners{copies,
-                               fault(&Faults::judge_unsettled) ? UINT64_MAX : settled_below};
+  const PartnerSearch partners{copies, settled_below};
   remove_changed(relation, index.affected_by(seen, copies.empty() ? nullptr : &partners),
                  cause_of(change.kind));
 }

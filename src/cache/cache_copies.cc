@@ -22,14 +22,15 @@ bool holds(const std::vector<std::shared_ptr<const cdc::StreamRelation>>& relati
 }
 
 // The transaction's changes of the copied table. False: they cannot be told.
-bool go_past(const cdc::Transaction& transaction, TableCopy& copy, const pg::Catalog* catalog) {
+bool go_past(const cdc::Transaction& transaction, pg::Xid xid, TableCopy& copy,
+             const pg::Catalog* catalog) {
   if (holds(transaction.overflowed_relations, copy.relation())) return false;
   if (holds(transaction.changed_relations, copy.relation())) return false;
   for (const cdc::RowChange& change : transaction.changes) {
     const pg::Oid changed = change.relation->oid;
     if (changed == copy.relation()) {
       StoredRow ignored;
-      if (!copy.step(change, ignored)) return false;
+      if (!copy.step(change, xid, ignored)) return false;
       continue;
     }
     const pg::Relation* const root = catalog ? catalog->find_relation(changed) : nullptr;
@@ -39,7 +40,6 @@ bool go_past(const cdc::Transaction& transaction, TableCopy& copy, const pg::Cat
       return false;  // published in the name of the root
     }
   }
-  copy.finish();
   return true;
 }
 
@@ -63,28 +63,31 @@ void CacheImpl::want_copies(const Entry& entry) {
 
 void Cache::on_measure_begins() { impl_->measures_begun.fetch_add(1); }
 
-void Cache::on_measured(pg::Lsn insert_position) {
+void Cache::on_measured(pg::Lsn insert_position, const pg::Snapshot& snapshot) {
   CacheImpl& c = *impl_;
   const std::lock_guard apply_lock(c.apply_mutex);
   const std::uint64_t number = c.measures_begun.load();
   c.last_measured.store(number, std::memory_order_relaxed);
   if (insert_position.value == 0) return;
   if (c.measured.size() == kMeasuredMax) c.measured.pop_back();
-  c.measured.push_back({number, insert_position});
+  c.measured.push_back({number, insert_position, snapshot});
 }
 
 // What was committed before this transaction in the WAL has come before it in the stream.
 void CacheImpl::begin_transaction(const cdc::Transaction& transaction) {
   const pg::Lsn applied = std::max(freshness.applied(), transaction.commit_lsn);
   copies.begin(fault(&Faults::early_copies) ? pg::Lsn{UINT64_MAX} : applied);
+  std::optional<pg::Snapshot> visible;
   while (!measured.empty() && measured.front().position <= applied) {
     settled_below = measured.front().number;
+    visible = std::move(measured.front().snapshot);
     measured.pop_front();
   }
+  if (visible && !fault(&Faults::forget_early)) copies.forget(*visible);
 }
 
 void CacheImpl::finish_transaction() {
-  copies.finish();
+  if (fault(&Faults::forget_early)) copies.forget(pg::Snapshot{{UINT64_MAX}, {UINT64_MAX}, {}});
   note_copies();
 }
 
@@ -171,7 +174,7 @@ void CacheImpl::take_in(CopyState& load) {
   }
   for (const LoggedTransaction& logged : log.transactions()) {
     if (snapshot.sees(logged.xid)) continue;
-    if (!go_past(*logged.transaction, *load.copy, catalog.get())) return;
+    if (!go_past(*logged.transaction, logged.xid, *load.copy, catalog.get())) return;
   }
   if (!copies.add(std::move(load.copy))) wish = CopyWish::kUseless;
 }

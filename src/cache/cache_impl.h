@@ -239,8 +239,8 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
     bool trust_images = false;        // whatever happens to their relations
     bool keep_images_of_all = false;  // of transactions that the gates see, too
     bool miss_changes = false;        // to rows of which images are kept
-    bool judge_unsettled = false;     // by copies, results that may be ahead of them
     bool early_copies = false;        // are used before their position
+    bool forget_early = false;        // what is removed, before that is visible
   };
 #ifdef PGCACHE_FAULTS
   Faults faults;
@@ -267,10 +267,11 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   enum class CopyWish : std::uint8_t { kWanted, kOnItsWay, kUseless };
   std::map<pg::Oid, CopyWish> copy_wishes;  // of tables without a copy, and of those with one
   std::vector<std::shared_ptr<CopyState>> copies_come;
-  // Measurements that some entries wait for: which, and the position that they brought.
+  // Measurements whose positions are not applied yet.
   struct Measured {
     std::uint64_t number = 0;
     pg::Lsn position;
+    pg::Snapshot snapshot;  // taken before the position was read
   };
   std::deque<Measured> measured;
   std::uint64_t settled_below =

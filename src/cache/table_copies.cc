@@ -102,10 +102,10 @@ bool TableCopy::add(std::string key, std::string row) {
   return true;
 }
 
-void TableCopy::leave(Row& row) {
+void TableCopy::leave(Row& row, pg::Xid xid) {
   const auto [begin, end] = by_key_.equal_range(row.key);
   by_key_.erase(std::find_if(begin, end, [&](const auto& item) { return item.second == &row; }));
-  row.leaving = true;
+  row.gone_by = xid;
   leaving_.push_back(&row);
 }
 
@@ -118,7 +118,7 @@ void TableCopy::erase(Row& row) {
   rows_.pop_back();
 }
 
-bool TableCopy::step(const cdc::RowChange& change, StoredRow& before) {
+bool TableCopy::step(const cdc::RowChange& change, pg::Xid xid, StoredRow& before) {
   if (change.kind == cdc::ChangeKind::kTruncate || !adopt(change.relation)) return false;
   Row* old = nullptr;
   if (change.kind != cdc::ChangeKind::kInsert) {
@@ -127,7 +127,7 @@ bool TableCopy::step(const cdc::RowChange& change, StoredRow& before) {
     old = key ? find(*key) : nullptr;
     if (old == nullptr) return false;
     if (!is_whole_row(change.old_row)) before = old->stored;
-    leave(*old);
+    leave(*old, xid);
   }
   if (change.new_row.empty()) return true;
   // Where the row afterwards says of some column that it has kept its value.
@@ -136,8 +136,14 @@ bool TableCopy::step(const cdc::RowChange& change, StoredRow& before) {
   return key && add(*std::move(key), std::move(row));
 }
 
-void TableCopy::finish() {
-  for (Row* row : std::exchange(leaving_, {})) erase(*row);
+void TableCopy::forget(const pg::Snapshot& visible) {
+  for (Row* row : std::exchange(leaving_, {})) {
+    if (visible.sees(row->gone_by)) {
+      erase(*row);
+    } else {
+      leaving_.push_back(row);
+    }
+  }
 }
 
 // ---------------------------------------------------------------- by value
@@ -189,6 +195,7 @@ bool TableCopies::add(std::unique_ptr<TableCopy> copy) {
   if (copy->bytes() > table_bytes_max() || bytes_ + copy->bytes() > bytes_max_) return false;
   bytes_ += copy->bytes();
   const pg::Oid relation = copy->relation();
+  if (copy->is_leaving()) leaving_.push_back(relation);
   tables_.emplace(relation, std::move(copy));
   return true;
 }
@@ -210,7 +217,7 @@ StoredRow TableCopies::step(const cdc::RowChange& change, pg::Xid xid, const pg:
   const std::uint64_t was = copy.bytes();
   const bool was_leaving = copy.is_leaving();
   StoredRow before;
-  const bool fits = copy.step(change, before);
+  const bool fits = copy.step(change, xid, before);
   bytes_ += copy.bytes() - was;
   if (copy.is_leaving() && !was_leaving) leaving_.push_back(relation);
   const bool usable = copy.usable();
@@ -227,13 +234,14 @@ void TableCopies::drop_partitions_of(pg::Oid root, const pg::Catalog* catalog) {
   for (const pg::Oid oid : relation->descendants) drop(oid);
 }
 
-void TableCopies::finish() {
+void TableCopies::forget(const pg::Snapshot& visible) {
   for (const pg::Oid relation : std::exchange(leaving_, {})) {
     const auto it = tables_.find(relation);
     if (it == tables_.end()) continue;
     const std::uint64_t was = it->second->bytes();
-    it->second->finish();
+    it->second->forget(visible);
     bytes_ += it->second->bytes() - was;
+    if (it->second->is_leaving()) leaving_.push_back(relation);
   }
 }
 
@@ -248,6 +256,7 @@ void TableCopies::drop(pg::Oid relation) {
   bytes_ -= it->second->bytes();
   dropped_.push_back(std::move(it->second));
   tables_.erase(it);
+  std::erase(leaving_, relation);
 }
 
 void TableCopies::drop_all() {

@@ -2,7 +2,7 @@
 // Small tables kept whole, so that it can be told whether a changed row finds the others without
 // which it does not matter (sql::Partner), and what an UPDATE or DELETE replaced. Guarded by the
 // cache's apply mutex; changed by the applier alone, which goes past each transaction in the
-// stream: begin(), step() for each change, finish().
+// stream: begin(), step() for each change.
 //
 // What a copy holds
 //
@@ -14,8 +14,11 @@
 //   part, in the order of their commits. Once everything before P is applied, all that S sees is,
 //   and the copy is the table after the transactions that are applied, neither more nor less: it is
 //   usable. (Before that it may lack rows that a transaction deletes which is still to come.)
-//   Within a transaction rows that go stay findable until finish(): what is found is what the table
-//   held at any moment of it. More than that would do no harm; less would.
+//   A row that a transaction T removes stays findable until a snapshot V sees T, and everything
+//   that V sees is applied. Until then the origin may still show the row: T is in the stream before
+//   it is visible, and T2, which commits behind it, may be visible before. A row that T2 brings
+//   finds the one that T removes, for whoever asks the origin in between. So what is found is all
+//   that the table holds, or may still hold. More than that would do no harm; less would.
 //
 // A change that does not fit (a row that is not there, another form, TRUNCATE) drops the copy, and
 // so does everything that drops row images (image_store.h), and a stream that is connected anew.
@@ -53,7 +56,7 @@ class TableCopy {
     const std::vector<cdc::Cell> cells;  // views into *stored
     const RowImage image;
     std::size_t position = 0;  // among the copy's rows
-    bool leaving = false;      // gone by the transaction at hand
+    pg::Xid gone_by{};         // the transaction that removed it, once it has
   };
   using RowList = std::vector<const Row*>;
 
@@ -71,9 +74,10 @@ class TableCopy {
 
   // Goes past a change to a row that the snapshot does not see. False: the copy is of no use any
   // more. `before`: gets the row just before the change, if the change does not tell it.
-  bool step(const cdc::RowChange& change, StoredRow& before);
+  bool step(const cdc::RowChange& change, pg::Xid xid, StoredRow& before);
   bool is_leaving() const { return !leaving_.empty(); }
-  void finish();
+  // Rows that transactions removed which `visible` sees: all that it sees is applied.
+  void forget(const pg::Snapshot& visible);
 
   // All rows whose column may equal the value, and perhaps more. Valid until the next change.
   struct Candidates {
@@ -101,7 +105,7 @@ class TableCopy {
   std::optional<std::string> key_of(const std::vector<cdc::Cell>& row) const;
   Row* find(const std::string& key);
   bool add(std::string key, std::string row);
-  void leave(Row& row);
+  void leave(Row& row, pg::Xid xid);
   void erase(Row& row);
 
   const RelationForm form_;
@@ -135,7 +139,8 @@ class TableCopies {
   void begin(pg::Lsn applied);
   // Yields the row just before the change, where it is known and the stream did not send it.
   StoredRow step(const cdc::RowChange& change, pg::Xid xid, const pg::Catalog* catalog);
-  void finish();
+  // As TableCopy::forget(), between two transactions.
+  void forget(const pg::Snapshot& visible);
   // Whether since the last call a change did not fit its table: then what was told of rows before
   // earlier changes may be wrong, too.
   bool take_doubt() { return std::exchange(doubt_, false); }
@@ -163,7 +168,7 @@ class TableCopies {
   std::unordered_map<pg::Oid, std::unique_ptr<TableCopy>> tables_;
   Remains dropped_;
   bool doubt_ = false;
-  std::vector<pg::Oid> leaving_;  // tables with rows that go by the transaction at hand
+  std::vector<pg::Oid> leaving_;  // tables with rows that are gone and still found
 };
 
 }  // namespace pgcache::cache

@@ -274,7 +274,7 @@ bool ControlLink::Impl::measure(PositionWaiters& positions) {
     wanted_spacing = std::min(wanted_spacing * 2, kWantedSnapshotMax);
   }
   if (of_stream) {
-    events.on_measured(m->timeline.empty() ? pg::Lsn{} : m->insert);
+    events.on_measured(m->timeline.empty() ? pg::Lsn{} : m->insert, m->snapshot);
     events.on_snapshot(std::move(m->snapshot));
   }
   snapshot_asked = false;

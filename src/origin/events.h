@@ -116,10 +116,11 @@ class ControlEvents {
   virtual void on_control_problems(std::vector<Problem> problems) = 0;
   // Asked before each idle round: are fresh snapshots worth taking now?
   virtual bool wants_snapshot() = 0;
-  // A position behind all commits so far is about to be read, and has been: of the server that is
-  // streamed; zero where it would not tell (a standby). The second may fail to come.
+  // A position behind all commits so far is about to be read, and has been, behind a snapshot: of
+  // the server that is streamed; zero where it would not tell (a standby). The second may fail to
+  // come.
   virtual void on_measure_begins() {}
-  virtual void on_measured(pg::Lsn /*insert_position*/) {}
+  virtual void on_measured(pg::Lsn /*insert_position*/, const pg::Snapshot& /*before*/) {}
   // Small tables to be read whole.
   virtual std::vector<pg::Oid> copies_wanted() { return {}; }
   // In front of the reading: whether it can be used. Then one of the two others follows.

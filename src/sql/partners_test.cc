@@ -102,6 +102,15 @@ TEST(Partners, BehindBlocksThatAreJoined) {
                      "status = 'new') o ON o.user_id = u.id"),
             "users: {orders BY #1.user_id = id, #1.status = ?1 WHERE #1.status = ?1}; "
             "orders: {users BY #1.id = user_id WHERE user_id = #1.id}");
+  // One that an outer join may leave out need not be there, whatever its columns say.
+  EXPECT_EQ(
+      partners(
+          "SELECT u.name FROM users u JOIN (SELECT DISTINCT t.id AS a, o.user_id AS b FROM users "
+          "t LEFT JOIN orders o ON o.id = t.id) x ON x.a = u.id"),
+      "users: {users BY #1.id = id WHERE true}; users: {users BY #1.id = id WHERE id = #1.id}; "
+      "orders: {users BY #1.id = id WHERE NOT (#1.id IS NULL)} {users BY #2.id = #1.id WHERE #2.id "
+      "= "
+      "#1.id AND id = #2.id}");
   // A row inside matters by taking the place of another one.
   EXPECT_EQ(partners("SELECT u.name FROM users u JOIN (SELECT user_id FROM orders ORDER BY id "
                      "LIMIT 3) o ON o.user_id = u.id"),

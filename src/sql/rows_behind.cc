@@ -53,8 +53,9 @@ const Expr* RowsBehind::note_copy(const Expr* original, const Expr* copy) {
 
 // ---------------------------------------------------------------- values
 
+// A column of a row that is there: an outer join puts NULL in place of others.
 bool RowsBehind::is_never_null(const Expr& value) const {
-  if (value.kind != Kind::kColumn) return false;
+  if (value.kind != Kind::kColumn || !tables_.contains(value.use)) return false;
   const pg::Relation* const relation = query_.uses[value.use].relation;
   return relation != nullptr && relation->columns[value.column].not_null;
 }
@@ -87,6 +88,7 @@ void RowsBehind::add_of_block(std::uint32_t use, Conjuncts& out, bool value_need
   const bool of_extreme =
       value_needed && block.outputs.size() == 1 && is_min_or_max(block.outputs[0]);
   if (needs_no_rows(block) && !of_extreme) return;
+  for (const FromNode& node : block.from) add_of_from(node, out, depth + 1);
   add_outputs(block, use, value_needed, out);
   if (block.where) {
     Conjuncts parts;
@@ -96,7 +98,6 @@ void RowsBehind::add_of_block(std::uint32_t use, Conjuncts& out, bool value_need
       add_of_condition(*part, out, depth + 1);
     }
   }
-  for (const FromNode& node : block.from) add_of_from(node, out, depth + 1);
 }
 
 void RowsBehind::add_outputs(const Block& block, std::uint32_t use, bool value_needed,

@@ -34,7 +34,7 @@ bool holds(const cache::CachedResult& entry, std::string_view answer, bool exact
 
 bool is_available(Fault fault) {
 #ifdef PGCACHE_FAULTS
-  return fault <= Fault::kJudgeUnsettled;
+  return fault <= Fault::kForgetEarly;
 #else
   return fault < Fault::kSkipLogCheck;
 #endif
@@ -48,7 +48,7 @@ void World::set_cache_fault() {
   faults.forget_silently = fault_ == Fault::kForgetSilently;
   faults.ignore_fences = fault_ == Fault::kIgnoreFences;
   faults.early_copies = fault_ == Fault::kEarlyCopies;
-  faults.judge_unsettled = fault_ == Fault::kJudgeUnsettled;
+  faults.forget_early = fault_ == Fault::kForgetEarly;
 #endif
 }
 

@@ -129,7 +129,7 @@ void World::step() {
     accident();
   }
   now_ += std::chrono::microseconds(random_.below(pause_));
-  if (random_.one_in(50)) check_entries();
+  if (random_.one_in(joins_ ? 5 : 50)) check_entries();
   if (random_.one_in(100)) check_limits();
   if (random_.one_in(500)) prune();
 }

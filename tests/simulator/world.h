@@ -40,7 +40,7 @@ enum class Fault : std::uint8_t {
   kForgetSilently,
   kIgnoreFences,
   kEarlyCopies,
-  kJudgeUnsettled,
+  kForgetEarly,
 };
 inline constexpr std::array<std::string_view, 19> kFaultNames = {"none",
                                                                  "lose_transactions",
@@ -61,7 +61,7 @@ inline constexpr std::array<std::string_view, 19> kFaultNames = {"none",
                                                                  "forget_silently",
                                                                  "ignore_fences",
                                                                  "early_copies",
-                                                                 "judge_unsettled"};
+                                                                 "forget_early"};
 bool is_available(Fault fault);
 
 // What runs have gone through, summed up.

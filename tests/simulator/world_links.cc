@@ -133,7 +133,7 @@ void World::finish_round() {
   const pg::Snapshot snapshot =
       fault_ == Fault::kFutureSnapshots ? origin_->snapshot_by_wal() : origin_->snapshot();
   deliveries_.push_back([this, snapshot, position = round_->position] {
-    cache_->on_measured(position);
+    cache_->on_measured(position, snapshot);
     if (trace_) {
       std::string line = "snapshot: " + std::to_string(snapshot.xmin.value) + ":" +
                          std::to_string(snapshot.xmax.value) + ":";

@@ -341,6 +341,7 @@ class Session {
   std::optional<sql::BypassReason> lasting_refusal();
   void forward_beginning(Verdict verdict, std::size_t bytes);
   sql::BypassReason streamed_reason(std::string_view portal);
+  std::uint64_t note_streamed(std::string_view portal);
   void await_rest();
   void end_held();
   void end_silence();

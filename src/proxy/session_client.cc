@@ -296,11 +296,7 @@ void Session::forward_extended(wire::Frame frame, const std::optional<wire::Bind
       unit.preparing = false;
       if (const auto execute = wire::parse_execute(frame.body())) {
         if (answer_portal('E', execute->portal, execute->row_limit)) return;
-        const cache::ShapePtr shape = streamed_statement_ ? streamed_statement_->analysed : nullptr;
-        count(bypass(streamed_reason(execute->portal)), shape.get());
-        // What it makes is not read.
-        const bool prepares = shape && shape->analysis.kind == sql::StatementKind::kPrepare;
-        foreign_statements_ = foreign_statements_ || prepares;
+        cookie = note_streamed(execute->portal);
         catch_up_portal(execute->portal);
       } else {
         count(bypass(streaming_reason_), nullptr);

@@ -131,6 +131,20 @@ BypassReason Session::streamed_reason(std::string_view portal) {
   return may_be_read(*streamed_statement_) ? streaming_reason_ : BypassReason::kNotRead;
 }
 
+// An Execute that is forwarded as it comes. The Inflight that it goes on with; 0: none.
+std::uint64_t Session::note_streamed(std::string_view portal) {
+  if (const std::optional<std::uint64_t> load = unpark(portal)) {
+    count(miss(), open_unit().inflight.back().shape.get());
+    return *load;
+  }
+  const cache::ShapePtr shape = streamed_statement_ ? streamed_statement_->analysed : nullptr;
+  count(bypass(streamed_reason(portal)), shape.get());
+  // What it makes is not read.
+  const bool prepares = shape && shape->analysis.kind == sql::StatementKind::kPrepare;
+  foreign_statements_ = foreign_statements_ || prepares;
+  return 0;
+}
+
 void Session::await_rest() {
   const TimePoint now = io_.now();
   if (!held_.since) held_.since = now;

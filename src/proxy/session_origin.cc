@@ -469,6 +469,8 @@ void Session::complete_unit(Unit unit) {
       inflight.statement->described = inflight.row_description;
     }
     if (!inflight.load || status_ == 'E') continue;
+    // Its portions may be in different forms, or with a part in between that SQL has fetched.
+    if (inflight.in_portions && !unit.effects.harmless) continue;
     if (!inflight.complete) {
       if (inflight.suspended && status_ == 'T' && unit.effects.harmless) {
         park(std::move(inflight), unit.started);

@@ -128,6 +128,7 @@ class Session {
     bool suspended = false;    // the limit has ended an Execute, and the portal may go on
     bool in_portions = false;  // of several Executes
     std::string portal;        // where that can be
+    bool lost = false;         // rows were fetched of it that are not captured, or it is another
     // What it prepares, being a PREPARE.
     std::string prepared_name;
     StatementPtr prepared;
@@ -292,6 +293,7 @@ class Session {
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
   // What forwarding may do, and under which route it is observed.
+  bool settings_may_change() const;
   bool knows_names() const;
   const cache::Shape* proven(const cache::ShapePtr& shape) const;
   bool is_worth_analysis(std::string_view dml) const;
@@ -354,9 +356,12 @@ class Session {
   void drop_local_reply(std::uint64_t id);
   static LocalReply run_portal(MemoryPortal& portal, std::int32_t row_limit);
   bool in_memory(char tag, std::string_view name, std::int32_t row_limit);
+  bool form_may_differ(const MemoryPortal& portal) const;
+  bool ask_settings_for_portals();
   bool answer_portal(char tag, std::string_view name, std::int32_t row_limit = 0);
   void describe_elsewhere(const MemoryPortal& portal);
   void move_portal(std::string_view name, bool compares = true);
+  static bool wants_portals_first(const Effects& effects, std::string_view sql);
   bool open_portals_first(const Effects& effects, std::string_view sql);
   bool unit_opens_portals_first();
   bool open_portals_before(const wire::Bind& bind);
@@ -372,6 +377,8 @@ class Session {
   void drop_portal_check(const wire::PendingRequest& request);
   void park(Inflight inflight, TimePoint now);
   std::optional<std::uint64_t> unpark(std::string_view portal);
+  std::optional<std::uint64_t> follow_load(std::string_view portal);
+  void lose_loads(std::string_view portal);
 
   // --- session_pooled.cc: an origin that may change the connection with each transaction
   static constexpr std::uint64_t kSettingsCookie = 2;  // of hidden requests

@@ -319,8 +319,8 @@ void Session::before_target(char tag, const wire::Target& target) {
   if (target.kind == 'P') {
     catch_up_portal(target.name);
     if (tag != 'C') return;
-    std::erase_if(parked_, [&](const Inflight& load) { return load.portal == target.name; });
-    std::erase(origin_portals_, target.name.substr(0, 63));
+    lose_loads(target.name);
+    std::erase(origin_portals_, target.name.substr(0, PortalTable::kNameBytes));
   } else if (tag == 'D') {
     catch_up_statement(target.name);
   }
@@ -464,16 +464,20 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
   statements_.put(parse.statement, std::move(statement));
 }
 
+// By what is on the way to the origin.
+bool Session::settings_may_change() const {
+  const auto may_change = [](const Unit& unit) { return unit.effects.may_change_settings(); };
+  return std::any_of(units_.begin(), units_.end(), may_change) ||
+         (open_unit_ && may_change(*open_unit_));
+}
+
 // Whether names mean to a statement that goes to the origin now what they mean in its analysis:
 // nothing on the way to the origin may change the settings, and no definition is being changed.
 bool Session::knows_names() const {
   if (!settings_ || block_ddl_) return false;
   if (settings_epoch_ != env_.settings_epoch->load(std::memory_order_acquire)) return false;
   if (env_.definitions_pending->load(std::memory_order_acquire) != 0) return false;
-  if (env_.cache->definitions_pending() != 0) return false;
-  const auto may_change = [](const Unit& unit) { return unit.effects.may_change_settings(); };
-  return std::none_of(units_.begin(), units_.end(), may_change) &&
-         !(open_unit_ && may_change(*open_unit_));
+  return env_.cache->definitions_pending() == 0 && !settings_may_change();
 }
 
 // What the analysis says of a statement that is harmless by the names in it is only true of these.

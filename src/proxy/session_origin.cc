@@ -472,7 +472,7 @@ void Session::complete_unit(Unit unit) {
     // Its portions may be in different forms, or with a part in between that SQL has fetched.
     if (inflight.in_portions && !unit.effects.harmless) continue;
     if (!inflight.complete) {
-      if (inflight.suspended && status_ == 'T' && unit.effects.harmless) {
+      if (inflight.suspended && !inflight.lost && status_ == 'T' && unit.effects.harmless) {
         park(std::move(inflight), unit.started);
       }
       continue;

@@ -282,7 +282,7 @@ bool Session::handle_unit(std::string_view bytes) {
     hold_ = Hold::kOrigin;
     return false;
   }
-  if (unit_opens_portals_first()) return false;
+  if ((goes_on && ask_settings_for_portals()) || unit_opens_portals_first()) return false;
   std::vector<std::size_t>& executes = executes_;
   executes.clear();
   bool candidate_read = false;
@@ -468,6 +468,7 @@ void Session::serve_bind(const Step& step, std::size_t at, const std::vector<Ver
   portal.name = name;
   portal.statement = step.statement;
   portal.result = verdicts[next].result;
+  portal.settings = settings_;
   if (status_ == 'T') portal.bind = step.bind.rest;
   portals_.put(std::move(portal));
 }
@@ -604,7 +605,7 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
   const std::string_view portal = step.execute.portal;
   if (step.understood && answer_portal('E', portal, step.execute.row_limit)) return;
   std::optional<std::uint64_t> id;
-  if (step.understood && !step.statement) id = unpark(portal);
+  if (step.understood && !step.statement) id = follow_load(portal);
   if (id) {
     verdict.kind = Verdict::Kind::kMiss;
   } else if (verdict.kind == Verdict::Kind::kHit || verdict.kind == Verdict::Kind::kPortal) {
@@ -627,7 +628,7 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
     inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
     inflight.limited = verdict.limited;
     inflight.rows_max = verdict.rows_max;
-    inflight.portal = portal;
+    inflight.portal = portal.substr(0, PortalTable::kNameBytes);
     if (step.statement && steps_[step.bind_step].statement_described) {
       inflight.formats_be = steps_[step.bind_step].bind.result_formats_be;
     }

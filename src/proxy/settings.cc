@@ -144,18 +144,23 @@ SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_vi
        {kSearchPath, kTemporary, kIsolation, kEncoding, kConformingStrings, kMessages}) {
     if (!row[column]) return nullptr;
   }
+  const auto append = [&row](std::string& to, std::size_t column) {
+    const auto& value = row[column];
+    append_be32(to, value ? static_cast<std::uint32_t>(value->size()) : 0xffffffff);
+    if (value) to.append(*value);
+  };
   std::string serialized;
-  for (std::size_t i = 0; i + kSpareColumns < row.size(); ++i) {
-    const auto& value = row[i];
-    append_be32(serialized, value ? static_cast<std::uint32_t>(value->size()) : 0xffffffff);
-    if (value) serialized.append(*value);
-  }
+  for (std::size_t i = 0; i + kSpareColumns < row.size(); ++i) append(serialized, i);
   const std::lock_guard lock(mutex_);
   if (const auto it = known_.find(serialized); it != known_.end()) return it->second;
   if (known_.size() >= kMax) return nullptr;
   auto settings = std::make_shared<SessionSettings>();
   settings->id = static_cast<std::uint32_t>(known_.size() + 1);
   settings->serialized = serialized;
+  append(settings->forms, kEncoding);
+  for (std::size_t i = 0; i < kKeySettings.size(); ++i) {
+    append(settings->forms, kSpecialColumns + kRoleColumns + i);
+  }
   settings->search_path = split_schemas(*row[kSearchPath]);
   settings->temporary_objects = *row[kTemporary] != "f";
   settings->read_committed = is_read_committed(*row[kIsolation]);

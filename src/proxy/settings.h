@@ -24,6 +24,7 @@ namespace pgcache::proxy {
 struct SessionSettings {
   std::uint32_t id = 0;
   std::string serialized;                // all values, in the order of the query
+  std::string forms;                     // those values that give rows their form
   std::vector<std::string> search_path;  // resolved schema names, implicit ones included
   std::string client_encoding;
   std::string database;

@@ -173,6 +173,10 @@ bool Session::dispatch(wire::Frame frame) {
       forward_sync(frame.bytes);
       consume_client(total);
       return true;
+    case 'H':
+      if (!takes_flush(frame)) break;
+      end_held();
+      return handle_flush(client_input_.view().substr(0, held_bytes_ + total));
     default:
       break;
   }
@@ -217,9 +221,10 @@ bool Session::dispatch(wire::Frame frame) {
 }
 
 Session::Unit& Session::open_unit() {
+  if (!open_unit_) begin_at_origin();
   if (!open_unit_) {
-    begin_at_origin();
     open_unit_.emplace(Unit{});
+    flushed_ = false;
     open_unit_->id = next_id_++;
     open_unit_->inflight = std::move(spare_inflight_);
     open_unit_->started = frame_started_ == TimePoint{} ? io_.now() : frame_started_;

@@ -24,9 +24,6 @@ constexpr std::string_view kRaise =
     "DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001'', MESSAGE = ''pgcache cannot continue a "
     "portal: the rows that were fetched of it have changed''; END'";
 
-// How long a load may take whose rows the client fetches part by part: so many times
-// load_wait_timeout.
-constexpr int kFetchWaits = 10;
 constexpr std::size_t kParkedMax = 4;
 
 }  // namespace
@@ -212,10 +209,11 @@ void Session::portals_before(const Effects& effects, std::string_view sql, bool 
   for (const std::string& name : names) move_portal(name, first);
 }
 
-// Whether a statement may go on with portals in SQL, or change the form of the rows that are still
-// to come.
-bool Session::wants_portals_first(const Effects& effects, std::string_view sql) {
-  return (!effects.harmless && may_fetch(sql)) || (effects.may_change_settings() && may_set(sql));
+// Whether a statement may go on with portals in SQL, change the form of the rows that are still to
+// come, or end the transaction in code, which it can outside of blocks.
+bool Session::wants_portals_first(const Effects& effects, std::string_view sql) const {
+  return (!effects.harmless && may_fetch(sql)) || (effects.may_change_settings() && may_set(sql)) ||
+         (exchange_portals_ && effects.may_clear_statements);
 }
 
 // In front of such a statement they are opened at the origin: the rows that the client has must be
@@ -254,16 +252,22 @@ bool Session::open_portals_before(const wire::Bind& bind) {
   return false;
 }
 
-bool Session::unit_opens_portals_first() {
-  if (portals_.empty()) return false;
+// The first Bind of such a statement, or the number of steps.
+std::size_t Session::step_wanting_portals() const {
+  if (portals_.empty()) return step_count_;
   for (std::size_t i = 0; i < step_count_; ++i) {
-    const Step& step = steps_[i];
-    if (step.tag != 'B' || !step.statement) continue;
-    if (open_portals_first(statement_effects(*step.statement), step.statement->text->sql)) {
-      return true;
-    }
+    const StatementPtr& statement = steps_[i].statement;
+    if (steps_[i].tag != 'B' || !statement) continue;
+    if (wants_portals_first(statement_effects(*statement), statement->text->sql)) return i;
   }
-  return false;
+  return step_count_;
+}
+
+bool Session::unit_opens_portals_first() {
+  const std::size_t at = step_wanting_portals();
+  if (at == step_count_) return false;
+  const Statement& statement = *steps_[at].statement;
+  return open_portals_first(statement_effects(*steps_[at].statement), statement.text->sql);
 }
 
 // The statement cannot have what it would fetch: its block fails. In place of a simple query.
@@ -316,6 +320,7 @@ bool Session::portal_may_exist(std::string_view name) {
 
 // The block is over.
 void Session::forget_portals() {
+  exchange_portals_ = false;
   portals_.clear();
   origin_portals_.clear();
   parked_.clear();
@@ -398,7 +403,7 @@ std::optional<std::uint64_t> Session::follow_load(std::string_view portal) {
   if (open_unit_) {
     const auto& all = open_unit_->inflight;
     const auto it = std::find_if(all.rbegin(), all.rend(), [portal](const Inflight& load) {
-      return load.load && !load.lost && load.portal == portal;
+      return (load.load || load.opened) && !load.lost && load.portal == portal;
     });
     if (it != all.rend()) return it->id;
   }

@@ -50,8 +50,8 @@ constexpr std::size_t kDatabase = kSpecialColumns + kRoleColumns - 1;
 
 // Not part of the key: they change no answer. Behind all other columns: when the server was started
 // (origin/events.h), the timeouts, the default isolation level.
-constexpr std::array kTimeouts = {"idle_session_timeout", "idle_in_transaction_session_timeout",
-                                  "transaction_timeout"};
+constexpr std::array kTimeouts = {"statement_timeout", "idle_session_timeout",
+                                  "idle_in_transaction_session_timeout", "transaction_timeout"};
 constexpr std::size_t kSpareColumns = kTimeouts.size() + 2;
 
 std::string build_query() {
@@ -131,9 +131,10 @@ TransactionSettings transaction_settings(const std::vector<std::optional<std::st
   const std::size_t first = row.size() - kSpareColumns;
   TransactionSettings settings;
   settings.server_started = parse_started(row[first].value_or(std::string_view{}));
-  settings.idle_in_session = parse_timeout(row[first + 1]);
-  settings.idle_in_transaction = parse_timeout(row[first + 2]);
-  settings.whole_transaction = parse_timeout(row[first + 3]);
+  settings.statement = parse_timeout(row[first + 1]);
+  settings.idle_in_session = parse_timeout(row[first + 2]);
+  settings.idle_in_transaction = parse_timeout(row[first + 3]);
+  settings.whole_transaction = parse_timeout(row[first + 4]);
   settings.read_committed = row.back() && is_read_committed(*row.back());
   return settings;
 }

@@ -43,12 +43,13 @@ std::size_t settings_column_count();
 // The settings whose values are part of the result key as they stand.
 std::vector<std::string> key_setting_names();
 
-// What the same row tells of transactions to come. How long the origin lets them, and the session,
-// be; zero: for ever.
+// What the same row tells of transactions to come. How long the origin lets them, the session, and
+// a statement be; zero: for ever.
 struct TransactionSettings {
   Duration idle_in_session{};
   Duration idle_in_transaction{};
   Duration whole_transaction{};
+  Duration statement{};
   bool read_committed = false;       // default_transaction_isolation
   std::uint64_t server_started = 0;  // tells one server from another
 

@@ -130,11 +130,16 @@ class Pytest:
     """The tests in a Python package's source archive, by pytest."""
     port = None
 
-    def __init__(self, project, folder, setup="", wanted="/tests/", paths=("tests",), options=lambda url: [], **variables):
+    def __init__(self, project, folder, setup="", wanted="/tests/", paths=("tests",), options=lambda url: [], part=None,
+                 **variables):
+        """`part`: K and N, of the files below the paths each Nth from the Kth on."""
         self.setup = setup
         self._python, archive = _sdist(project)
         self._folder = _unpack(archive, SUITES / folder, lambda name: wanted in name)
         self._paths, self._options, self._variables = paths, options, variables
+        if part:
+            files = sorted(str(path) for below in paths for path in (self._folder / below).rglob("test_*.py"))
+            self._paths = files[part[0] - 1::part[1]]
 
     def run(self, url, only=None):
         report = self._folder / "report.xml"
@@ -325,9 +330,13 @@ def unavailable(why):
     raise catalog.Skipped(why)
 
 
-def _sqlalchemy(driver, *paths):
+ORM_PARTS = 8
+
+
+def _sqlalchemy(driver, *paths, part=None):
     """Of its tests those below these paths."""
-    return Pytest("SQLAlchemy", f"sqlalchemy-{driver}", wanted="", options=lambda url: [
+    of = (part, ORM_PARTS) if part else None
+    return Pytest("SQLAlchemy", f"sqlalchemy-{driver}-{part or 0}", wanted="", part=of, options=lambda url: [
         "--maxfail=100000", "--dburi", url.replace("postgresql:", f"postgresql+{driver}:")],
         setup="CREATE SCHEMA test_schema; CREATE SCHEMA test_schema_2; CREATE EXTENSION hstore; CREATE EXTENSION citext;"
               "ALTER DATABASE postgres SET default_text_search_config = 'pg_catalog.english'",
@@ -353,8 +362,10 @@ ALL = {
                             edits=[("#[diesel_test_helper::test]", "#[test]")]),
     "sqlalchemy": lambda: _sqlalchemy("psycopg"),
     "sqlalchemy-sql": lambda: _sqlalchemy("psycopg", "test/sql", "test/engine"),
-    "sqlalchemy-orm": lambda: _sqlalchemy("psycopg", "test/orm", "test/ext"),
     "sqlalchemy-psycopg2": lambda: _sqlalchemy("psycopg2"),
-    "sqlalchemy-psycopg2-orm": lambda: _sqlalchemy("psycopg2", "test/orm"),
     "django": Django,
-} | {f"django-{part}": functools.partial(Django, part) for part in range(1, Django.PARTS + 1)}
+} | {f"django-{part}": functools.partial(Django, part) for part in range(1, Django.PARTS + 1)} | {
+    f"sqlalchemy-orm-{part}": functools.partial(_sqlalchemy, "psycopg", "test/orm", "test/ext", part=part)
+    for part in range(1, ORM_PARTS + 1)} | {
+    f"sqlalchemy-psycopg2-orm-{part}": functools.partial(_sqlalchemy, "psycopg2", "test/orm", part=part)
+    for part in range(1, ORM_PARTS + 1)}

@@ -516,6 +516,7 @@ class Session {
   std::optional<sql::BypassReason> link_execute(std::size_t at);
   const Step* latest_step(std::size_t before, char tag, std::string_view portal) const;
   Step* bind_of(std::size_t before, std::string_view portal);
+  bool block_ends_between(std::size_t from, std::size_t to) const;
   bool only_memory() const;
   bool uses_old_portal(const Step& step) const;
   bool in_block_at(std::size_t step) const;

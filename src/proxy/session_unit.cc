@@ -118,12 +118,21 @@ const Session::Step* Session::latest_step(std::size_t before, char tag,
   return nullptr;
 }
 
-// The portal's Bind in this exchange, unless it has been closed since.
+// The portal's Bind in this exchange, unless it has been closed since, or has ended with its block.
 Session::Step* Session::bind_of(std::size_t before, std::string_view portal) {
   const Step* const bind = latest_step(before, 'B', portal);
   const Step* const close = latest_step(before, 'C', portal);
   if (bind == nullptr || (close != nullptr && close > bind)) return nullptr;
-  return &steps_[static_cast<std::size_t>(bind - steps_.data())];
+  const auto at = static_cast<std::size_t>(bind - steps_.data());
+  return block_ends_between(at, before) ? nullptr : &steps_[at];
+}
+
+// And with it all portals.
+bool Session::block_ends_between(std::size_t from, std::size_t to) const {
+  return std::any_of(steps_.begin() + static_cast<std::ptrdiff_t>(from),
+                     steps_.begin() + static_cast<std::ptrdiff_t>(to), [](const Step& step) {
+                       return step.tag == 'E' && step.command == BlockCommand::kEnd;
+                     });
 }
 
 std::optional<BypassReason> Session::link_step(std::size_t at) {
@@ -170,7 +179,8 @@ std::optional<BypassReason> Session::link_target(std::size_t at) {
     return step.tag == 'D' ? link_described_statement(at) : BypassReason::kProtocolShape;
   }
   Step* const bind = bind_of(at, step.target.name);
-  const bool closed = latest_step(at, 'C', step.target.name) != nullptr;
+  const bool closed =
+      latest_step(at, 'C', step.target.name) != nullptr || block_ends_between(0, at);
   step.in_memory = bind == nullptr && !closed && in_memory(step.tag, step.target.name, 0);
   if (step.in_memory) return std::nullopt;
   if (step.tag == 'C') {
@@ -208,7 +218,7 @@ std::optional<BypassReason> Session::link_execute(std::size_t at) {
   const std::string_view portal = step.execute.portal;
   Step* const bind = bind_of(at, portal);
   if (bind == nullptr) {
-    const bool closed = latest_step(at, 'C', portal) != nullptr;
+    const bool closed = latest_step(at, 'C', portal) != nullptr || block_ends_between(0, at);
     step.in_memory = !closed && in_memory('E', portal, step.execute.row_limit);
     return step.in_memory ? std::nullopt : std::optional(BypassReason::kRowLimit);
   }

@@ -92,7 +92,7 @@ bool Session::in_memory(char tag, std::string_view name, std::int32_t row_limit)
 // Whether the origin would give the rest of its rows in another form than memory has. Settings that
 // are not known are asked for before a whole exchange is decided upon.
 bool Session::form_may_differ(const MemoryPortal& portal) const {
-  if (settings_may_change()) return true;
+  if (settings_may_change()) return open_unit_.has_value();
   const bool known =
       settings_ && settings_epoch_ == env_.settings_epoch->load(std::memory_order_acquire);
   if (!known) return open_unit_ || settings_failed_;

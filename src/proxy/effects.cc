@@ -243,7 +243,9 @@ bool may_fetch(std::string_view sql) {
 
 bool may_set(std::string_view sql) {
   constexpr std::string_view kSet = "set";
-  if (leading_keyword(sql) == Lead::kDml) return false;
+  if (contains(sql, "set_config")) return true;
+  // UPDATE has the word, too.
+  if (leading_keyword(sql) != Lead::kUtility && !may_hold_more_statements(sql)) return false;
   std::string_view rest = sql;
   for (const auto* at = find_text(rest, kSet); at != rest.end(); at = find_text(rest, kSet)) {
     const std::string_view before = sql.substr(0, static_cast<std::size_t>(at - sql.begin()));

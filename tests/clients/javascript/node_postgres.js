@@ -227,7 +227,7 @@ async function main() {
   await contract.chapter('several-statements', severalStatements);
   await contract.chapter('pipelined', pipelined);
   await contract.chapter('cursors', cursors, { hits: 10, local: 1 });
-  await contract.chapter('cursors and others', cursorsAndOthers);
+  await contract.chapter('cursors-and-others', cursorsAndOthers);
   await contract.chapter('copy', copies);
   await contract.chapter('errors', errors);
   await contract.chapter('cancel', cancel);

@@ -488,7 +488,7 @@ void Session::complete_unit(Unit unit) {
     result.load_time = now - unit.started;
     result.parsed = inflight.parsed;
     result.suspended = inflight.suspended;
-    if (inflight.in_portions || inflight.opened) result.portions_ended = now;
+    if (inflight.in_portions) result.portions_ended = now;
     faults::load_delay();
     const CachePath path;
     (void)env_.cache->publish(std::move(inflight.load), std::move(result));

@@ -663,6 +663,7 @@ Session::Inflight Session::make_inflight(const Step& step, Verdict& verdict) con
   inflight.limited = verdict.limited;
   inflight.rows_max = verdict.rows_max;
   inflight.opened = ends_in_flush();
+  inflight.in_portions = step.tag == 'B';  // long after it, perhaps
   const std::string_view portal = step.tag == 'B' ? step.bind.portal : step.execute.portal;
   inflight.portal = portal.substr(0, PortalTable::kNameBytes);
   if (!step.statement) return inflight;

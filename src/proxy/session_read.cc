@@ -64,6 +64,7 @@ void Session::count(const Verdict& verdict, const cache::Shape* shape) {
   const auto bump_shape = [shape](std::atomic<std::uint64_t> cache::ShapeStats::*counter) {
     if (shape != nullptr) (shape->stats.*counter).fetch_add(1, std::memory_order_relaxed);
   };
+  if (verdict.kind == Verdict::Kind::kPortal) RouteStats::bump(stats.portal_hits);
   switch (verdict.kind) {
     case Verdict::Kind::kHit:
     case Verdict::Kind::kPortal:

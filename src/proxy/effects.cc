@@ -241,6 +241,22 @@ bool may_fetch(std::string_view sql) {
   return contains(sql, "fetch") || contains(sql, "move") || may_hold_current_of(sql);
 }
 
+bool may_set(std::string_view sql) {
+  constexpr std::string_view kSet = "set";
+  if (contains(sql, "set_config")) return true;
+  // UPDATE has the word, too.
+  if (leading_keyword(sql) != Lead::kUtility && !may_hold_more_statements(sql)) return false;
+  std::string_view rest = sql;
+  for (const auto* at = find_text(rest, kSet); at != rest.end(); at = find_text(rest, kSet)) {
+    const std::string_view before = sql.substr(0, static_cast<std::size_t>(at - sql.begin()));
+    const std::string_view word =
+        before.substr(before.size() - std::min<std::size_t>(2, before.size()));
+    if (before.empty() || !is_of_name(before.back()) || keyword_is(word, "re")) return true;
+    rest = sql.substr(before.size() + kSet.size());
+  }
+  return false;
+}
+
 bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }
 
 void Effects::merge(Effects other) {

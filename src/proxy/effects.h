@@ -26,6 +26,7 @@ bool is_copy(std::string_view sql);  // begins with COPY
 // Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors, CLOSE.
 bool may_name_portals(std::string_view sql);
 bool may_fetch(std::string_view sql);  // rows of a portal by its name
+bool may_set(std::string_view sql);    // a setting, as the text says
 
 struct Effects {
   bool begins = false;            // a plain BEGIN

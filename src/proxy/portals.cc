@@ -10,8 +10,9 @@ namespace pgcache::proxy {
 
 namespace {
 
-// PostgreSQL tells portals apart by so many bytes (NAMEDATALEN - 1).
-std::string_view significant(std::string_view name) { return name.substr(0, 63); }
+std::string_view significant(std::string_view name) {
+  return name.substr(0, PortalTable::kNameBytes);
+}
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cache/cache.h"
+#include "proxy/settings.h"
 #include "proxy/statements.h"
 
 namespace pgcache::proxy {
@@ -27,6 +28,7 @@ struct MemoryPortal {
   std::string name;
   StatementPtr statement;
   cache::CachedResultPtr result;
+  SettingsPtr settings;      // under which it is
   std::string bind;          // what stands behind the names in its Bind; empty outside of blocks
   std::size_t at = 0;        // in result->rows
   std::uint64_t served = 0;  // rows
@@ -39,7 +41,8 @@ struct MemoryPortal {
 
 class PortalTable {
  public:
-  static constexpr std::size_t kMax = 16;  // named or not; each keeps its result alive
+  static constexpr std::size_t kNameBytes = 63;  // by which PostgreSQL tells portals apart
+  static constexpr std::size_t kMax = 16;        // named or not; each keeps its result alive
 
   bool empty() const { return portals_.empty(); }
   bool full() const { return portals_.size() >= kMax; }

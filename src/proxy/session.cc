@@ -121,6 +121,7 @@ void Session::on_timer() {
       end_silence();
     } else {
       parked_.clear();
+      drop_opened_loads();
     }
     return;
   }

@@ -103,6 +103,7 @@ class Session {
   enum class Begin : std::uint8_t {
     kNone,      // as the origin says
     kDeferred,  // the block is the client's alone
+    kExchange,  // likewise, and it is the present exchange: it ends with that, and has no BEGIN
     kSent,      // its BEGIN is on the way
   };
   enum class BlockCommand : std::uint8_t { kNone, kBegin, kEnd };  // BEGIN; COMMIT or ROLLBACK
@@ -128,6 +129,8 @@ class Session {
     bool suspended = false;    // the limit has ended an Execute, and the portal may go on
     bool in_portions = false;  // of several Executes
     std::string portal;        // where that can be
+    bool lost = false;         // rows were fetched of it that are not captured, or it is another
+    bool opened = false;       // in front of a Flush, and executed behind it
     // What it prepares, being a PREPARE.
     std::string prepared_name;
     StatementPtr prepared;
@@ -215,7 +218,7 @@ class Session {
   };
   // One message of an extended unit.
   struct Step {
-    char tag = 0;
+    char tag = 0;  // a Flush is the last
     std::string_view frame;
     wire::Parse parse;
     wire::Bind bind;
@@ -292,6 +295,7 @@ class Session {
   void forward_bind(std::string_view frame, const wire::Bind& bind);
   void forward_sync(std::string_view frame);
   // What forwarding may do, and under which route it is observed.
+  bool settings_may_change() const;
   bool knows_names() const;
   const cache::Shape* proven(const cache::ShapePtr& shape) const;
   bool is_worth_analysis(std::string_view dml) const;
@@ -341,22 +345,47 @@ class Session {
   std::optional<sql::BypassReason> lasting_refusal();
   void forward_beginning(Verdict verdict, std::size_t bytes);
   sql::BypassReason streamed_reason(std::string_view portal);
+  std::uint64_t note_streamed(std::string_view portal);
   void await_rest();
   void end_held();
   void end_silence();
 
+  // --- session_flush.cc: exchanges of which a part ends with a Flush
+  bool takes_flush(const wire::Frame& frame) const;
+  bool handle_flush(std::string_view bytes);
+  bool pass_on_flushed(sql::BypassReason reason = sql::BypassReason::kFlush);
+  bool may_be_answered_in_parts() const;
+  void serve_flush();
+  void begin_exchange_here();
+  void end_exchange_here();
+  void exchange_at_origin();
+  bool ends_in_flush() const;
+  bool is_bound_for_later(std::size_t at) const;
+  bool is_executed(std::size_t bind) const;
+  void forward_flushed();
+  void open_load(const Step& bind, Verdict verdict);
+  void limit_opened_loads();
+  void drop_opened_loads();
+
   // --- session_portal.cc: portals whose rows are in memory, and their answers in turn
   static constexpr std::size_t kOriginPortalsMax = 100;
+  // How long a load may take whose rows the client fetches part by part: so many times
+  // load_wait_timeout.
+  static constexpr int kFetchWaits = 10;
   void answer_here(LocalReply reply);
   void send_local(const LocalReply& reply);
   void release_local_replies();
   void drop_local_reply(std::uint64_t id);
   static LocalReply run_portal(MemoryPortal& portal, std::int32_t row_limit);
   bool in_memory(char tag, std::string_view name, std::int32_t row_limit);
+  bool form_may_differ(const MemoryPortal& portal) const;
+  bool ask_settings_for_portals();
   bool answer_portal(char tag, std::string_view name, std::int32_t row_limit = 0);
   void describe_elsewhere(const MemoryPortal& portal);
   void move_portal(std::string_view name, bool compares = true);
+  bool wants_portals_first(const Effects& effects, std::string_view sql) const;
   bool open_portals_first(const Effects& effects, std::string_view sql);
+  std::size_t step_wanting_portals() const;
   bool unit_opens_portals_first();
   bool open_portals_before(const wire::Bind& bind);
   std::string instead_of_lost_portals(std::string_view frame);
@@ -371,6 +400,8 @@ class Session {
   void drop_portal_check(const wire::PendingRequest& request);
   void park(Inflight inflight, TimePoint now);
   std::optional<std::uint64_t> unpark(std::string_view portal);
+  std::optional<std::uint64_t> follow_load(std::string_view portal);
+  void lose_loads(std::string_view portal);
 
   // --- session_pooled.cc: an origin that may change the connection with each transaction
   static constexpr std::uint64_t kSettingsCookie = 2;  // of hidden requests
@@ -381,8 +412,8 @@ class Session {
   void hide_foreign_statement(std::string_view name);
   bool answer_deallocate(const cache::Shape& shape);
   void append_settings_request();
-  void append_settings_exchange();
-  void append_hidden_exchange(std::string_view sql);
+  void append_settings_exchange(bool executes = true);
+  void append_hidden_exchange(std::string_view sql, bool executes = true);
   void forward_query_and_settings(std::string_view frame);
   Unit* adding_unit(const wire::Attribution& attribution);
   void begin_added_query(const wire::Attribution& attribution);
@@ -469,6 +500,10 @@ class Session {
 
   // --- session_unit.cc: extended exchanges
   bool handle_unit(std::string_view bytes);  // with its Sync; false: held
+  bool waits_for_portals();
+  void list_executes();
+  bool decide_unit(std::optional<sql::BypassReason> shape_reason);
+  bool is_all_hit(std::optional<sql::BypassReason> shape_reason) const;
   void parse_unit(std::string_view bytes);
   bool ask_settings_for_parse(std::string_view unit);
   std::optional<sql::BypassReason> link_unit();  // Binds to statements, Executes to Binds
@@ -481,6 +516,7 @@ class Session {
   std::optional<sql::BypassReason> link_execute(std::size_t at);
   const Step* latest_step(std::size_t before, char tag, std::string_view portal) const;
   Step* bind_of(std::size_t before, std::string_view portal);
+  bool block_ends_between(std::size_t from, std::size_t to) const;
   bool only_memory() const;
   bool uses_old_portal(const Step& step) const;
   bool in_block_at(std::size_t step) const;
@@ -489,6 +525,8 @@ class Session {
   void serve_sync(const Step& step, const std::vector<Verdict>& verdicts);
   const Verdict& verdict_of(std::size_t at, const std::vector<Verdict>& verdicts) const;
   void forward_execute(Step& step, Verdict verdict, sql::BypassReason reason);
+  Inflight make_inflight(const Step& step, Verdict& verdict) const;
+  void prepare_parsed(const std::vector<Verdict>& verdicts);
   std::optional<Verdict> gate_unit(const std::vector<std::size_t>& executes,
                                    std::optional<sql::BypassReason> shape_reason);
   Verdict decide_execute(std::size_t at, bool alone);
@@ -559,6 +597,11 @@ class Session {
   };
   Held held_;
   bool streaming_unit_ = false;  // the present unit is being forwarded frame by frame
+  // The present exchange has been answered here, up to a Flush, and nothing of it has gone to the
+  // origin.
+  bool flushed_ = false;
+  bool exchange_executed_ = false;  // of Begin::kExchange: something was
+  bool exchange_portals_ = false;   // there may be portals in memory of such a one
   sql::BypassReason streaming_reason_ = sql::BypassReason::kFlush;  // why it is
   std::string streamed_portal_;                                     // of its last Bind
   StatementPtr streamed_statement_;                                 // likewise, when known
@@ -682,7 +725,8 @@ class Session {
   Executed executed_;  // what was decided upon last
   std::vector<Step> steps_;
   std::size_t step_count_ = 0;
-  // Of the unit that is being handled: its Executes and what was decided for each.
+  // Of the unit that is being handled: its Executes, and Binds that are executed behind its Flush,
+  // and what was decided for each.
   std::vector<std::size_t> executes_;
   std::vector<Verdict> verdicts_;
   std::string key_;

@@ -262,7 +262,7 @@ void Session::settle_unnamed_portal(std::uint64_t cookie, bool replaced) {
 bool Session::may_prepare_here(std::size_t at) const {
   const std::string_view name = steps_[at].parse.statement.substr(0, 63);
   if (open_unit_ || unread_statement_ || !statements_.has_room_for(step_count_) ||
-      (status_ != 'I' && begin_.state != Begin::kDeferred)) {
+      (status_ != 'I' && begin_.state != Begin::kDeferred && begin_.state != Begin::kExchange)) {
     return false;
   }
   if ((foreign_statements_ && !env_.pooled()) || statements_.find(name)) return false;

@@ -209,6 +209,7 @@ Session::BlockCommand Session::command_of(Statement& statement, const wire::Bind
 
 // In front of whatever goes to the origin.
 void Session::begin_at_origin() {
+  if (begin_.state == Begin::kExchange) exchange_at_origin();
   if (begin_.state != Begin::kDeferred) return;
   begin_.state = Begin::kSent;
   std::string& out = to_origin_.tail();
@@ -255,7 +256,8 @@ bool Session::on_begin_frame(char tag, std::string_view frame,
 // sends them at once.
 bool Session::hold_notification(std::string_view frame) {
   const std::size_t size = begin_.notifications.size() + frame.size();
-  if (begin_.state != Begin::kDeferred || size > env_.config->session_buffer) return false;
+  const bool in_block = begin_.state == Begin::kDeferred || begin_.state == Begin::kExchange;
+  if (!in_block || size > env_.config->session_buffer) return false;
   begin_.notifications.append(frame);
   return true;
 }

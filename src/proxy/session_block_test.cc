@@ -16,6 +16,8 @@ const std::string kBeginDone = kParsed + kBound + complete("BEGIN");
 const std::string kNoData = frame('n', "");
 const std::string kClosed = frame('3', "");
 const std::string kClosePortal = frame('C', "P\0"s);
+const std::string kReadOther = parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"9"}) +
+                               describe_portal() + execute();
 const std::string kRead = parse("", "SELECT id FROM users WHERE id = $1") + bind("", {"7"}) +
                           describe_portal() + execute();
 const std::string kReadAnswer = kParsed + kBound + kAnswer7;
@@ -197,7 +199,7 @@ TEST(SessionBlock, WhateverIsNotAHitIsTheOrigins) {
                                      frame('C', "Ss\0"s) + sync(),
                                      execute() + sync(),
                                      sync(),
-                                     kRead + flush(),
+                                     kReadOther + flush(),
                                      frame('F', "\0\0\0\1\0\0\0\0\0\0"s)}) {
     World world;
     Peer peer(world);

@@ -173,6 +173,10 @@ bool Session::dispatch(wire::Frame frame) {
       forward_sync(frame.bytes);
       consume_client(total);
       return true;
+    case 'H':
+      if (!takes_flush(frame)) break;
+      end_held();
+      return handle_flush(client_input_.view().substr(0, held_bytes_ + total));
     default:
       break;
   }
@@ -217,9 +221,10 @@ bool Session::dispatch(wire::Frame frame) {
 }
 
 Session::Unit& Session::open_unit() {
+  if (!open_unit_) begin_at_origin();
   if (!open_unit_) {
-    begin_at_origin();
     open_unit_.emplace(Unit{});
+    flushed_ = false;
     open_unit_->id = next_id_++;
     open_unit_->inflight = std::move(spare_inflight_);
     open_unit_->started = frame_started_ == TimePoint{} ? io_.now() : frame_started_;
@@ -296,11 +301,7 @@ void Session::forward_extended(wire::Frame frame, const std::optional<wire::Bind
       unit.preparing = false;
       if (const auto execute = wire::parse_execute(frame.body())) {
         if (answer_portal('E', execute->portal, execute->row_limit)) return;
-        const cache::ShapePtr shape = streamed_statement_ ? streamed_statement_->analysed : nullptr;
-        count(bypass(streamed_reason(execute->portal)), shape.get());
-        // What it makes is not read.
-        const bool prepares = shape && shape->analysis.kind == sql::StatementKind::kPrepare;
-        foreign_statements_ = foreign_statements_ || prepares;
+        cookie = note_streamed(execute->portal);
         catch_up_portal(execute->portal);
       } else {
         count(bypass(streaming_reason_), nullptr);
@@ -323,8 +324,8 @@ void Session::before_target(char tag, const wire::Target& target) {
   if (target.kind == 'P') {
     catch_up_portal(target.name);
     if (tag != 'C') return;
-    std::erase_if(parked_, [&](const Inflight& load) { return load.portal == target.name; });
-    std::erase(origin_portals_, target.name.substr(0, 63));
+    lose_loads(target.name);
+    std::erase(origin_portals_, target.name.substr(0, PortalTable::kNameBytes));
   } else if (tag == 'D') {
     catch_up_statement(target.name);
   }
@@ -468,16 +469,20 @@ void Session::forward_parse(std::string_view frame, const wire::Parse& parse,
   statements_.put(parse.statement, std::move(statement));
 }
 
+// By what is on the way to the origin.
+bool Session::settings_may_change() const {
+  const auto may_change = [](const Unit& unit) { return unit.effects.may_change_settings(); };
+  return std::any_of(units_.begin(), units_.end(), may_change) ||
+         (open_unit_ && may_change(*open_unit_));
+}
+
 // Whether names mean to a statement that goes to the origin now what they mean in its analysis:
 // nothing on the way to the origin may change the settings, and no definition is being changed.
 bool Session::knows_names() const {
   if (!settings_ || block_ddl_) return false;
   if (settings_epoch_ != env_.settings_epoch->load(std::memory_order_acquire)) return false;
   if (env_.definitions_pending->load(std::memory_order_acquire) != 0) return false;
-  if (env_.cache->definitions_pending() != 0) return false;
-  const auto may_change = [](const Unit& unit) { return unit.effects.may_change_settings(); };
-  return std::none_of(units_.begin(), units_.end(), may_change) &&
-         !(open_unit_ && may_change(*open_unit_));
+  return env_.cache->definitions_pending() == 0 && !settings_may_change();
 }
 
 // What the analysis says of a statement that is harmless by the names in it is only true of these.

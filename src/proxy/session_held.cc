@@ -71,13 +71,15 @@ std::optional<Session::Verdict> Session::decide_beginning(std::string_view bytes
                                [this](const Step& s) { return uses_old_portal(s); });
   if (old || !step.understood || step.command != BlockCommand::kNone) return std::nullopt;
   if (!step.statement) return bypass(shape_reason.value_or(BypassReason::kUnknownStatement));
-  if (!portals_.empty() && may_fetch(step.statement->text->sql)) return std::nullopt;
-  const bool harmless = execute_is_harmless(at);
+  const Effects effects = statement_effects(*step.statement);
+  if (!portals_.empty() && wants_portals_first(effects, step.statement->text->sql)) {
+    return std::nullopt;
+  }
   if (!may_be_read(*step.statement)) {
-    return harmless ? std::nullopt : std::optional(bypass(BypassReason::kNotRead));
+    return effects.harmless ? std::nullopt : std::optional(bypass(BypassReason::kNotRead));
   }
   const std::optional<BypassReason> refusal = lasting_refusal();
-  if (!refusal && (harmless || may_be_served(*step.statement))) return std::nullopt;
+  if (!refusal && (effects.harmless || may_be_served(*step.statement))) return std::nullopt;
   const cache::ShapePtr shape = shape_of(*step.statement);
   if (!shape) return bypass(BypassReason::kQueryTooLong);
   if (const auto* no = shape->analysis.not_cacheable()) return bypass(no->reason);
@@ -129,6 +131,22 @@ BypassReason Session::streamed_reason(std::string_view portal) {
   if (for_all) return streaming_reason_;
   if (!streamed_statement_ || streamed_portal_ != portal) return BypassReason::kUnknownStatement;
   return may_be_read(*streamed_statement_) ? streaming_reason_ : BypassReason::kNotRead;
+}
+
+// An Execute that is forwarded as it comes. The Inflight that it goes on with; 0: none.
+std::uint64_t Session::note_streamed(std::string_view portal) {
+  if (const std::optional<std::uint64_t> load = follow_load(portal)) {
+    const auto& all = open_unit().inflight;
+    const auto of = [&load](const Inflight& inflight) { return inflight.id == *load; };
+    count(miss(), std::find_if(all.begin(), all.end(), of)->shape.get());
+    return *load;
+  }
+  const cache::ShapePtr shape = streamed_statement_ ? streamed_statement_->analysed : nullptr;
+  count(bypass(streamed_reason(portal)), shape.get());
+  // What it makes is not read.
+  const bool prepares = shape && shape->analysis.kind == sql::StatementKind::kPrepare;
+  foreign_statements_ = foreign_statements_ || prepares;
+  return 0;
 }
 
 void Session::await_rest() {

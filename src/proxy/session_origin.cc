@@ -217,7 +217,8 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
   }
   if (on_portal_frame(tag, frame, attribution)) return;
   if (tag != 'Z') return;
-  if (begin_.state != Begin::kDeferred) status_ = frame[wire::kHeaderBytes];
+  const bool block_here = begin_.state == Begin::kDeferred || begin_.state == Begin::kExchange;
+  if (!block_here) status_ = frame[wire::kHeaderBytes];
   if (frame[wire::kHeaderBytes] == 'I') leave_connection();
   std::vector<std::optional<std::string_view>> row(settings_row_.begin(), settings_row_.end());
   settings_ = settings_asked_ ? env_.settings->intern(row) : nullptr;
@@ -455,7 +456,9 @@ void Session::complete_unit(Unit unit) {
   after_unit(unit.effects);
   const TimePoint now = io_.now();
   for (Inflight& inflight : unit.inflight) {
-    env_.stats->latency[static_cast<std::size_t>(inflight.route)].observe(now - unit.started);
+    if (!inflight.opened) {  // or else it is the client that takes its time
+      env_.stats->latency[static_cast<std::size_t>(inflight.route)].observe(now - unit.started);
+    }
     if (inflight.statement && inflight.answered) {
       std::uint64_t& accepted = inflight.statement->accepted_generation;
       accepted = std::max(accepted, inflight.generation);
@@ -469,8 +472,10 @@ void Session::complete_unit(Unit unit) {
       inflight.statement->described = inflight.row_description;
     }
     if (!inflight.load || status_ == 'E') continue;
+    // Its portions may be in different forms, or with a part in between that SQL has fetched.
+    if ((inflight.in_portions || inflight.opened) && !unit.effects.harmless) continue;
     if (!inflight.complete) {
-      if (inflight.suspended && status_ == 'T' && unit.effects.harmless) {
+      if (inflight.suspended && !inflight.lost && status_ == 'T' && unit.effects.harmless) {
         park(std::move(inflight), unit.started);
       }
       continue;

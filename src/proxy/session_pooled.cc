@@ -84,20 +84,23 @@ void Session::append_settings_request() {
   append_settings_exchange();
 }
 
-void Session::append_settings_exchange() { append_hidden_exchange(settings_query()); }
+void Session::append_settings_exchange(bool executes) {
+  append_hidden_exchange(settings_query(), executes);
+}
 
 // As messages without a Sync, which leave the unnamed statement and portal alone.
-void Session::append_hidden_exchange(std::string_view sql) {
+void Session::append_hidden_exchange(std::string_view sql, bool executes) {
   std::string& out = to_origin_.tail();
   wire::append_close(out, 'S', kSettingsName);
   wire::append_parse(out, kSettingsName, sql, {});
   wire::append_bind(out, kSettingsName);
-  wire::append_execute(out, kSettingsName);
+  if (executes) wire::append_execute(out, kSettingsName);
   wire::append_close(out, 'P', kSettingsName);
   wire::append_close(out, 'S', kSettingsName);
   for (const wire::Request request :
        {wire::Request::kClose, wire::Request::kParse, wire::Request::kBind, wire::Request::kExecute,
         wire::Request::kClose, wire::Request::kClose}) {
+    if (request == wire::Request::kExecute && !executes) continue;
     tracker_.sent({request, true, kSettingsCookie});
   }
 }

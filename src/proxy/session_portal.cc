@@ -24,9 +24,6 @@ constexpr std::string_view kRaise =
     "DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001'', MESSAGE = ''pgcache cannot continue a "
     "portal: the rows that were fetched of it have changed''; END'";
 
-// How long a load may take whose rows the client fetches part by part: so many times
-// load_wait_timeout.
-constexpr int kFetchWaits = 10;
 constexpr std::size_t kParkedMax = 4;
 
 }  // namespace
@@ -88,8 +85,27 @@ bool Session::in_memory(char tag, std::string_view name, std::int32_t row_limit)
   if (portals_.empty() || tracker_.copying_in()) return false;
   MemoryPortal* const portal = portals_.find(name);
   if (portal == nullptr || (status_ == 'E' && tag != 'C')) return false;
-  if (tag == 'E') return portal->can_run(row_limit);
+  if (tag == 'E') return portal->can_run(row_limit) && !form_may_differ(*portal);
   return tag == 'C' || !portal->result->row_description.empty();
+}
+
+// Whether the origin would give the rest of its rows in another form than memory has. Settings that
+// are not known are asked for before a whole exchange is decided upon.
+bool Session::form_may_differ(const MemoryPortal& portal) const {
+  if (settings_may_change()) return open_unit_.has_value();
+  const bool known =
+      settings_ && settings_epoch_ == env_.settings_epoch->load(std::memory_order_acquire);
+  if (!known) return open_unit_ || settings_failed_;
+  return settings_ != portal.settings && settings_->forms != portal.settings->forms;
+}
+
+// True: wait for the answer.
+bool Session::ask_settings_for_portals() {
+  if (open_unit_ || !tracker_.idle() || settings_failed_ || status_ != 'T') return false;
+  if (settings_epoch_ != env_.settings_epoch->load(std::memory_order_acquire)) lose_settings();
+  if (settings_) return false;
+  ask_settings();
+  return true;
 }
 
 // True: answered here. Otherwise the message goes to the origin, where the portal is now, if it
@@ -186,23 +202,29 @@ void Session::portals_before(const Effects& effects, std::string_view sql, bool 
     portals_.clear();
     return;
   }
-  const bool named = !effects.harmless && may_name_portals(sql);
+  const bool first = wants_portals_first(effects, sql);
+  if (!first && (effects.harmless || !may_name_portals(sql))) return;
   std::vector<std::string> names;
-  for (const MemoryPortal& portal : portals_.all()) {
-    if (named) names.push_back(portal.name);
-  }
-  for (const std::string& name : names) move_portal(name, may_fetch(sql));
+  for (const MemoryPortal& portal : portals_.all()) names.push_back(portal.name);
+  for (const std::string& name : names) move_portal(name, first);
 }
 
-// Portals that a statement may go on with in SQL are opened at the origin before it is sent: the
-// rows that the client has must be the same there. True: to be waited for.
+// Whether a statement may go on with portals in SQL, change the form of the rows that are still to
+// come, or end the transaction in code, which it can outside of blocks.
+bool Session::wants_portals_first(const Effects& effects, std::string_view sql) const {
+  return (!effects.harmless && may_fetch(sql)) || (effects.may_change_settings() && may_set(sql)) ||
+         (exchange_portals_ && effects.may_clear_statements);
+}
+
+// In front of such a statement they are opened at the origin: the rows that the client has must be
+// the same there. True: to be waited for.
 bool Session::open_portals_first(const Effects& effects, std::string_view sql) {
   // Opened in this exchange, and with the same rows.
   if (opening_ == Opening::kSent) opening_ = Opening::kNone;
   if (portals_.empty() || status_ != 'T' || tracker_.discarding() || tracker_.copying_in()) {
     return false;
   }
-  if (effects.harmless || !may_fetch(sql)) return false;
+  if (!wants_portals_first(effects, sql)) return false;
   hold_ = Hold::kOrigin;
   if (!open_unit_ && !tracker_.idle()) return true;
   begin_at_origin();
@@ -225,21 +247,27 @@ bool Session::open_portals_before(const wire::Bind& bind) {
   const StatementPtr statement = statements_.find(bind.statement);
   if (!statement) return false;
   const std::string& sql = statement->text->sql;
-  if (may_fetch(sql) && open_portals_first(statement_effects(*statement), sql)) return true;
+  if (open_portals_first(statement_effects(*statement), sql)) return true;
   raise_for_lost_portals();
   return false;
 }
 
-bool Session::unit_opens_portals_first() {
-  if (portals_.empty()) return false;
+// The first Bind of such a statement, or the number of steps.
+std::size_t Session::step_wanting_portals() const {
+  if (portals_.empty()) return step_count_;
   for (std::size_t i = 0; i < step_count_; ++i) {
-    const Step& step = steps_[i];
-    if (step.tag != 'B' || !step.statement || !may_fetch(step.statement->text->sql)) continue;
-    if (open_portals_first(statement_effects(*step.statement), step.statement->text->sql)) {
-      return true;
-    }
+    const StatementPtr& statement = steps_[i].statement;
+    if (steps_[i].tag != 'B' || !statement) continue;
+    if (wants_portals_first(statement_effects(*statement), statement->text->sql)) return i;
   }
-  return false;
+  return step_count_;
+}
+
+bool Session::unit_opens_portals_first() {
+  const std::size_t at = step_wanting_portals();
+  if (at == step_count_) return false;
+  const Statement& statement = *steps_[at].statement;
+  return open_portals_first(statement_effects(*steps_[at].statement), statement.text->sql);
 }
 
 // The statement cannot have what it would fetch: its block fails. In place of a simple query.
@@ -267,7 +295,7 @@ void Session::raise_for_lost_portals() {
 
 // A Bind that goes to the origin: an unnamed portal is replaced, a named one in the way.
 void Session::portals_before_bind(std::string_view portal) {
-  std::erase_if(parked_, [portal](const Inflight& load) { return load.portal == portal; });
+  lose_loads(portal);
   if (portal.empty()) {
     portals_.erase(portal);
     return;
@@ -277,7 +305,8 @@ void Session::portals_before_bind(std::string_view portal) {
 }
 
 void Session::note_origin_portal(std::string_view name) {
-  if (origin_portals_.size() <= kOriginPortalsMax) origin_portals_.emplace_back(name.substr(0, 63));
+  if (origin_portals_.size() <= kOriginPortalsMax)
+    origin_portals_.emplace_back(name.substr(0, PortalTable::kNameBytes));
 }
 
 // Whether a portal of that name may exist, here or at the origin, so that a Bind fails.
@@ -285,12 +314,13 @@ bool Session::portal_may_exist(std::string_view name) {
   if (cursors_possible_ || portals_.find(name) != nullptr) return true;
   if (status_ == 'I') return false;
   return block_ != Block::kClean || origin_portals_.size() > kOriginPortalsMax ||
-         std::find(origin_portals_.begin(), origin_portals_.end(), name.substr(0, 63)) !=
-             origin_portals_.end();
+         std::find(origin_portals_.begin(), origin_portals_.end(),
+                   name.substr(0, PortalTable::kNameBytes)) != origin_portals_.end();
 }
 
 // The block is over.
 void Session::forget_portals() {
+  exchange_portals_ = false;
   portals_.clear();
   origin_portals_.clear();
   parked_.clear();
@@ -364,6 +394,33 @@ void Session::park(Inflight inflight, TimePoint now) {
   parked_.push_back(std::move(inflight));
   parked_deadline_ = deadline;
   if (!held_.deadline) io_.set_timer(deadline);
+}
+
+// In front of an Execute of a portal at the origin: the load that it goes on with, in the present
+// exchange.
+std::optional<std::uint64_t> Session::follow_load(std::string_view portal) {
+  portal = portal.substr(0, PortalTable::kNameBytes);
+  if (open_unit_) {
+    const auto& all = open_unit_->inflight;
+    const auto it = std::find_if(all.rbegin(), all.rend(), [portal](const Inflight& load) {
+      return (load.load || load.opened) && !load.lost && load.portal == portal;
+    });
+    if (it != all.rend()) return it->id;
+  }
+  if (const std::optional<std::uint64_t> id = unpark(portal)) return id;
+  lose_loads(portal);  // which are under way
+  return std::nullopt;
+}
+
+// Whatever is fetched from a portal of this name now is not of the loads there are.
+void Session::lose_loads(std::string_view portal) {
+  portal = portal.substr(0, PortalTable::kNameBytes);
+  std::erase_if(parked_, [portal](const Inflight& load) { return load.portal == portal; });
+  const auto lose = [portal](Unit& unit) {
+    for (Inflight& load : unit.inflight) load.lost |= load.portal == portal;
+  };
+  std::for_each(units_.begin(), units_.end(), lose);
+  if (open_unit_) lose(*open_unit_);
 }
 
 // The load of the portal at the origin, if there is one; it goes on in the present exchange.

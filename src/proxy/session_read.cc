@@ -64,6 +64,7 @@ void Session::count(const Verdict& verdict, const cache::Shape* shape) {
   const auto bump_shape = [shape](std::atomic<std::uint64_t> cache::ShapeStats::*counter) {
     if (shape != nullptr) (shape->stats.*counter).fetch_add(1, std::memory_order_relaxed);
   };
+  if (verdict.kind == Verdict::Kind::kPortal) RouteStats::bump(stats.portal_hits);
   switch (verdict.kind) {
     case Verdict::Kind::kHit:
     case Verdict::Kind::kPortal:
@@ -224,9 +225,9 @@ std::optional<Session::Verdict> Session::gate_settings() {
   }
   // The origin counts a session as idle that is served from memory. Asking it something in good
   // time starts its clock anew.
-  const Duration timeout = status_ == 'I' || begin_.state == Begin::kDeferred
-                               ? transaction_settings_.idle_in_session
-                               : transaction_settings_.idle_in_transaction;
+  const bool block_here = begin_.state == Begin::kDeferred || begin_.state == Begin::kExchange;
+  const Duration timeout = status_ == 'I' || block_here ? transaction_settings_.idle_in_session
+                                                        : transaction_settings_.idle_in_transaction;
   if (timeout > Duration::zero() && io_.now() - origin_idle_since_ > timeout / 8) {
     settings_ = nullptr;
   }
@@ -476,6 +477,7 @@ Session::Verdict Session::begin_wait(cache::Waiting waiting) {
 void Session::hold_for(std::unique_ptr<cache::Wait> wait, FallbackReason reason,
                        Duration time_max) {
   parked_.clear();  // the timer is for this now
+  drop_opened_loads();
   waiting_for_ = reason;
   wait_ = std::move(wait);
   hold_ = Hold::kWait;
@@ -535,7 +537,8 @@ Session::Verdict Session::decide_query(std::string_view sql, Lead lead,
   const StatementPtr executed = executes ? executed_statement(shape.get()) : nullptr;
   const bool not_worth_it = executes ? tracker_.idle() && !(executed && may_be_served(*executed))
                                      : shape && is_hopeless(*shape);
-  if (open_unit_) return bypass(BypassReason::kPipeline);  // a query ends what a Flush left open
+  // A query ends what a Flush left open.
+  if (open_unit_ || begin_.state == Begin::kExchange) return bypass(BypassReason::kPipeline);
   std::optional<Verdict> stop;
   if (!not_worth_it) stop = gate();
   if (stop) return std::move(*stop);

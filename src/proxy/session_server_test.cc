@@ -11,7 +11,7 @@ namespace {
 const std::string kRead = query("SELECT id FROM users WHERE id = 7");
 const std::string kAnswer = row_description() + row({"7"}) + complete("SELECT 1") + ready();
 
-constexpr std::size_t kStarted = 5;  // column from the end: when the server was started
+constexpr std::size_t kStarted = 6;  // column from the end: when the server was started
 
 struct ServerWorld : World {
   ServerWorld() {

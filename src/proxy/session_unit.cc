@@ -41,7 +41,7 @@ void Session::parse_unit(std::string_view bytes) {
         keep(step.execute, wire::parse_execute(body));
         break;
       default:
-        step.understood = step.tag == 'S' && body.empty();
+        step.understood = (step.tag == 'S' || step.tag == 'H') && body.empty();
         break;
     }
   }
@@ -90,7 +90,7 @@ bool Session::every_step_is_executed() const {
   for (std::size_t i = 0; i < step_count_; ++i) {
     const Step& step = steps_[i];
     if ((step.tag != 'P' && step.tag != 'B' && step.tag != 'D') || step.in_memory) continue;
-    bool executed = false;
+    bool executed = is_bound_for_later(i);
     for (std::size_t j = i + 1; j < step_count_ && !executed; ++j) {
       const Step& later = steps_[j];
       if (later.tag != 'E' || later.in_memory) continue;
@@ -118,12 +118,21 @@ const Session::Step* Session::latest_step(std::size_t before, char tag,
   return nullptr;
 }
 
-// The portal's Bind in this exchange, unless it has been closed since.
+// The portal's Bind in this exchange, unless it has been closed since, or has ended with its block.
 Session::Step* Session::bind_of(std::size_t before, std::string_view portal) {
   const Step* const bind = latest_step(before, 'B', portal);
   const Step* const close = latest_step(before, 'C', portal);
   if (bind == nullptr || (close != nullptr && close > bind)) return nullptr;
-  return &steps_[static_cast<std::size_t>(bind - steps_.data())];
+  const auto at = static_cast<std::size_t>(bind - steps_.data());
+  return block_ends_between(at, before) ? nullptr : &steps_[at];
+}
+
+// And with it all portals.
+bool Session::block_ends_between(std::size_t from, std::size_t to) const {
+  return std::any_of(steps_.begin() + static_cast<std::ptrdiff_t>(from),
+                     steps_.begin() + static_cast<std::ptrdiff_t>(to), [](const Step& step) {
+                       return step.tag == 'E' && step.command == BlockCommand::kEnd;
+                     });
 }
 
 std::optional<BypassReason> Session::link_step(std::size_t at) {
@@ -170,7 +179,8 @@ std::optional<BypassReason> Session::link_target(std::size_t at) {
     return step.tag == 'D' ? link_described_statement(at) : BypassReason::kProtocolShape;
   }
   Step* const bind = bind_of(at, step.target.name);
-  const bool closed = latest_step(at, 'C', step.target.name) != nullptr;
+  const bool closed =
+      latest_step(at, 'C', step.target.name) != nullptr || block_ends_between(0, at);
   step.in_memory = bind == nullptr && !closed && in_memory(step.tag, step.target.name, 0);
   if (step.in_memory) return std::nullopt;
   if (step.tag == 'C') {
@@ -208,7 +218,7 @@ std::optional<BypassReason> Session::link_execute(std::size_t at) {
   const std::string_view portal = step.execute.portal;
   Step* const bind = bind_of(at, portal);
   if (bind == nullptr) {
-    const bool closed = latest_step(at, 'C', portal) != nullptr;
+    const bool closed = latest_step(at, 'C', portal) != nullptr || block_ends_between(0, at);
     step.in_memory = !closed && in_memory('E', portal, step.execute.row_limit);
     return step.in_memory ? std::nullopt : std::optional(BypassReason::kRowLimit);
   }
@@ -228,9 +238,9 @@ std::optional<BypassReason> Session::link_execute(std::size_t at) {
 // Nothing is asked for but what portals in memory give.
 bool Session::only_memory() const {
   for (std::size_t i = 0; i < step_count_; ++i) {
-    if (steps_[i].tag != 'S' && !steps_[i].in_memory) return false;
+    if (steps_[i].tag != 'S' && steps_[i].tag != 'H' && !steps_[i].in_memory) return false;
   }
-  return step_count_ > 1;
+  return step_count_ > 1 || flushed_;
 }
 
 // Whether what an Execute leaves of its portal may be asked for in a later exchange.
@@ -275,33 +285,62 @@ bool Session::handle_unit(std::string_view bytes) {
   begin_frame();
   parse_unit(bytes);
   const std::optional<BypassReason> shape_reason = link_unit();
-  // Portals in memory are as the exchange finds them only when all before it is over.
+  if (waits_for_portals()) return false;
+  list_executes();
+  if (executes_.empty() && ask_settings_for_parse(bytes)) return false;
+  if (!decide_unit(shape_reason)) return false;
+  if (is_all_hit(shape_reason)) {
+    serve_unit(verdicts_);
+  } else if (unit_prepares_first()) {
+    verdicts_.clear();
+    return hold_ == Hold::kNone;
+  } else {
+    forward_unit(verdicts_, executes_, shape_reason);
+  }
+  verdicts_.clear();
+  held_bytes_ = 0;
+  consume_client(bytes.size());
+  return true;
+}
+
+// Portals in memory are as the exchange finds them only when all before it is over.
+bool Session::waits_for_portals() {
   const bool goes_on = std::any_of(steps_.begin(), steps_.begin() + step_count_,
                                    [this](const Step& step) { return uses_old_portal(step); });
   if (goes_on && !tracker_.idle() && !open_unit_ && !tracker_.discarding()) {
     hold_ = Hold::kOrigin;
-    return false;
+    return true;
   }
-  if (unit_opens_portals_first()) return false;
-  std::vector<std::size_t>& executes = executes_;
-  executes.clear();
-  bool candidate_read = false;
+  return (goes_on && ask_settings_for_portals()) || unit_opens_portals_first();
+}
+
+void Session::list_executes() {
+  executes_.clear();
   for (std::size_t i = 0; i < step_count_; ++i) {
-    const Step& step = steps_[i];
-    if (step.tag != 'E') continue;
-    executes.push_back(i);
-    candidate_read |= step.statement && !step.resumes && may_be_read(*step.statement);
+    if (steps_[i].tag == 'B' && ends_in_flush() && !is_executed(i)) {
+      steps_[i].bind_step = i;
+      executes_.push_back(i);
+    } else if (steps_[i].tag == 'E') {
+      executes_.push_back(i);
+    }
   }
-  if (executes.empty() && ask_settings_for_parse(bytes)) return false;
+}
+
+// False: held.
+bool Session::decide_unit(std::optional<BypassReason> shape_reason) {
   std::vector<Verdict>& verdicts = verdicts_;
   verdicts.clear();
   std::optional<Verdict> stop;
-  const bool only_unknown = executes.empty() || !candidate_read;
-  if (!only_unknown) stop = gate_unit(executes, shape_reason);
+  const bool only_unknown =
+      std::none_of(executes_.begin(), executes_.end(), [this](std::size_t at) {
+        const Step& step = steps_[at];
+        return step.statement && !step.resumes && may_be_read(*step.statement);
+      });
+  if (!only_unknown) stop = gate_unit(executes_, shape_reason);
   if (stop && stop->kind == Verdict::Kind::kHeld) return false;
-  const bool blocks_here = !shape_reason && may_answer_blocks();
+  const bool blocks_here = !shape_reason && !ends_in_flush() && may_answer_blocks();
   bool disturbed = false;
-  for (const std::size_t at : executes) {
+  for (const std::size_t at : executes_) {
     const Step& step = steps_[at];
     if (blocks_here && step.command != BlockCommand::kNone) {
       verdicts.emplace_back().kind = Verdict::Kind::kBlock;
@@ -321,7 +360,7 @@ bool Session::handle_unit(std::string_view bytes) {
     } else if (disturbed) {
       verdicts.push_back(bypass(BypassReason::kInTransaction));
     } else {
-      verdicts.push_back(decide_execute(at, executes.size() == 1));
+      verdicts.push_back(decide_execute(at, executes_.size() == 1));
       if (verdicts.back().kind == Verdict::Kind::kHeld) {
         verdicts.clear();  // and with it the loads of Executes before
         return false;
@@ -330,24 +369,19 @@ bool Session::handle_unit(std::string_view bytes) {
     // What gate() found out holds for the next Execute only if this one leaves it alone.
     disturbed = disturbed || !execute_is_harmless(at);
   }
-  const bool in_turn = !goes_on || (tracker_.idle() && !open_unit_);
-  const bool all_hit = (!verdicts.empty() || only_memory()) && !shape_reason && in_turn &&
-                       std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) {
-                         return v.kind == Verdict::Kind::kHit || v.kind == Verdict::Kind::kBlock ||
-                                v.kind == Verdict::Kind::kPortal;
-                       });
-  if (all_hit) {
-    serve_unit(verdicts);
-  } else if (unit_prepares_first()) {
-    verdicts.clear();
-    return hold_ == Hold::kNone;
-  } else {
-    forward_unit(verdicts, executes, shape_reason);
-  }
-  verdicts.clear();
-  held_bytes_ = 0;
-  consume_client(bytes.size());
   return true;
+}
+
+bool Session::is_all_hit(std::optional<BypassReason> shape_reason) const {
+  const bool goes_on =
+      flushed_ || std::any_of(steps_.begin(), steps_.begin() + step_count_,
+                              [this](const Step& s) { return uses_old_portal(s); });
+  const bool in_turn = !goes_on || (tracker_.idle() && !open_unit_);
+  return (!verdicts_.empty() || only_memory()) && !shape_reason && in_turn &&
+         std::all_of(verdicts_.begin(), verdicts_.end(), [](const Verdict& v) {
+           return v.kind == Verdict::Kind::kHit || v.kind == Verdict::Kind::kBlock ||
+                  v.kind == Verdict::Kind::kPortal;
+         });
 }
 
 // gate(), unless no Execute of the unit can be served whatever the gate says.
@@ -432,14 +466,18 @@ Session::Verdict Session::decide_execute(std::size_t at, bool alone) {
   candidate.result_formats_be = bind.bind.result_formats_be;
   candidate.needs = {bind.needs_row_description, bind.parsed_here};
   candidate.may_wait = alone && !open_unit_;  // the origin holds locks for what was prepared
-  candidate.row_limit = step.execute.row_limit;
-  candidate.goes_on = in_block_at(at);
-  candidate.whole = bind.executed_again || (!bind.bind.portal.empty() && candidate.goes_on);
+  candidate.row_limit = step.tag == 'B' ? 1 : step.execute.row_limit;  // there may be one
+  candidate.goes_on = in_block_at(at) || ends_in_flush();
+  candidate.whole =
+      bind.executed_again || ends_in_flush() || (!bind.bind.portal.empty() && candidate.goes_on);
   candidate.shape = shape_of(*step.statement);
   const StatementText& text = *step.statement->text;
   if (executed_statement(candidate.shape.get())) {
     // What the name stands for is looked up when the EXECUTE is parsed, too.
-    if (!bind.parsed_here || !bind.bind.parameters.empty()) return bypass(BypassReason::kNotRead);
+    // It is executed when rows are first fetched.
+    if (!bind.parsed_here || !bind.bind.parameters.empty() || ends_in_flush()) {
+      return bypass(BypassReason::kNotRead);
+    }
     const cache::ShapePtr call = candidate.shape;
     return decide_executed(candidate, *call, text.shape);
   }
@@ -468,7 +506,11 @@ void Session::serve_bind(const Step& step, std::size_t at, const std::vector<Ver
   portal.name = name;
   portal.statement = step.statement;
   portal.result = verdicts[next].result;
-  if (status_ == 'T') portal.bind = step.bind.rest;
+  portal.settings = settings_;
+  if (status_ == 'T') {
+    portal.bind = step.bind.rest;
+    behind_.snapshot = true;
+  }
   portals_.put(std::move(portal));
 }
 
@@ -486,6 +528,7 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         break;
       case 'B':
         serve_bind(step, i, verdicts);
+        if (next < executes_.size() && executes_[next] == i) ++next;
         break;
       case 'D':
         serve_describe(step, i, verdicts);
@@ -501,8 +544,11 @@ void Session::serve_unit(const std::vector<Verdict>& verdicts) {
         count(verdict, portal.statement->analysed.get());
         observe(Route::kHit, frame_started_);
         if (status_ == 'T') behind_.snapshot = true;
+        exchange_executed_ = true;
         break;
       }
+      case 'H':
+        break;
       case 'C':
         wire::append_close_complete(to_client_.tail());
         portals_.erase(step.target.name);
@@ -541,6 +587,7 @@ void Session::serve_describe(const Step& step, std::size_t at,
 }
 
 void Session::serve_sync(const Step& step, const std::vector<Verdict>& verdicts) {
+  end_exchange_here();
   if (status_ != 'T') portals_.clear();
   // What was prepared in front of a Flush has the origin wait for the Sync.
   if (open_unit_) {
@@ -548,6 +595,10 @@ void Session::serve_sync(const Step& step, const std::vector<Verdict>& verdicts)
     return;
   }
   append_ready();
+  prepare_parsed(verdicts);
+}
+
+void Session::prepare_parsed(const std::vector<Verdict>& verdicts) {
   for (std::size_t i = 0; i < step_count_; ++i) {
     const Step& parse = steps_[i];
     if (parse.tag != 'P' || parse.parse.statement.empty()) continue;
@@ -577,6 +628,10 @@ void Session::forward_unit(std::vector<Verdict>& verdicts, const std::vector<std
       forward_describe(step);
     } else if (step.tag == 'B' && step.understood) {
       forward_bind(step.frame, step.bind);
+      const bool opens = next < executes.size() && executes[next] == i;
+      if (opens) open_load(step, std::move(verdicts[next++]));
+    } else if (step.tag == 'H') {
+      forward_raw(step.frame);
     } else if (step.tag != 'E' || executes.empty()) {
       forward_extended(frame);
     } else {
@@ -598,13 +653,37 @@ void Session::forward_describe(const Step& step) {
   tracker_.sent({wire::Request::kDescribe, false, cookie});
 }
 
+// Of an Execute, or of a Bind that is executed later.
+Session::Inflight Session::make_inflight(const Step& step, Verdict& verdict) const {
+  Inflight inflight;
+  inflight.route = forwarded_route(verdict);
+  inflight.load = std::move(verdict.load);
+  inflight.generation = plans_generation();
+  inflight.doubts = doubts_;
+  inflight.limited = verdict.limited;
+  inflight.rows_max = verdict.rows_max;
+  inflight.opened = ends_in_flush();
+  inflight.in_portions = step.tag == 'B';  // long after it, perhaps
+  const std::string_view portal = step.tag == 'B' ? step.bind.portal : step.execute.portal;
+  inflight.portal = portal.substr(0, PortalTable::kNameBytes);
+  if (!step.statement) return inflight;
+  const Step& bind = steps_[step.bind_step];
+  inflight.id = bind.inflight_id;
+  inflight.shape = step.statement->analysed;
+  const StatementPtr executed = executed_statement(inflight.shape.get());
+  inflight.statement = executed ? executed : step.statement;
+  inflight.parsed = bind.parsed_here;
+  if (bind.statement_described) inflight.formats_be = bind.bind.result_formats_be;
+  return inflight;
+}
+
 // `reason`: why the exchange goes to the origin.
 void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) {
   open_unit();
   const std::string_view portal = step.execute.portal;
   if (step.understood && answer_portal('E', portal, step.execute.row_limit)) return;
   std::optional<std::uint64_t> id;
-  if (step.understood && !step.statement) id = unpark(portal);
+  if (step.understood && !step.statement) id = follow_load(portal);
   if (id) {
     verdict.kind = Verdict::Kind::kMiss;
   } else if (verdict.kind == Verdict::Kind::kHit || verdict.kind == Verdict::Kind::kPortal) {
@@ -616,26 +695,9 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
   count(verdict, step.statement ? step.statement->analysed.get() : nullptr);
   if (!id && step.resumes) id = steps_[step.bind_step].inflight_id;
   if (!id) {
-    Inflight inflight;
-    inflight.id = step.statement ? steps_[step.bind_step].inflight_id : next_id_++;
-    inflight.route = forwarded_route(verdict);
-    inflight.shape = step.statement ? step.statement->analysed : nullptr;
-    inflight.load = std::move(verdict.load);
-    inflight.statement = step.statement;
-    inflight.generation = plans_generation();
-    inflight.doubts = doubts_;
-    inflight.parsed = step.statement && steps_[step.bind_step].parsed_here;
-    inflight.limited = verdict.limited;
-    inflight.rows_max = verdict.rows_max;
-    inflight.portal = portal;
-    if (step.statement && steps_[step.bind_step].statement_described) {
-      inflight.formats_be = steps_[step.bind_step].bind.result_formats_be;
-    }
-    if (step.statement) {
-      const StatementPtr executed = executed_statement(step.statement->analysed.get());
-      if (executed) inflight.statement = executed;
-      note_prepare(inflight, step.statement->text->sql, step.statement->analysed.get());
-    }
+    Inflight inflight = make_inflight(step, verdict);
+    if (!step.statement) inflight.id = next_id_++;
+    if (step.statement) note_prepare(inflight, step.statement->text->sql, inflight.shape.get());
     id = inflight.id;
     open_unit().inflight.push_back(std::move(inflight));
   }

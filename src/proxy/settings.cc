@@ -50,8 +50,8 @@ constexpr std::size_t kDatabase = kSpecialColumns + kRoleColumns - 1;
 
 // Not part of the key: they change no answer. Behind all other columns: when the server was started
 // (origin/events.h), the timeouts, the default isolation level.
-constexpr std::array kTimeouts = {"idle_session_timeout", "idle_in_transaction_session_timeout",
-                                  "transaction_timeout"};
+constexpr std::array kTimeouts = {"statement_timeout", "idle_session_timeout",
+                                  "idle_in_transaction_session_timeout", "transaction_timeout"};
 constexpr std::size_t kSpareColumns = kTimeouts.size() + 2;
 
 std::string build_query() {
@@ -131,9 +131,10 @@ TransactionSettings transaction_settings(const std::vector<std::optional<std::st
   const std::size_t first = row.size() - kSpareColumns;
   TransactionSettings settings;
   settings.server_started = parse_started(row[first].value_or(std::string_view{}));
-  settings.idle_in_session = parse_timeout(row[first + 1]);
-  settings.idle_in_transaction = parse_timeout(row[first + 2]);
-  settings.whole_transaction = parse_timeout(row[first + 3]);
+  settings.statement = parse_timeout(row[first + 1]);
+  settings.idle_in_session = parse_timeout(row[first + 2]);
+  settings.idle_in_transaction = parse_timeout(row[first + 3]);
+  settings.whole_transaction = parse_timeout(row[first + 4]);
   settings.read_committed = row.back() && is_read_committed(*row.back());
   return settings;
 }
@@ -144,18 +145,23 @@ SettingsPtr SettingsTable::intern(const std::vector<std::optional<std::string_vi
        {kSearchPath, kTemporary, kIsolation, kEncoding, kConformingStrings, kMessages}) {
     if (!row[column]) return nullptr;
   }
+  const auto append = [&row](std::string& to, std::size_t column) {
+    const auto& value = row[column];
+    append_be32(to, value ? static_cast<std::uint32_t>(value->size()) : 0xffffffff);
+    if (value) to.append(*value);
+  };
   std::string serialized;
-  for (std::size_t i = 0; i + kSpareColumns < row.size(); ++i) {
-    const auto& value = row[i];
-    append_be32(serialized, value ? static_cast<std::uint32_t>(value->size()) : 0xffffffff);
-    if (value) serialized.append(*value);
-  }
+  for (std::size_t i = 0; i + kSpareColumns < row.size(); ++i) append(serialized, i);
   const std::lock_guard lock(mutex_);
   if (const auto it = known_.find(serialized); it != known_.end()) return it->second;
   if (known_.size() >= kMax) return nullptr;
   auto settings = std::make_shared<SessionSettings>();
   settings->id = static_cast<std::uint32_t>(known_.size() + 1);
   settings->serialized = serialized;
+  append(settings->forms, kEncoding);
+  for (std::size_t i = 0; i < kKeySettings.size(); ++i) {
+    append(settings->forms, kSpecialColumns + kRoleColumns + i);
+  }
   settings->search_path = split_schemas(*row[kSearchPath]);
   settings->temporary_objects = *row[kTemporary] != "f";
   settings->read_committed = is_read_committed(*row[kIsolation]);

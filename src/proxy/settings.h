@@ -24,6 +24,7 @@ namespace pgcache::proxy {
 struct SessionSettings {
   std::uint32_t id = 0;
   std::string serialized;                // all values, in the order of the query
+  std::string forms;                     // those values that give rows their form
   std::vector<std::string> search_path;  // resolved schema names, implicit ones included
   std::string client_encoding;
   std::string database;
@@ -42,12 +43,13 @@ std::size_t settings_column_count();
 // The settings whose values are part of the result key as they stand.
 std::vector<std::string> key_setting_names();
 
-// What the same row tells of transactions to come. How long the origin lets them, and the session,
-// be; zero: for ever.
+// What the same row tells of transactions to come. How long the origin lets them, the session, and
+// a statement be; zero: for ever.
 struct TransactionSettings {
   Duration idle_in_session{};
   Duration idle_in_transaction{};
   Duration whole_transaction{};
+  Duration statement{};
   bool read_committed = false;       // default_transaction_isolation
   std::uint64_t server_started = 0;  // tells one server from another
 

@@ -60,6 +60,7 @@ class LatencyHistogram {
 
 struct alignas(64) RouteStats {
   std::atomic<std::uint64_t> hits{0};
+  std::atomic<std::uint64_t> portal_hits{0};  // of these, those that go on with a portal
   std::atomic<std::uint64_t> misses{0};
   std::array<std::atomic<std::uint64_t>, sql::kBypassReasonCount> bypasses{};
   std::array<std::atomic<std::uint64_t>, std::size(kFallbackReasonLabels)> fallbacks{};

@@ -153,6 +153,13 @@ void Client::on_marker(std::uint32_t id, Backend& backend) {
     active_ = 0;
     return;
   }
+  // A portal of memory that is opened at the server, in front of what sets something.
+  const bool ends_portal = std::exchange(hidden_portal_, false) && record->request[0] == 'S';
+  if (ends_portal || (record->request[0] == 'E' && record->frames[0] != 'E')) {
+    hidden_portal_ = !ends_portal;
+    active_ = 0;
+    return;
+  }
   if (!is_hidden_parse(*record)) {
     context_.fail(
         "the server answers a request whose turn it is not: " + printable(record->request) +

@@ -158,6 +158,7 @@ class Client {
   bool active_error_ = false;
   bool active_hidden_ = false;
   bool perhaps_hidden_ = false;  // or not: then its answer follows
+  bool hidden_portal_ = false;   // a hidden Execute was answered
   std::string own_;              // frames without a marker, of the present answer
   // A BEGIN that the proxy answered and the server has not seen: the messages by which it will.
   std::deque<std::string> unseen_begin_;

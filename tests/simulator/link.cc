@@ -306,7 +306,12 @@ void Link::after_event() {
 
 void Link::note_hits() {
   for (const std::uint64_t hits = stats_.hits.load(); hits_seen_ < hits; ++hits_seen_) {
-    std::optional<HitWindow> window = world_.hit_window();
+    // A portal's rows are those of the moment when it was bound.
+    const std::uint64_t of_portals = stats_.portal_hits.load() - portal_hits_seen_;
+    const bool goes_on = of_portals >= hits - hits_seen_ && bind_window_;  // the last ones
+    portal_hits_seen_ += goes_on ? 1 : 0;
+    std::optional<HitWindow> window = goes_on ? bind_window_ : world_.hit_window();
+    bind_window_ = window;
     if (!window) {
       world_.fail("link " + std::to_string(id_) + ": a hit while nothing is proven fresh");
       return;

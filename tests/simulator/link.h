@@ -96,6 +96,8 @@ class Link final : public proxy::SessionIo {
   std::deque<HitWindow> hits_;
   proxy::RouteStats stats_;
   std::uint64_t hits_seen_ = 0;
+  std::uint64_t portal_hits_seen_ = 0;
+  std::optional<HitWindow> bind_window_;  // of the last hit
   proxy::SessionEnvironment environment_;
   Client client_;
   std::unique_ptr<Backend> backend_;  // once connected

@@ -122,10 +122,33 @@ const cursors = (url) => session(url, async (client) => {
   const seen = [];
   const cursor = client.query(new Cursor('SELECT id, name FROM items WHERE id > $1 ORDER BY id', [10]));
   for (let rows = await cursor.read(7); rows.length; rows = await cursor.read(7)) seen.push(rows);
-  const half = client.query(new Cursor('SELECT id FROM items ORDER BY id'));
+  const ids = 'SELECT id FROM items ORDER BY id';
+  const whole = client.query(new Cursor(ids));
+  seen.push(await whole.read(1000), await whole.read(1));
+  const half = client.query(new Cursor(ids));
   seen.push(await half.read(3));
   await half.close();
   seen.push((await client.query(BY_ID, [1])).rows);
+  await client.query('BEGIN');
+  const inBlock = client.query(new Cursor(ids));
+  seen.push(await inBlock.read(3), await inBlock.read(4));
+  await inBlock.close();
+  await client.query('COMMIT');
+  return seen;
+});
+
+// What goes on in the middle of a cursor goes on behind it; errors end it.
+const cursorsAndOthers = (url) => session(url, async (client) => {
+  const seen = [];
+  await client.query('DELETE FROM written');
+  const cursor = client.query(new Cursor('SELECT id FROM items ORDER BY id'));
+  const other = client.query('INSERT INTO written VALUES (1, $1)', ['one']);
+  seen.push(await cursor.read(5), await cursor.read(5));
+  await cursor.close();
+  await other;
+  const failing = client.query(new Cursor('SELECT 10 / (3 - id) AS v FROM items WHERE id < 4 ORDER BY id'));
+  seen.push(await contract.refused(() => failing.read(1)), await contract.refused(() => failing.read(5)));
+  seen.push((await client.query('SELECT * FROM written')).rows);
   return seen;
 });
 
@@ -203,7 +226,8 @@ async function main() {
   await contract.chapter('batches', batches, { hits: 20 });
   await contract.chapter('several-statements', severalStatements);
   await contract.chapter('pipelined', pipelined);
-  await contract.chapter('cursors', cursors);
+  await contract.chapter('cursors', cursors, { hits: 10, local: 1 });
+  await contract.chapter('cursors-and-others', cursorsAndOthers);
   await contract.chapter('copy', copies);
   await contract.chapter('errors', errors);
   await contract.chapter('cancel', cancel);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/partner_search.h"
 
-#include <array>
 #include <optional>
 #include <vector>
 

@@ -28,7 +28,7 @@ struct PartnerSearch {
 };
 
 // `row`: one of `dependency.relation`, before or after the change. The copies must have gone past
-// the whole transaction, and not have finished it.
+// the whole transaction.
 bool may_find_partners(const sql::Dependency& dependency, const RowImage& row,
                        const BoundOperands& operands, TableCopies& copies);
 

@@ -201,12 +201,6 @@ class Walker {
     visit_inner(block.from, std::move(context), &block, lonely ? Clauses::kWhere : Clauses::kAll);
   }
 
-  // Without keys there is a group even where no row fulfils WHERE: what is computed of groups does
-  // not depend on that.
-  static bool gives_row_of_none(const Block& block) {
-    return block.grouped && (block.grouping_sets || block.keys.empty());
-  }
-
   // Conditions on groups that are conditions on each row of theirs.
   void add_having(const Block& block, Conjuncts& context) const {
     if (block.grouping_sets) return;

@@ -23,6 +23,16 @@ bool is_integer_constant(const PgQuery__Node* node) {
          node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
 }
 
+bool is_descending(const PgQuery__SortBy& sort) {
+  return sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
+}
+
+bool puts_nulls_first(const PgQuery__SortBy& sort) {
+  if (sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT)
+    return is_descending(sort);
+  return sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST;
+}
+
 }  // namespace
 
 Resolver::Resolver(const AnalysisContext& context, std::string_view text,
@@ -352,13 +362,10 @@ std::optional<Running> Resolver::running_window(const PgQuery__WindowDef& window
   if (sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING) return std::nullopt;
   const Expr order = resolve_expr(sort.node, scope);
   if (failed() || order.kind != Expr::Kind::kColumn) return std::nullopt;
-  const bool descending = sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
-  std::optional<Expr> before = compare(descending ? CompareOp::kGt : CompareOp::kLt, order, order);
+  std::optional<Expr> before =
+      compare(is_descending(sort) ? CompareOp::kGt : CompareOp::kLt, order, order);
   if (!before || !before->ordered) return std::nullopt;
-  const bool nulls_first = sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT
-                               ? descending
-                               : sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST;
-  return Running{partition, *std::move(before), nulls_first, std::nullopt};
+  return Running{partition, *std::move(before), puts_nulls_first(sort), std::nullopt};
 }
 
 // ---------------------------------------------------------------- clauses
@@ -490,10 +497,8 @@ std::optional<OrderKey> Resolver::first_order(const PgQuery__SelectStmt& select,
   const PgQuery__SortBy& sort = *select.sort_clause[0]->sort_by;
   if (sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING) return std::nullopt;
   OrderKey order;
-  order.descending = sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
-  order.nulls_first = sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT
-                          ? order.descending
-                          : sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST;
+  order.descending = is_descending(sort);
+  order.nulls_first = puts_nulls_first(sort);
   if (is_integer_constant(sort.node)) {
     order.place = coerce(resolve_expr(sort.node, scope), pg::type::kInt8);
     if (!order.place || order.place->kind != Expr::Kind::kOperand) return std::nullopt;

@@ -25,11 +25,6 @@ bool is_min_or_max(const Expr& output) {
          output.children.size() == 1;
 }
 
-// The row that it yields may be made of none.
-bool needs_no_rows(const Block& block) {
-  return block.grouped && (block.grouping_sets || block.keys.empty());
-}
-
 }  // namespace
 
 RowsBehind::RowsBehind(const ResolvedQuery& query, std::deque<Expr>& kept)
@@ -87,7 +82,7 @@ void RowsBehind::add_of_block(std::uint32_t use, Conjuncts& out, bool value_need
   if (block.kind != Block::Kind::kSelect) return;
   const bool of_extreme =
       value_needed && block.outputs.size() == 1 && is_min_or_max(block.outputs[0]);
-  if (needs_no_rows(block) && !of_extreme) return;
+  if (gives_row_of_none(block) && !of_extreme) return;
   for (const FromNode& node : block.from) add_of_from(node, out, depth + 1);
   add_outputs(block, use, value_needed, out);
   if (block.where) {

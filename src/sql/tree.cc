@@ -378,6 +378,10 @@ bool passes_conditions(const Block& block, std::uint32_t column) {
   return std::all_of(block.partitions.begin(), block.partitions.end(), is_one_of);
 }
 
+bool gives_row_of_none(const Block& block) {
+  return block.grouped && (block.grouping_sets || block.keys.empty());
+}
+
 bool is_key(const Block& block, const Expr& expr) {
   return std::any_of(block.keys.begin(), block.keys.end(),
                      [&](const Expr& key) { return same_expr(key, expr); });

@@ -99,6 +99,10 @@ std::vector<std::pair<ColumnKey, ColumnKey>> links_along(const ResolvedQuery& qu
 // from, whatever it computes of them afterwards. Not for set operations.
 bool passes_conditions(const Block& block, std::uint32_t column);
 
+// Without keys there is a group even where no row fulfils WHERE: what is computed of groups does
+// not depend on that.
+bool gives_row_of_none(const Block& block);
+
 // Whether the expression is one of the block's keys of GROUP BY.
 bool is_key(const Block& block, const Expr& expr);
 

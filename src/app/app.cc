@@ -317,19 +317,24 @@ void App::on_disconnected(const std::string& reason) {
   stream_detail_ = reason;
 }
 
-void App::on_transaction(cdc::Transaction transaction) {
+void App::on_transactions(std::vector<cdc::Transaction> transactions) {
   if (proxy::faults::broken("no_invalidation")) {
-    cache_->on_position(transaction.end_lsn);
+    cache_->on_position(transactions.back().end_lsn);
     return;
   }
   if (proxy::faults::broken("applier_dies") && !died_.exchange(true)) {
     throw std::runtime_error("the applier dies, as it was told to");
   }
+  std::vector<std::shared_ptr<const cdc::Transaction>> shared;
+  shared.reserve(transactions.size());
+  for (cdc::Transaction& transaction : transactions) {
 #ifdef PGCACHE_FAULTS
-  if (proxy::faults::broken("toast_as_null")) take_toast_for_null(transaction);
+    if (proxy::faults::broken("toast_as_null")) take_toast_for_null(transaction);
 #endif
+    shared.push_back(std::make_shared<const cdc::Transaction>(std::move(transaction)));
+  }
   const CachePath path;
-  cache_->apply(std::make_shared<const cdc::Transaction>(std::move(transaction)));
+  cache_->apply(shared);
   control_->request_snapshot();
 }
 

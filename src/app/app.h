@@ -86,7 +86,7 @@ class App final : private origin::ControlEvents, private origin::ReplicationEven
                      origin::ColdStart why) override;
   void on_connected() override;
   void on_disconnected(const std::string& reason) override;
-  void on_transaction(cdc::Transaction transaction) override;
+  void on_transactions(std::vector<cdc::Transaction> transactions) override;
   void on_position(pg::Lsn position) override;
   void on_problems(std::vector<origin::Problem> problems) override;
 

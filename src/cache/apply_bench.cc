@@ -95,9 +95,7 @@ struct FilledCache {
     }
     return transactions;
   }
-  void apply(const std::vector<TransactionPtr>& transactions) {
-    for (const TransactionPtr& t : transactions) c.cache.apply(t);
-  }
+  void apply(const std::vector<TransactionPtr>& transactions) { c.cache.apply(transactions); }
   // Every snapshot sees what was applied.
   void see_all() { c.cache.set_snapshot(snapshot(xid + 1, xid + 1)); }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -230,6 +231,9 @@ class Cache {
   // What the transaction says of definitions takes effect with its rows: results that rest on the
   // older ones are dropped, and none is published before on_definitions_read.
   void apply(const std::shared_ptr<const cdc::Transaction>& transaction);
+  // The same one after another, in this order. Quicker in a large cache than each by itself, since
+  // the memory that they touch is asked for together.
+  void apply(std::span<const std::shared_ptr<const cdc::Transaction>> transactions);
   // Everything up to here has been applied (keepalives move it past other databases' WAL).
   void on_position(pg::Lsn position);
 

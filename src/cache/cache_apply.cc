@@ -31,8 +31,41 @@ InvalidationCause cause_of(cdc::ChangeKind kind) {
 }  // namespace
 
 void Cache::apply(const std::shared_ptr<const cdc::Transaction>& transaction) {
-  impl_->apply(transaction);
-  on_position(transaction->end_lsn);
+  apply(std::span(&transaction, 1));
+}
+
+void Cache::apply(std::span<const std::shared_ptr<const cdc::Transaction>> transactions) {
+  std::size_t reached = 0;
+  for (std::size_t i = 0; i < transactions.size(); ++i) {
+    if (i == reached) reached += impl_->look_ahead(transactions.subspan(i));
+    impl_->apply(transactions[i]);
+    on_position(transactions[i]->end_lsn);
+  }
+}
+
+LookAhead::Changes CacheImpl::ahead_of(const std::vector<cdc::RowChange>& changes, std::size_t i) {
+  changes_ahead.clear();
+  if (changes.size() <= LookAhead::kChanges || i % LookAhead::kChanges != 0) return {};
+  const std::size_t end = std::min(changes.size(), i + LookAhead::kChanges);
+  for (; i < end; ++i) changes_ahead.push_back(&changes[i]);
+  return changes_ahead;
+}
+
+std::size_t CacheImpl::look_ahead(std::span<const TransactionPtr> coming) {
+  std::vector<const cdc::RowChange*>& changes = changes_ahead;
+  changes.clear();
+  std::size_t count = 0;
+  for (const TransactionPtr& transaction : coming) {
+    if (changes.size() + transaction->changes.size() > LookAhead::kChanges) break;
+    for (const cdc::RowChange& change : transaction->changes) changes.push_back(&change);
+    ++count;
+  }
+  if (changes.size() > 1) {
+    const std::lock_guard lock(apply_mutex);
+    ahead.reach_images(changes, images);
+    ahead.reach_entries(changes, index, forms);
+  }
+  return std::max<std::size_t>(count, 1);
 }
 
 void CacheImpl::apply(const TransactionPtr& transaction) {
@@ -81,6 +114,9 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
     const bool is_resolved = resolved.images && resolved.epoch == images_epoch;
     const std::size_t end = std::min(changes.size(), begin + kChunk);
     for (std::size_t i = begin; i < end; ++i) {
+      if (const auto next = ahead_of(changes, i); !next.empty()) {
+        ahead.reach_entries(next, index, forms);
+      }
       apply_change(changes[i], is_resolved ? resolved.images->of(i) : nullptr);
     }
     if (end == changes.size()) finish_transaction();
@@ -92,8 +128,8 @@ void CacheImpl::apply_change(const cdc::RowChange& change, const std::string* st
   if (!index.knows(relation)) return;
   const ChangeImages seen(change, forms.form_of(change.relation), stored);
   const PartnerSearch partners{copies, settled_below};
-  remove_changed(relation, index.affected_by(seen, copies.empty() ? nullptr : &partners),
-                 cause_of(change.kind));
+  drop_changed(relation, index.affected_by(seen, copies.empty() ? nullptr : &partners),
+               cause_of(change.kind));
 }
 
 // One that has just come, as the stream told, belongs to nothing that is cached.
@@ -105,45 +141,95 @@ bool CacheImpl::is_unknown_relation(pg::Oid relation) const {
 
 void CacheImpl::apply_whole_relations(const cdc::Transaction& transaction) {
   for (const auto& relation : transaction.overflowed_relations) {
-    remove_changed(relation->oid, index.all_reading_rows_of(relation->oid),
-                   InvalidationCause::kUpdate);
+    drop_changed(relation->oid, index.all_reading_rows_of(relation->oid),
+                 InvalidationCause::kUpdate);
   }
   for (const auto& relation : transaction.changed_relations) {
-    remove(index.all_over(relation->oid), InvalidationCause::kDdl);
+    drop(index.all_over(relation->oid), InvalidationCause::kDdl);
   }
 }
 
-void CacheImpl::remove(const std::vector<Entry*>& entries, InvalidationCause cause) {
-  if (entries.empty()) return;
+void CacheImpl::drop(const std::vector<Entry*>& entries, InvalidationCause cause) {
   for (Entry* entry : entries) {
-    entry->shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
-    index.remove(*entry);
-    removed.add(store.take(*entry));
+    if (entry->is_dropped()) {
+      // A second change has come by: no third one shall.
+      take_out(*entry);
+      continue;
+    }
+    count_invalidation(*entry, cause);
+    entry->doomed = false;
+    store.drop(*entry);
+    dropped.add(*entry);
   }
-  invalidations[static_cast<std::size_t>(cause)].fetch_add(entries.size(),
-                                                           std::memory_order_relaxed);
+  while (dropped.is_full()) take_out_some();
 }
 
-void CacheImpl::destroy_removed() {
-  RemovedEntries remains;
-  // Proofs of freshness come this way and do not wait for the applier, who has the lock for most of
-  // a large transaction.
-  const std::unique_lock apply_lock(apply_mutex, std::try_to_lock);
-  if (apply_lock) remains.swap(removed);
+void CacheImpl::count_invalidation(const Entry& entry, InvalidationCause cause) {
+  entry.shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
+  invalidations[static_cast<std::size_t>(cause)].fetch_add(1, std::memory_order_relaxed);
 }
 
-void CacheImpl::remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
-                               InvalidationCause cause) {
+void CacheImpl::take_out(Entry& entry) {
+  if (entry.is_dropped()) dropped.forget(entry);
+  index.remove(entry);
+  removed.add(store.take(entry));
+}
+
+void CacheImpl::take_out_some() {
+  // An entry is asked for well before its turn, and what it holds when it has come.
+  constexpr std::size_t kSome = 64;
+  constexpr std::size_t kFar = 12;
+  constexpr std::size_t kNear = 6;
+  std::array<Entry*, kSome> some;
+  std::size_t count = 0;
+  dropped.each([&](Entry& entry) {
+    some[count++] = &entry;
+    return count < kSome;
+  });
+  for (std::size_t i = 0; i < count + kFar; ++i) {
+    if (i < count) prefetch_all(*some[i]);
+    if (i >= kNear && i - kNear < count) {
+      prefetch_what_it_holds(*some[i - kNear]);
+      store.prefetch(some[i - kNear]->hash);
+    }
+    if (i >= kFar) take_out(*some[i - kFar]);
+  }
+}
+
+void CacheImpl::take_out_all() {
+  constexpr int kRoundsMax = 256;
+  try {
+    for (int round = 0; round < kRoundsMax; ++round) {
+      RemovedEntries remains;  // destroyed without the lock
+      // Proofs of freshness come this way and do not wait for the applier, who has the lock for
+      // most of a large transaction.
+      const ApplyLock apply_lock(*this, std::try_to_lock);
+      if (!apply_lock.is_held()) return;
+      take_out_some();
+      remains.swap(removed);
+      if (dropped.count() == 0) return;
+    }
+  } catch (const std::bad_alloc&) {
+    // All entries are gone (ApplyLock).
+  }
+}
+
+void CacheImpl::drop_changed(pg::Oid relation, const std::vector<Entry*>& entries,
+                             InvalidationCause cause) {
   if (entries.empty()) return;
   RelationPrecision& counts = precision[relation];
   counts.relation = relation;
-  counts.invalidations += entries.size();
-  for (const Entry* entry : entries) counts.coarse += entry->coarse ? 1 : 0;
-  remove(entries, cause);
+  for (const Entry* entry : entries) {
+    if (entry->is_dropped()) continue;
+    ++counts.invalidations;
+    counts.coarse += entry->coarse ? 1 : 0;
+  }
+  drop(entries, cause);
 }
 
 CacheImpl::Everything CacheImpl::take_everything() noexcept {
   Everything everything;
+  dropped.clear();
   everything.index = index.clear();
   everything.images = images.take_remains();
   everything.copies = copies.take_remains();
@@ -154,10 +240,11 @@ CacheImpl::Everything CacheImpl::take_everything() noexcept {
 void CacheImpl::count_everything(const Everything& everything, InvalidationCause cause) noexcept {
   std::uint64_t count = 0;
   for (const Store::Map& map : everything.entries) {
-    count += map.size();
-    for (const Store::Slot& slot : map) {
-      slot.entry->shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
-    }
+    map.each([&](const Entry& entry) {
+      if (entry.is_dropped()) return;  // counted when it was dropped
+      ++count;
+      entry.shape->stats.invalidations.fetch_add(1, std::memory_order_relaxed);
+    });
   }
   invalidations[static_cast<std::size_t>(cause)].fetch_add(count, std::memory_order_relaxed);
 }

@@ -74,7 +74,7 @@ void Cache::set_tracked(pg::Oid relation, pg::Xid fence) {
     // Under a new fence, changes may have been missed between the two.
     if (c.tracking.set_tracked(relation, fence)) {
       c.distrust_images_of(relation);
-      c.remove(c.index.all_over(relation), InvalidationCause::kDdl);
+      c.drop(c.index.all_over(relation), InvalidationCause::kDdl);
     }
     woken = c.settled_waiters();
     c.note_tracking();
@@ -90,7 +90,7 @@ void Cache::set_untrackable(pg::Oid relation, sql::BypassReason reason) {
     const std::lock_guard front(c.front_mutex);
     if (c.tracking.set_untrackable(relation, reason)) {
       c.distrust_images_of(relation);
-      c.remove(c.index.all_over(relation), InvalidationCause::kDdl);
+      c.drop(c.index.all_over(relation), InvalidationCause::kDdl);
     }
     woken = c.settled_waiters();
     c.note_tracking();
@@ -104,7 +104,7 @@ void Cache::invalidate_relation(pg::Oid relation, InvalidationCause cause) {
   const std::lock_guard front(c.front_mutex);
   ++c.epoch;  // loads in flight may read it too
   c.distrust_images_of(relation);
-  c.remove(c.index.all_over(relation), cause);
+  c.drop(c.index.all_over(relation), cause);
 }
 
 void Cache::drop_all(InvalidationCause cause) {

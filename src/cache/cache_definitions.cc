@@ -47,8 +47,8 @@ bool CacheImpl::is_outdated_by(const LoggedTransaction& transaction, const Shape
 }
 
 void CacheImpl::remove_outdated(const pg::DefinitionChange& change, std::uint64_t shown) {
-  remove(index.all_of([&](const Shape& shape) { return is_outdated(shape, change, shown); }),
-         InvalidationCause::kDdl);
+  drop(index.all_of([&](const Shape& shape) { return is_outdated(shape, change, shown); }),
+       InvalidationCause::kDdl);
 }
 
 void CacheImpl::distrust(const pg::DefinitionChange& change) {

@@ -41,7 +41,7 @@ void Cache::on_position(pg::Lsn position) {
 void Cache::on_heartbeat(pg::Lsn position, TimePoint taken_at) {
   impl_->freshness.on_heartbeat(position, taken_at);
   impl_->wake_proven();
-  impl_->destroy_removed();
+  impl_->take_out_all();
 }
 
 bool Cache::proven_since(TimePoint since) const { return impl_->freshness.proven_since(since); }

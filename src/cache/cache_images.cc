@@ -41,6 +41,7 @@ CacheImpl::Resolved CacheImpl::resolve_images(const cdc::Transaction& transactio
     std::unordered_map<pg::Oid, bool> may_keep;  // as long as the lock is held
     const std::size_t end = std::min(changes.size(), begin + kChunk);
     for (std::size_t i = begin; i < end; ++i) {
+      if (const auto next = ahead_of(changes, i); !next.empty()) ahead.reach_images(next, images);
       const pg::Oid relation = changes[i].relation->oid;
       const auto [keep, is_new] = may_keep.try_emplace(relation);
       if (is_new) keep->second = may_keep_images(relation, xid);
@@ -54,8 +55,8 @@ CacheImpl::Resolved CacheImpl::resolve_images(const cdc::Transaction& transactio
       rows->before.resize(changes.size());
       rows->before[i] = std::move(row);
     }
-    for (auto& dropped : images.take_remains()) remains.push_back(std::move(dropped));
-    for (auto& dropped : copies.take_remains()) old_copies.push_back(std::move(dropped));
+    for (auto& old : images.take_remains()) remains.push_back(std::move(old));
+    for (auto& old : copies.take_remains()) old_copies.push_back(std::move(old));
     if (copies.take_doubt()) ++images_epoch;
     row_image_bytes.store(images.bytes(), std::memory_order_relaxed);
     row_images.store(images.size(), std::memory_order_relaxed);

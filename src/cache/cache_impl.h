@@ -71,13 +71,16 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "cache/cache.h"
 #include "cache/dependency_index.h"
+#include "cache/dropped_entries.h"
 #include "cache/freshness.h"
 #include "cache/image_store.h"
 #include "cache/loads.h"
+#include "cache/look_ahead.h"
 #include "cache/proof_waiters.h"
 #include "cache/removed_entries.h"
 #include "cache/snapshots.h"
@@ -103,11 +106,15 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
                    .keeps_every_proof = limits.proves_hits}),
         log(limits.transaction_log_bytes_max),
         images(limits.row_images_bytes_max),
-        copies(limits.table_copies_bytes_max) {
+        copies(limits.table_copies_bytes_max),
+        dropped(limits.bytes_max / kDroppedPart) {
 #ifdef PGCACHE_FAULTS
     faults.skip_log_check = limits.break_publish_check;
 #endif
   }
+
+  // Entries that are dropped and not yet taken out are this part of the budget at most.
+  static constexpr std::uint64_t kDroppedPart = 16;
 
   // What is left when store, index and images are emptied.
   struct Everything {
@@ -124,7 +131,11 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   class ApplyLock {
    public:
     explicit ApplyLock(CacheImpl& impl) : impl_(impl), lock_(impl.apply_mutex) {}
+    ApplyLock(CacheImpl& impl, std::try_to_lock_t)
+        : impl_(impl), lock_(impl.apply_mutex, std::try_to_lock) {}
+    bool is_held() const { return lock_.owns_lock(); }
     ~ApplyLock() {
+      if (!lock_) return;
       if (std::uncaught_exceptions() > unwinding_) everything_.emplace(impl_.give_up());
       if (impl_.removed.is_full()) remains_.swap(impl_.removed);
     }
@@ -136,7 +147,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
     const int unwinding_ = std::uncaught_exceptions();
     std::optional<Everything> everything_;  // outlives the lock
     RemovedEntries remains_;                // likewise
-    const std::lock_guard<std::mutex> lock_;
+    const std::unique_lock<std::mutex> lock_;
   };
 
   // --- proofs of freshness (cache_freshness.cc)
@@ -165,16 +176,24 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   void make_room(std::uint64_t bytes);
 
   // --- apply (cache_apply.cc); all but the first with apply_mutex held
+  // Of the next transactions, as many as are small enough together. How many; one at least.
+  std::size_t look_ahead(std::span<const TransactionPtr> coming);  // no lock
+  // Of a large transaction, at every so manieth change: the next ones; else nothing.
+  LookAhead::Changes ahead_of(const std::vector<cdc::RowChange>& changes, std::size_t i);
   void apply(const TransactionPtr& transaction);
   void apply_change(const cdc::RowChange& change, const std::string* stored);
   bool is_unknown_relation(pg::Oid relation) const;
   void apply_whole_relations(const cdc::Transaction& transaction);
-  // Under an ApplyLock.
-  void remove(const std::vector<Entry*>& entries, InvalidationCause cause);
-  void destroy_removed();  // no lock; not while somebody holds apply_mutex
+  // No look-up finds them from now on. Those that had been dropped before are taken out. Under an
+  // ApplyLock, like the next ones.
+  void drop(const std::vector<Entry*>& entries, InvalidationCause cause);
   // The same, for changes to rows of the relation.
-  void remove_changed(pg::Oid relation, const std::vector<Entry*>& entries,
-                      InvalidationCause cause);
+  void drop_changed(pg::Oid relation, const std::vector<Entry*>& entries, InvalidationCause cause);
+  void count_invalidation(const Entry& entry, InvalidationCause cause);
+  // Out of store and index.
+  void take_out(Entry& entry);
+  void take_out_some();  // of the dropped ones, those that were dropped first
+  void take_out_all();   // of the dropped ones; no lock; not while somebody holds apply_mutex
   // Empties store and index under the lock; what is left is counted and destroyed without it.
   Everything take_everything() noexcept;
   void count_everything(const Everything& everything, InvalidationCause cause) noexcept;  // no lock
@@ -286,6 +305,9 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   std::deque<CatalogRead> catalogs_read;
   std::optional<pg::Snapshot> definitions_read;  // the last catalog is right as of this one
   std::map<pg::Oid, RelationPrecision> precision;
+  LookAhead ahead;
+  std::vector<const cdc::RowChange*> changes_ahead;  // the applier's; kept for its memory
+  DroppedEntries dropped;
   RemovedEntries removed;  // under an ApplyLock
 
   // Changes of definitions that were applied and have not been read. Written under both mutexes.

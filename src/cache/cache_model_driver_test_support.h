@@ -245,12 +245,18 @@ class Model {
 
   void apply_next() {
     if (!connected_ || stream_.empty()) return;
-    ModelTransaction* t = stream_.front();
-    stream_.pop_front();
-    cache_.apply(streamed(*t));
-    t->applied = true;
-    sent_.push_back(t);
-    if (sent_.size() > 4) sent_.pop_front();
+    // As many as came together.
+    const int count = 1 + pick(std::min(3, static_cast<int>(stream_.size())));
+    std::vector<std::shared_ptr<const cdc::Transaction>> together;
+    for (int i = 0; i < count; ++i) together.push_back(streamed(*stream_[i]));
+    cache_.apply(together);
+    for (int i = 0; i < count; ++i) {
+      ModelTransaction* t = stream_.front();
+      stream_.pop_front();
+      t->applied = true;
+      sent_.push_back(t);
+      if (sent_.size() > 4) sent_.pop_front();
+    }
     if (stream_.empty()) cache_.on_position({lsn_});
   }
 

@@ -181,10 +181,7 @@ bool CacheImpl::affects(const LoggedTransaction& transaction, const Candidate& c
 
 void CacheImpl::insert(Candidate candidate) {
   Entry& entry = *candidate.entry;
-  if (Entry* previous = store.peek({entry.key, entry.hash})) {
-    index.remove(*previous);
-    removed.add(store.take(*previous));
-  }
+  if (Entry* previous = store.peek({entry.key, entry.hash})) take_out(*previous);
   make_room(entry.bytes);
   entry.number = measures_begun.load();
   index.add(entry, std::move(candidate.standings));
@@ -193,10 +190,15 @@ void CacheImpl::insert(Candidate candidate) {
 }
 
 void CacheImpl::make_room(std::uint64_t bytes) {
-  while (store.bytes() + bytes > limits.bytes_max) {
+  while (store.bytes() + dropped.bytes() + bytes > limits.bytes_max) {
+    if (dropped.count() > 0) {
+      take_out_some();
+      continue;
+    }
     Entry* victim = store.victim();
     CHECK(victim);
-    remove({victim}, InvalidationCause::kEvict);
+    count_invalidation(*victim, InvalidationCause::kEvict);
+    take_out(*victim);
   }
 }
 

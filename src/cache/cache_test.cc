@@ -306,28 +306,6 @@ TEST_F(CacheTest, EntriesOutliveADisconnect) {
   EXPECT_TRUE(c_.has("one", by_id_));
 }
 
-TEST_F(CacheTest, WhatIsRemovedIsGivenBackSomeAtATime) {
-  std::vector<std::weak_ptr<const CachedResult>> results;
-  TransactionBuilder t(1000, 5100);
-  for (int i = 0; i < 200; ++i) {
-    const std::string key = "k" + std::to_string(i);
-    c_.fill(key, by_id_, {number(i)});
-    const LookupOutcome outcome = c_.lookup(key, by_id_, {number(i)});
-    ASSERT_TRUE(std::holds_alternative<Hit>(outcome));
-    results.push_back(std::get<Hit>(outcome).result);
-    t.update(users_, {std::to_string(i), "a", "2", "n"});
-  }
-  apply(t);
-  EXPECT_EQ(c_.cache.status(at_ms(0)).entries, 0u);
-  const auto held = [&] {
-    return std::count_if(results.begin(), results.end(),
-                         [](const auto& r) { return !r.expired(); });
-  };
-  EXPECT_LT(held(), 64);
-  c_.cache.on_heartbeat({5200}, at_ms(0));
-  EXPECT_EQ(held(), 0);
-}
-
 TEST_F(CacheTest, TheBudgetIsKeptByEvicting) {
   CacheLimits limits;
   limits.bytes_max = 64 << 10;

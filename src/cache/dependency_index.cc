@@ -289,9 +289,10 @@ void DependencyIndex::search(Listed& listed, const Search& search) {
   const auto test = [&search](const Bucket& bucket) {
     constexpr std::size_t kAhead = 4;
     const std::size_t count = bucket.slots.size();
-    for (std::size_t i = 0; i < std::min(count, kAhead); ++i) prefetch(*bucket.slots[i].entry);
+    for (std::size_t i = 0; i < std::min(count, kAhead); ++i)
+      prefetch_front(*bucket.slots[i].entry);
     for (std::size_t i = 0; i < count; ++i) {
-      if (i + kAhead < count) prefetch(*bucket.slots[i + kAhead].entry);
+      if (i + kAhead < count) prefetch_front(*bucket.slots[i + kAhead].entry);
       const Bucket::Slot& slot = bucket.slots[i];
       slot.reference().node->test(slot, search);
     }
@@ -342,6 +343,63 @@ std::vector<Entry*> DependencyIndex::affected_by(const ChangeImages& change,
   if (change.before())
     search(it->second, {change, *change.before(), true, searches_, found, partners});
   return found;
+}
+
+void DependencyIndex::approach(pg::Oid relation, const RowImage& row, std::vector<Approach>& ways) {
+  const auto it = by_relation_.find(relation);
+  if (it == by_relation_.end()) return;
+  const auto add = [&ways](const HashedBuckets& table, std::uint64_t hash) {
+    table.prefetch(hash);
+    ways.push_back(Approach(table, hash));
+  };
+  for (const KeyGroup* group : it->second.keys) {
+    if (const auto key = key_hash(group->columns(), row)) add(group->buckets(), *key);
+  }
+  for (const ValueGroup* group : it->second.values) {
+    const bool is_there = group->look(row, tuple_) == ValueGroup::Look::kValues;
+    if (is_there) add(group->buckets(), hash_bytes(tuple_));
+  }
+  for (const IntervalGroup* group : it->second.intervals) {
+    const sql::Operand& value = row.look(group->column());
+    if (value.known()) ways.push_back(Approach(group->approach(*value.value)));
+  }
+}
+
+// Of a bucket only the first entries: how many more there are is of no use to those who wait for
+// the first.
+bool DependencyIndex::Approach::go_on() {
+  static constexpr std::size_t kEntries = 2;
+  const auto each_slot = [this](auto&& f) {
+    const std::size_t count = std::min(bucket_->slots.size(), kEntries);
+    for (std::size_t i = 0; i < count; ++i) f(bucket_->slots[i]);
+  };
+  switch (step_) {
+    case Step::kTree:
+      if (tree_.go_on()) return true;
+      bucket_ = tree_.bucket();
+      step_ = Step::kBucket;
+      break;
+    case Step::kTable:
+      bucket_ = table_->find(hash_);
+      if (bucket_) prefetch_all(*bucket_);
+      step_ = Step::kBucket;
+      break;
+    case Step::kBucket:
+      each_slot([](const Bucket::Slot& slot) { prefetch_front(*slot.entry); });
+      step_ = Step::kEntries;
+      break;
+    case Step::kEntries:
+      each_slot([this](const Bucket::Slot& slot) {
+        if (slot.reference().node->is_told_by(bucket_->place)) return;
+        __builtin_prefetch(slot.entry->operands.values.data());
+      });
+      step_ = Step::kEnd;
+      break;
+    case Step::kEnd:
+      break;
+  }
+  if (!bucket_) step_ = Step::kEnd;
+  return step_ != Step::kEnd;
 }
 
 std::vector<Entry*> DependencyIndex::all_reading_rows_of(pg::Oid relation) {

@@ -99,6 +99,11 @@ class DependencyIndex {
   // All of the shapes that are chosen, each once, marked doomed.
   std::vector<Entry*> all_of(const std::function<bool(const Shape&)>& chosen);
 
+  // The way to what affected_by() will find (look_ahead.h). To be used up before the index changes.
+  class Approach;
+  // Of each place of the index at which the row will be looked for; appended.
+  void approach(pg::Oid relation, const RowImage& row, std::vector<Approach>& ways);
+
   // Some entry depends on rows of the relation.
   bool knows(pg::Oid relation) const;
   std::size_t node_count() const { return node_count_; }
@@ -136,6 +141,25 @@ class DependencyIndex {
   std::size_t node_count_ = 0;
   std::uint64_t searches_ = 0;
   std::string tuple_;  // kept for its memory
+};
+
+class DependencyIndex::Approach {
+ public:
+  // A step further; false: it is at the end.
+  bool go_on();
+
+ private:
+  friend class DependencyIndex;
+  enum class Step : std::uint8_t { kTree, kTable, kBucket, kEntries, kEnd };
+  Approach(const HashedBuckets& table, std::uint64_t hash)
+      : step_(Step::kTable), table_(&table), hash_(hash) {}
+  explicit Approach(const IntervalTree::Approach& tree) : step_(Step::kTree), tree_(tree) {}
+
+  Step step_;
+  const HashedBuckets* table_ = nullptr;
+  std::uint64_t hash_ = 0;
+  IntervalTree::Approach tree_;
+  const Bucket* bucket_ = nullptr;
 };
 
 }  // namespace pgcache::cache

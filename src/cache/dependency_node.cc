@@ -279,14 +279,13 @@ DependencyNode::ByKey DependencyNode::by_key(const Search& search) {
 
 void DependencyNode::test(const Bucket::Slot& slot, const Search& search) {
   const IndexRef& ref = slot.reference();
-  prefetch_what_it_holds(*slot.entry);
   const Bucket::Place place = ref.bucket->place;
   const ByKey found_by_key = place == Bucket::Place::kKey ? ByKey::kYes : ByKey::kNo;
   if (ref.by_key && by_key(search) != found_by_key) return;
   if (visibility_of(search) == Visibility::kInvisible) return;
   // The row's values are those under which the entry stands; or else their hashes are, and one
   // entry goes that need not.
-  test_entry(*slot.entry, search, tells_all_ && place == Bucket::Place::kValue);
+  test_entry(*slot.entry, search, is_told_by(place));
 }
 
 void DependencyNode::test_entry(Entry& entry, const Search& search, bool is_told) {

@@ -50,6 +50,10 @@ struct DependencyNode {
   void find_all_of(pg::Oid member, std::vector<Entry*>& found);
   // One that a shared table found.
   void test(const Bucket::Slot& slot, const Search& search);
+  // Whether a row that is found in such a place is known to fulfil the conditions for that alone.
+  bool is_told_by(Bucket::Place place) const {
+    return tells_all_ && place == Bucket::Place::kValue;
+  }
   // Every entry, since the row's place in the shared table is not known.
   void test_all(const Search& search);
   // Those that have no place in the shared table.

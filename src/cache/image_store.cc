@@ -2,13 +2,12 @@
 #include "cache/image_store.h"
 
 #include <algorithm>
-#include <boost/unordered/unordered_flat_map.hpp>
-#include <functional>
 #include <string_view>
 #include <utility>
 
 #include "base/check.h"
-#include "base/huge_pages.h"
+#include "base/pointer_table.h"
+#include "base/prefetch.h"
 #include "cache/row_key.h"
 
 namespace pgcache::cache {
@@ -33,6 +32,7 @@ std::vector<cdc::Cell> values_kept(const cdc::RowChange& change, const StoredRow
 
 struct ImageStore::Row {
   std::string key;
+  std::uint64_t hash = 0;  // of the key
   StoredRow row;
   std::uint64_t bytes = 0;
   std::uint64_t last_use = 0;
@@ -44,10 +44,7 @@ struct ImageStore::Row {
 struct ImageStore::Table {
   std::shared_ptr<const cdc::StreamRelation> form;
   std::vector<std::size_t> key;
-  using Item = std::pair<const std::string_view, std::unique_ptr<Row>>;
-  boost::unordered_flat_map<std::string_view, std::unique_ptr<Row>, StringHash, std::equal_to<>,
-                            HugePageAllocator<Item>>
-      rows;  // by key
+  PointerTable<Row> rows;  // by the hash of the key
   Row* newest = nullptr;
   Row* oldest = nullptr;
   std::uint64_t bytes = 0;
@@ -63,8 +60,7 @@ struct ImageStore::Table {
     (row.older ? row.older->newer : oldest) = row.newer;
   }
   Row* find(std::string_view row_key) {
-    const auto it = rows.find(row_key);
-    return it == rows.end() ? nullptr : it->second.get();
+    return rows.find(hash_bytes(row_key), [&](const Row& row) { return row.key == row_key; });
   }
 };
 
@@ -128,11 +124,34 @@ StoredRow ImageStore::step(const cdc::RowChange& change, bool keep, const pg::Ca
   return before;
 }
 
+std::optional<ImageStore::Approach> ImageStore::approach(const cdc::RowChange& change) const {
+  const auto it = tables_.find(change.relation->oid);
+  if (it == tables_.end() || it->second->form != change.relation) return std::nullopt;
+  const Table& table = *it->second;
+  const auto key =
+      identity_key(table.key, change.old_row.empty() ? change.new_row : change.old_row);
+  if (!key) return std::nullopt;
+  const std::uint64_t hash = hash_bytes(*key);
+  table.rows.prefetch(hash);
+  return Approach(table, hash);
+}
+
+void ImageStore::Approach::go_on(int step) {
+  if (step == 0) {
+    row_ = table_->rows.find(hash_, [](const Row&) { return true; });
+    if (row_) prefetch_all(*row_);
+  } else if (row_) {
+    __builtin_prefetch(row_->row.get(), 1);
+    __builtin_prefetch(row_->newer, 1);
+    __builtin_prefetch(row_->older, 1);
+  }
+}
+
 void ImageStore::erase(Table& table, Row& row) {
   table.unlink(row);
   table.bytes -= row.bytes;
   bytes_ -= row.bytes;
-  table.rows.erase(table.rows.find(row.key));
+  table.rows.take(row.hash, row);
 }
 
 // `place`: what stands under the key; may be null.
@@ -150,8 +169,8 @@ void ImageStore::put(Table& table, Row* place, const std::string& key, std::stri
     auto made = std::make_unique<Row>();
     place = made.get();
     place->key = key;
-    const bool added = table.rows.emplace(place->key, std::move(made)).second;
-    CHECK(added);
+    place->hash = hash_bytes(key);
+    table.rows.insert(place->hash, std::move(made));
   }
   place->row = std::make_shared<const std::string>(std::move(row));
   place->bytes = bytes;

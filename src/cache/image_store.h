@@ -58,6 +58,10 @@ class ImageStore {
   // known of domains; null: nothing.
   StoredRow step(const cdc::RowChange& change, bool keep, const pg::Catalog* catalog = nullptr);
 
+  // The way to what step() will touch (look_ahead.h). To be used up before the store changes.
+  class Approach;
+  std::optional<Approach> approach(const cdc::RowChange& change) const;
+
   void drop(pg::Oid relation);
   void drop_all();
   // As drop_all(), at once: what is left is destroyed here.
@@ -82,6 +86,20 @@ class ImageStore {
   std::uint64_t uses_ = 0;  // counts; its value tells how long ago a row was used
   std::unordered_map<pg::Oid, std::unique_ptr<Table>> tables_;
   Remains dropped_;
+};
+
+class ImageStore::Approach {
+ public:
+  static constexpr int kSteps = 2;
+  void go_on(int step);
+
+ private:
+  friend class ImageStore;
+  Approach(const Table& table, std::uint64_t hash) : table_(&table), hash_(hash) {}
+
+  const Table* table_;
+  std::uint64_t hash_;
+  const Row* row_ = nullptr;
 };
 
 }  // namespace pgcache::cache

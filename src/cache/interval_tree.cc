@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 
 namespace pgcache::cache {
 
@@ -256,6 +257,32 @@ std::unique_ptr<IntervalTree::Item> IntervalTree::take(Node& node, const Interva
     summarize(inner, slot);
   }
   return item;
+}
+
+IntervalTree::Approach IntervalTree::approach(const pg::Value& value) const {
+  Approach approach;
+  approach.node_ = root_.get();
+  approach.prefix_ = prefix_of(value);
+  return approach;
+}
+
+bool IntervalTree::Approach::go_on() {
+  if (!node_) return false;
+  std::size_t slot = 0;
+  while (slot < node_->count && node_->upper[slot] < prefix_) ++slot;
+  if (slot == node_->count || node_->lower[slot] > prefix_) {
+    node_ = nullptr;
+    return false;
+  }
+  if (node_->is_leaf) {
+    item_ = static_cast<const Leaf*>(node_)->items[slot].get();
+    prefetch_all(*item_);
+    node_ = nullptr;
+    return false;
+  }
+  node_ = static_cast<const Inner*>(node_)->children[slot].get();
+  prefetch_all(*node_);
+  return true;
 }
 
 void IntervalTree::erase(const Interval& interval) {

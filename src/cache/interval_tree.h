@@ -37,6 +37,11 @@ class IntervalTree {
   void erase(const Interval& interval);
   bool empty() const { return !root_; }
 
+  // The way to the first interval that contains the value, as far as the bounds' prefixes tell, a
+  // node at a time (look_ahead.h). To be used up before the tree changes.
+  class Approach;
+  Approach approach(const pg::Value& value) const;
+
   template <typename F>
   void each_containing(const pg::Value& value, F&& f) {
     if (root_) walk(*root_, value, prefix_of(value), f);
@@ -53,7 +58,7 @@ class IntervalTree {
     Interval interval;
     Bucket bucket;
   };
-  static constexpr std::size_t kSlots = 32;
+  static constexpr std::size_t kSlots = 16;
   struct Node {
     explicit Node(bool leaf) : is_leaf(leaf) {}
     virtual ~Node() = default;
@@ -139,6 +144,21 @@ class IntervalTree {
   }
 
   std::unique_ptr<Node> root_;
+};
+
+class IntervalTree::Approach {
+ public:
+  Approach() = default;
+  // A step further: asks for the next node, or the bucket. False: it is at the end.
+  bool go_on();
+  // Null: there is none, or it is not at the end.
+  const Bucket* bucket() const { return item_ ? &item_->bucket : nullptr; }
+
+ private:
+  friend class IntervalTree;
+  const Node* node_ = nullptr;
+  Prefix prefix_ = 0;
+  const Item* item_ = nullptr;
 };
 
 }  // namespace pgcache::cache

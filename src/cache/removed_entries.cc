@@ -9,7 +9,7 @@ RemovedEntries::~RemovedEntries() {
   constexpr std::size_t kNear = 4;
   const std::size_t count = entries_.size();
   for (std::size_t i = 0; i < count + kFar; ++i) {
-    if (i < count) prefetch(*entries_[i]);
+    if (i < count) prefetch_all(*entries_[i]);
     if (i >= kNear && i - kNear < count) {
       const Entry& entry = *entries_[i - kNear];
       __builtin_prefetch(entry.operands.values.data());

@@ -23,9 +23,9 @@ std::uint64_t entry_bytes(const Entry& entry) {
 CachedResultPtr Store::find(const HashedKey& key, ResultNeeds needs) {
   Shard& shard = shard_of(key.hash);
   const std::lock_guard lock(shard.mutex);
-  const auto it = shard.map.find(key);
-  if (it == shard.map.end()) return nullptr;
-  Entry& entry = *it->entry;
+  Entry* const found = find_in(shard.map, key);
+  if (!found || found->is_dropped()) return nullptr;
+  Entry& entry = *found;
   if (needs.row_description && entry.result->row_description.empty()) return nullptr;
   if (needs.parsed && !entry.result->parsed) return nullptr;
   if (!entry.visited.load(std::memory_order_relaxed)) {
@@ -37,8 +37,7 @@ CachedResultPtr Store::find(const HashedKey& key, ResultNeeds needs) {
 Entry* Store::peek(const HashedKey& key) {
   Shard& shard = shard_of(key.hash);
   const std::lock_guard lock(shard.mutex);
-  const auto it = shard.map.find(key);
-  return it == shard.map.end() ? nullptr : it->entry.get();
+  return find_in(shard.map, key);
 }
 
 Entry& Store::insert(std::unique_ptr<Entry> entry) {
@@ -46,8 +45,7 @@ Entry& Store::insert(std::unique_ptr<Entry> entry) {
   {
     Shard& shard = shard_of(e.hash);
     const std::lock_guard lock(shard.mutex);
-    const bool inserted = shard.map.insert(Slot{e.hash, std::move(entry)}).second;
-    CHECK(inserted);
+    shard.map.insert(e.hash, std::move(entry));
   }
   e.older = newest_;
   e.newer = nullptr;
@@ -58,19 +56,20 @@ Entry& Store::insert(std::unique_ptr<Entry> entry) {
   return e;
 }
 
+void Store::drop(Entry& entry) {
+  entry.dropped.store(true, std::memory_order_release);
+  size_.fetch_sub(1, std::memory_order_relaxed);
+  bytes_.fetch_sub(entry.bytes, std::memory_order_relaxed);
+}
+
 std::unique_ptr<Entry> Store::take(Entry& entry) {
+  if (!entry.is_dropped()) drop(entry);
   if (hand_ == &entry) hand_ = entry.newer;
   (entry.newer ? entry.newer->older : newest_) = entry.older;
   (entry.older ? entry.older->newer : oldest_) = entry.newer;
-  size_.fetch_sub(1, std::memory_order_relaxed);
-  bytes_.fetch_sub(entry.bytes, std::memory_order_relaxed);
   Shard& shard = shard_of(entry.hash);
   const std::lock_guard lock(shard.mutex);
-  const auto it = shard.map.find(static_cast<const Entry*>(&entry));
-  CHECK(it != shard.map.end());
-  std::unique_ptr<Entry> taken = std::move(it->entry);
-  shard.map.erase(it);
-  return taken;
+  return shard.map.take(entry.hash, entry);
 }
 
 Store::Remains Store::clear() noexcept {

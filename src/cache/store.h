@@ -20,13 +20,12 @@
 
 #include <array>
 #include <atomic>
-#include <boost/unordered/unordered_flat_set.hpp>
 #include <memory>
 #include <mutex>
 #include <string_view>
 #include <tuple>
 
-#include "base/huge_pages.h"
+#include "base/pointer_table.h"
 #include "cache/entry.h"
 
 namespace pgcache::cache {
@@ -42,46 +41,26 @@ std::uint64_t entry_bytes(const Entry& entry);
 
 class Store {
  public:
-  // One entry's place in a map. The hash is beside it: whatever does not concern the entry leaves
-  // it alone.
-  struct Slot {
-    std::uint64_t hash = 0;
-    mutable std::unique_ptr<Entry> entry;  // taken out just before the slot goes
-  };
-  struct HashOf {
-    using is_transparent = void;
-    using is_avalanching = void;
-    std::size_t operator()(const Slot& slot) const noexcept { return slot.hash; }
-    std::size_t operator()(const HashedKey& key) const noexcept { return key.hash; }
-    std::size_t operator()(const Entry* entry) const noexcept { return entry->hash; }
-  };
-  struct IsSame {
-    using is_transparent = void;
-    bool operator()(const Slot& a, const Slot& b) const {
-      return a.hash == b.hash && a.entry->key == b.entry->key;
-    }
-    bool operator()(const HashedKey& key, const Slot& slot) const {
-      return key.hash == slot.hash && key.bytes == slot.entry->key;
-    }
-    bool operator()(const Entry* entry, const Slot& slot) const {
-      return entry == slot.entry.get();
-    }
-  };
-  using Map = boost::unordered_flat_set<Slot, HashOf, IsSame, HugePageAllocator<Slot>>;
+  using Map = PointerTable<Entry>;
   // What clear() took out; destroyed by the caller when no lock is held.
   using Remains = std::array<Map, 16>;
 
   // Null when there is no entry, or it lacks what is needed.
   CachedResultPtr find(const HashedKey& key, ResultNeeds needs);
 
+  void prefetch(std::uint64_t hash) { shard_of(hash).map.prefetch(hash); }
   Entry* peek(const HashedKey& key);
   // The key must be absent. Sets entry->bytes aside from the budget. All of it, or it throws.
   Entry& insert(std::unique_ptr<Entry> entry);
+  // No look-up finds it from now on; its bytes are given back to the budget. Once for each entry.
+  void drop(Entry& entry);
+  // Dropped or not.
   std::unique_ptr<Entry> take(Entry& entry);
   Remains clear() noexcept;
-  // The entry that leaves next; null when the store is empty.
+  // The entry that leaves next; null when the store is empty. Asked for while none is dropped.
   Entry* victim();
 
+  // Of the entries that are not dropped.
   std::uint64_t size() const { return size_.load(std::memory_order_relaxed); }
   std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
@@ -91,8 +70,11 @@ class Store {
     std::mutex mutex;
     Map map;
   };
-  // The maps use both ends of the hash, the shards bits between.
-  Shard& shard_of(std::uint64_t hash) { return shards_[(hash >> 16) % kShards]; }
+  // The maps use the upper bits of the hash.
+  Shard& shard_of(std::uint64_t hash) { return shards_[hash % kShards]; }
+  static Entry* find_in(const Map& map, const HashedKey& key) {
+    return map.find(key.hash, [&](const Entry& entry) { return entry.key == key.bytes; });
+  }
 
   std::array<Shard, kShards> shards_;
   Entry* newest_ = nullptr;

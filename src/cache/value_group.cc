@@ -58,16 +58,11 @@ Bucket& IntervalGroup::at(const Interval& interval) {
 }
 
 Bucket& HashedBuckets::at(std::uint64_t hash, Bucket::Place place) {
-  std::unique_ptr<Bucket>& bucket = buckets_[hash];
-  if (!bucket) bucket = std::make_unique<Bucket>();
+  if (Bucket* bucket = find(hash)) return *bucket;
+  auto bucket = std::make_unique<Bucket>();
   bucket->place = place;
   bucket->hash = hash;
-  return *bucket;
-}
-
-Bucket* HashedBuckets::find(std::uint64_t hash) {
-  const auto it = buckets_.find(hash);
-  return it == buckets_.end() ? nullptr : it->second.get();
+  return buckets_.insert(hash, std::move(bucket));
 }
 
 }  // namespace pgcache::cache

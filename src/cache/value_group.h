@@ -5,7 +5,6 @@
 // for each shape.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,7 +14,7 @@
 #include <vector>
 
 #include "base/hash.h"
-#include "base/huge_pages.h"
+#include "base/pointer_table.h"
 #include "cache/bucket.h"
 #include "cache/interval_tree.h"
 #include "cache/row_image.h"
@@ -30,23 +29,18 @@ std::string group_signature(const std::vector<pg::Oid>& members,
 // Appends a value so that no two different sequences of values look alike.
 void append_value(std::string& tuple, const pg::Value& value);
 
-// Buckets by hash. Values whose hashes collide share one: every candidate is tested anyway. To
-// learn that there is none touches one line of memory.
+// Buckets by hash. Values whose hashes collide share one: every candidate is tested anyway.
 class HashedBuckets {
  public:
   Bucket& at(std::uint64_t hash, Bucket::Place place);
-  Bucket* find(std::uint64_t hash);
-  void erase(const Bucket& bucket) { buckets_.erase(bucket.hash); }
+  Bucket* find(std::uint64_t hash) const {
+    return buckets_.find(hash, [](const Bucket&) { return true; });
+  }
+  void prefetch(std::uint64_t hash) const { buckets_.prefetch(hash); }
+  void erase(const Bucket& bucket) { buckets_.take(bucket.hash, bucket); }
 
  private:
-  struct AsItIs {
-    using is_avalanching = void;
-    std::size_t operator()(std::uint64_t hash) const noexcept { return hash; }
-  };
-  using Item = std::pair<const std::uint64_t, std::unique_ptr<Bucket>>;
-  boost::unordered_flat_map<std::uint64_t, std::unique_ptr<Bucket>, AsItIs, std::equal_to<>,
-                            HugePageAllocator<Item>>
-      buckets_;
+  PointerTable<Bucket> buckets_;
 };
 
 class ValueGroup {
@@ -72,6 +66,7 @@ class ValueGroup {
   Bucket& at(std::string_view tuple) {
     return buckets_.at(hash_bytes(tuple), Bucket::Place::kValue);
   }
+  const HashedBuckets& buckets() const { return buckets_; }
   Bucket* find(std::string_view tuple) { return buckets_.find(hash_bytes(tuple)); }
   void erase(const Bucket& bucket) { buckets_.erase(bucket); }
 
@@ -95,6 +90,7 @@ class IntervalGroup {
   const sql::ColumnRef& column() const { return column_; }
   Bucket& at(const Interval& interval);
   void erase(const Interval& interval) { tree_.erase(interval); }
+  IntervalTree::Approach approach(const pg::Value& value) const { return tree_.approach(value); }
   template <typename F>
   void each_containing(const pg::Value& value, F&& f) {
     tree_.each_containing(value, f);
@@ -116,6 +112,7 @@ class KeyGroup {
   const std::string& signature() const { return signature_; }
   const std::vector<sql::ShownColumn>& columns() const { return columns_; }
   Bucket& at(std::uint64_t key) { return buckets_.at(key, Bucket::Place::kKey); }
+  const HashedBuckets& buckets() const { return buckets_; }
   Bucket* find(std::uint64_t key) { return buckets_.find(key); }
   void erase(const Bucket& bucket) { buckets_.erase(bucket); }
 

@@ -55,7 +55,8 @@ class ReplicationEvents {
                              ColdStart why) = 0;
   virtual void on_connected() = 0;
   virtual void on_disconnected(const std::string& reason) = 0;
-  virtual void on_transaction(cdc::Transaction transaction) = 0;
+  // Those that came together, in the order of their commits; one at least.
+  virtual void on_transactions(std::vector<cdc::Transaction> transactions) = 0;
   // All that committed before has come; also where nothing has since the last call.
   virtual void on_position(pg::Lsn position) = 0;
   // Why there is no stream (slot in use, missing privilege ...); empty vector: all is well.

@@ -182,14 +182,16 @@ struct RecordedStream : ReplicationEvents {
     const std::lock_guard lock(mutex);
     disconnects.push_back(reason);
   }
-  void on_transaction(cdc::Transaction transaction) override {
+  void on_transactions(std::vector<cdc::Transaction> together) override {
     const std::lock_guard lock(mutex);
     if (throw_next > 0) {
       --throw_next;
       throw std::runtime_error("refused by the test");
     }
-    position = transaction.end_lsn;
-    transactions.push_back(std::move(transaction));
+    for (cdc::Transaction& transaction : together) {
+      position = transaction.end_lsn;
+      transactions.push_back(std::move(transaction));
+    }
   }
   void on_position(pg::Lsn p) override {
     const std::lock_guard lock(mutex);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "origin/replication_link_impl.h"
@@ -31,6 +32,8 @@ constexpr Duration kQuietMax = seconds(4);  // when the origin says that it has 
 constexpr Duration kQuietSeen = seconds(2);
 constexpr Duration kSilenceMax = std::chrono::minutes(10);
 constexpr int kBatchMessages = 256;  // handled before the origin is told how far we are
+// So many transactions that came together are applied together; a large one waits for no other.
+constexpr std::size_t kTogether = 16;
 
 Duration apply_delay() {
 #ifdef PGCACHE_FAULTS
@@ -116,6 +119,12 @@ bool ReplicationLink::Impl::is_dead(const Stream& s, TimePoint now) const {
 
 // Handles what has arrived, up to a limit after which the origin shall hear how far we are.
 std::optional<End> ReplicationLink::Impl::read_batch(Link& link, Stream& s) {
+  std::optional<End> end = read_messages(link, s);
+  hand_over(s);
+  return end;
+}
+
+std::optional<End> ReplicationLink::Impl::read_messages(Link& link, Stream& s) {
   if (PQconsumeInput(link.raw()) == 0) return stream_ended(link);
   for (int i = 0; i < kBatchMessages; ++i) {
     char* buffer = nullptr;
@@ -139,6 +148,7 @@ std::optional<End> ReplicationLink::Impl::handle(std::string_view bytes, Stream&
   const Keepalive& keepalive = std::get<Keepalive>(*message);
   s.answer_now = s.answer_now || keepalive.reply_requested;
   server_seconds = keepalive.seconds;
+  hand_over(s);
   // Everything that committed before has been sent, unless a transaction is half here.
   if (!s.in_transaction && keepalive.end >= applied) {
     applied = keepalive.end;
@@ -157,13 +167,20 @@ std::optional<End> ReplicationLink::Impl::handle_data(std::string_view payload, 
   if (!decoded.ok()) return End{decoded.error().message, Again::kCold};
   if (!*decoded) return std::nullopt;
   cdc::Transaction& transaction = **decoded;
-  const pg::Lsn end = transaction.end_lsn;
-  if (end <= applied) return std::nullopt;  // sent again after a resume
+  if (transaction.end_lsn <= applied) return std::nullopt;  // sent again after a resume
   const Duration delay = apply_delay();
   if (delay > Duration::zero()) std::this_thread::sleep_for(delay);
-  events.on_transaction(std::move(transaction));
-  applied = end;
+  const bool waits_for_none = transaction.changes.size() >= kTogether || delay > Duration::zero();
+  s.decoded.push_back(std::move(transaction));
+  if (waits_for_none || s.decoded.size() >= kTogether) hand_over(s);
   return std::nullopt;
+}
+
+void ReplicationLink::Impl::hand_over(Stream& s) {
+  if (s.decoded.empty()) return;
+  const pg::Lsn end = s.decoded.back().end_lsn;
+  events.on_transactions(std::exchange(s.decoded, {}));
+  applied = end;
 }
 
 End ReplicationLink::Impl::stream_ended(Link& link) {

@@ -86,6 +86,7 @@ struct ReplicationLink::Impl {
     bool answer_now = false;                    // a keepalive asked for a status update
     bool large_message = false;                 // one came
     TimePoint last_data;
+    std::vector<cdc::Transaction> decoded;  // to be handed over together
 
     // All that came is applied, and the origin knows.
     bool at_rest(pg::Lsn applied_to, TimePoint now) const {
@@ -107,6 +108,8 @@ struct ReplicationLink::Impl {
   std::optional<End> check_resumable(Link& link);
   End stream(Link& link);
   std::optional<End> read_batch(Link& link, Stream& s);
+  std::optional<End> read_messages(Link& link, Stream& s);
+  void hand_over(Stream& s);
   std::optional<End> handle(std::string_view bytes, Stream& s);
   std::optional<End> handle_data(std::string_view payload, Stream& s);
   End stream_ended(Link& link);

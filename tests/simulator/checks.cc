@@ -58,6 +58,7 @@ void World::check_entries() {
   for (const TableId table : kTables) {
     for (cache::Entry* entry : impl.index.all_over(spec(table).oid)) {
       entry->doomed = false;  // it was only looked at
+      if (entry->is_dropped()) continue;
       // What came in portions may be in two forms, and is not served before it is known.
       if (entry->result->portions_ended && !reload_known_) continue;
       ++totals_.entries_checked;

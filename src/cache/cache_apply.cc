@@ -41,6 +41,7 @@ void Cache::apply(std::span<const std::shared_ptr<const cdc::Transaction>> trans
     impl_->apply(transactions[i]);
     on_position(transactions[i]->end_lsn);
   }
+  impl_->ahead.forget();
 }
 
 LookAhead::Changes CacheImpl::ahead_of(const std::vector<cdc::RowChange>& changes, std::size_t i) {
@@ -54,6 +55,7 @@ LookAhead::Changes CacheImpl::ahead_of(const std::vector<cdc::RowChange>& change
 std::size_t CacheImpl::look_ahead(std::span<const TransactionPtr> coming) {
   std::vector<const cdc::RowChange*>& changes = changes_ahead;
   changes.clear();
+  ahead.forget();
   std::size_t count = 0;
   for (const TransactionPtr& transaction : coming) {
     if (changes.size() + transaction->changes.size() > LookAhead::kChanges) break;
@@ -126,7 +128,8 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
 void CacheImpl::apply_change(const cdc::RowChange& change, const std::string* stored) {
   const pg::Oid relation = change.relation->oid;
   if (!index.knows(relation)) return;
-  const ChangeImages seen(change, forms.form_of(change.relation), stored);
+  const ChangeImages seen(change, forms.form_of(change.relation), stored,
+                          ahead.take_parsed(change));
   const PartnerSearch partners{copies, settled_below};
   drop_changed(relation, index.affected_by(seen, copies.empty() ? nullptr : &partners),
                cause_of(change.kind));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/look_ahead.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace pgcache::cache {
 
@@ -17,10 +17,13 @@ void LookAhead::reach_images(Changes changes, const ImageStore& images) {
 
 void LookAhead::reach_entries(Changes changes, DependencyIndex& index, FormCache& forms) {
   places_.clear();
+  forget();
+  next_seen_ = 0;
   for (const cdc::RowChange* change : changes) {
     if (change->new_row.empty() || !index.knows(change->relation->oid)) continue;
-    const RowImage row(forms.form_of(change->relation), change->new_row, RowImage::Known::kAll);
+    RowImage row(forms.form_of(change->relation), change->new_row, RowImage::Known::kAll);
     index.approach(change->relation->oid, row, places_);
+    seen_.push_back({change, std::move(row).take_parsed()});
   }
   // As many steps as the deepest tree wants.
   for (bool some_are_on_the_way = true; some_are_on_the_way;) {
@@ -29,6 +32,15 @@ void LookAhead::reach_entries(Changes changes, DependencyIndex& index, FormCache
       some_are_on_the_way = place.go_on() || some_are_on_the_way;
     }
   }
+}
+
+RowImage::Parsed LookAhead::take_parsed(const cdc::RowChange& change) {
+  for (std::size_t i = next_seen_; i < seen_.size(); ++i) {
+    if (seen_[i].change != &change) continue;
+    next_seen_ = i + 1;
+    return std::move(seen_[i].parsed);
+  }
+  return {};
 }
 
 }  // namespace pgcache::cache

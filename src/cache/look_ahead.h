@@ -29,11 +29,22 @@ class LookAhead {
   static constexpr std::size_t kChanges = 16;
 
   using Changes = std::span<const cdc::RowChange* const>;
-  // Both under the cache's apply mutex, which they do not outlive in effect only.
+  // Both under the cache's apply mutex.
   void reach_images(Changes changes, const ImageStore& images);
   void reach_entries(Changes changes, DependencyIndex& index, FormCache& forms);
+  // What reach_entries() has parsed of the row after the change, if it was among the last ones that
+  // it looked at. Once for each, in their order.
+  RowImage::Parsed take_parsed(const cdc::RowChange& change);
+  // The changes that were looked at are about to go.
+  void forget() { seen_.clear(); }
 
  private:
+  struct Seen {
+    const cdc::RowChange* change = nullptr;
+    RowImage::Parsed parsed;
+  };
+  std::vector<Seen> seen_;
+  std::size_t next_seen_ = 0;
   // Kept for their memory.
   std::vector<ImageStore::Approach> rows_;
   std::vector<DependencyIndex::Approach> places_;

@@ -104,7 +104,7 @@ const sql::Operand& RowImage::look(const sql::ColumnRef& column) const {
 }
 
 ChangeImages::ChangeImages(const cdc::RowChange& change, const RelationForm& form,
-                           const std::string* stored)
+                           const std::string* stored, RowImage::Parsed parsed)
     : change_(change), form_(form) {
   using Known = RowImage::Known;
   if (stored) stored_ = decode_row(*stored);
@@ -127,6 +127,7 @@ ChangeImages::ChangeImages(const cdc::RowChange& change, const RelationForm& for
     case cdc::ChangeKind::kTruncate:
       break;
   }
+  if (after_ && !parsed.empty()) after_->take_over(std::move(parsed));
 }
 
 const std::vector<cdc::Cell>* ChangeImages::cells_before() const {

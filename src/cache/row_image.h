@@ -11,6 +11,7 @@
 #include <optional>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/hash.h"
@@ -46,9 +47,14 @@ class FormCache {
 class RowImage final : public sql::RowView {
  public:
   enum class Known { kAll, kKeyOnly, kNone };
+  // Cells as they were parsed, by position; nothing: not yet.
+  using Parsed = std::vector<std::optional<sql::Operand>>;
   // `unchanged`: where unchanged TOAST values may be found; null for nowhere.
   RowImage(const RelationForm& form, const std::vector<cdc::Cell>& cells, Known known,
            const std::vector<cdc::Cell>* unchanged = nullptr);
+  // `parsed`: of another image of the same cells, that looked for unchanged values nowhere.
+  void take_over(Parsed parsed) { parsed_ = std::move(parsed); }
+  Parsed take_parsed() && { return std::move(parsed_); }
 
   sql::Operand column(const sql::ColumnRef& column) const override { return look(column); }
   // The same without a copy; lives as long as the image.
@@ -67,16 +73,17 @@ class RowImage final : public sql::RowView {
   Known known_;
   const std::vector<cdc::Cell>* unchanged_;
   mutable bool missed_ = false;
-  mutable std::vector<std::optional<sql::Operand>> parsed_;  // by position
+  mutable Parsed parsed_;
 };
 
 // One change and its images. A TRUNCATE has none.
 class ChangeImages {
  public:
   // `stored`: the row just before the change, where that is known better than the stream tells
-  // (image_store.h); may be null.
+  // (image_store.h); may be null. `parsed`: what of the row afterwards has been parsed already; may
+  // be empty.
   ChangeImages(const cdc::RowChange& change, const RelationForm& form,
-               const std::string* stored = nullptr);
+               const std::string* stored = nullptr, RowImage::Parsed parsed = {});
   ChangeImages(const ChangeImages&) = delete;
   ChangeImages& operator=(const ChangeImages&) = delete;
 

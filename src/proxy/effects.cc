@@ -154,13 +154,14 @@ bool may_redefine(std::string_view sql) {
 
 Effects several_effects(std::string_view sql) {
   Effects effects = unknown_effects();
-  effects.ddl = true;
+  effects.may_end_block = effects.ddl = true;
   effects.redefines = may_redefine(sql);
   effects.clears_statements = may_touch_statements(sql);
   return effects;
 }
 
 // DO, CALL and EXPLAIN may do what their text does not show: change the catalog, drop statements.
+// The end of a block may begin another one (AND CHAIN).
 Effects other_effects(std::string_view sql) {
   Effects effects = unknown_effects();
   const std::string_view word = first_word(skip_blank(sql));
@@ -168,6 +169,9 @@ Effects other_effects(std::string_view sql) {
   effects.ddl = runs_code || keyword_is(word, "explain");
   effects.redefines = effects.ddl && may_redefine(sql);
   effects.may_clear_statements = runs_code;
+  for (const char* end : {"commit", "end", "rollback", "abort"}) {
+    effects.may_end_block |= keyword_is(word, end);
+  }
   return effects;
 }
 
@@ -185,6 +189,7 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
       return effects;
     case StatementKind::kSavepoint:
       effects.harmless = false;  // settings may go back to what they were
+      effects.savepoint = true;
       return effects;
     case StatementKind::kPrepare:
     case StatementKind::kQuiet:
@@ -241,6 +246,14 @@ bool may_fetch(std::string_view sql) {
   return contains(sql, "fetch") || contains(sql, "move") || may_hold_current_of(sql);
 }
 
+bool fetches_from(std::string_view sql, std::string_view portal) {
+  if (portal.empty() || !may_fetch(sql)) return false;
+  std::string lower(portal);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  // In U&"" letters may be numbers, and of a quote there are two.
+  return contains(sql, lower) || contains(sql, "u&") || portal.find('"') != std::string_view::npos;
+}
+
 bool may_set(std::string_view sql) {
   constexpr std::string_view kSet = "set";
   if (contains(sql, "set_config")) return true;
@@ -272,6 +285,8 @@ void Effects::merge(Effects other) {
   }
   begins |= other.begins;
   ends_block |= other.ends_block;
+  may_end_block |= other.may_end_block;
+  savepoint |= other.savepoint;
   harmless &= other.harmless;
   wrote |= other.wrote;
   may_have_written |= other.may_have_written;
@@ -295,7 +310,7 @@ Effects unknown_effects() {
 
 Effects unread_effects() {
   Effects effects = unknown_effects();
-  effects.may_clear_statements = true;
+  effects.may_end_block = effects.may_clear_statements = true;
   effects.ddl = effects.redefines = true;
   return effects;
 }

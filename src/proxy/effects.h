@@ -25,12 +25,15 @@ bool is_ascii(std::string_view bytes);
 bool is_copy(std::string_view sql);  // begins with COPY
 // Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors, CLOSE.
 bool may_name_portals(std::string_view sql);
-bool may_fetch(std::string_view sql);  // rows of a portal by its name
-bool may_set(std::string_view sql);    // a setting, as the text says
+bool may_fetch(std::string_view sql);                              // rows of a portal by its name
+bool fetches_from(std::string_view sql, std::string_view portal);  // if it may fetch
+bool may_set(std::string_view sql);                                // a setting, as the text says
 
 struct Effects {
   bool begins = false;            // a plain BEGIN
   bool ends_block = false;        // COMMIT or ROLLBACK
+  bool may_end_block = false;     // and may begin another one
+  bool savepoint = false;         // SAVEPOINT, RELEASE, ROLLBACK TO
   bool harmless = true;           // neither settings nor the block nor data were touched
   bool wrote = false;             // surely or likely changed data
   bool may_have_written = false;  // may have (a volatile function)

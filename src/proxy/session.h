@@ -210,9 +210,13 @@ class Session {
     std::string frames;                  // behind the rows
     std::optional<MemoryPortal> before;  // the portal, should the request be discarded
   };
-  // Rows that the origin is to give once more.
-  struct PortalCheck {
-    cache::CachedResultPtr result;  // null: whatever they are
+  // A portal that is being opened at the origin, or run there as far as it was run here.
+  struct PortalOpening {
+    std::uint64_t id = 0;  // the cookie of its requests; the last is a Close
+    std::string name;
+    MemoryPortal::AtOrigin before;  // should they be discarded
+    bool goes_on = false;           // the client's Execute is behind it already
+    cache::CachedResultPtr result;  // whose rows it gives once more; null: whatever they are
     std::size_t at = 0;             // beyond `end`: they are not the same
     std::size_t end = 0;
   };
@@ -381,27 +385,39 @@ class Session {
   bool form_may_differ(const MemoryPortal& portal) const;
   bool ask_settings_for_portals();
   bool answer_portal(char tag, std::string_view name, std::int32_t row_limit = 0);
+  void execute_here(MemoryPortal& portal, std::int32_t row_limit);
+  void close_here(const MemoryPortal& portal);
+  bool portals_may_have_ended() const;
+  void forget_portals();
+  void park(Inflight inflight, TimePoint now);
+  std::optional<std::uint64_t> unpark(std::string_view portal);
+  std::optional<std::uint64_t> follow_load(std::string_view portal);
+  void lose_loads(std::string_view portal);
+
+  // --- session_portal_origin.cc: where the origin has to know them
+  static constexpr std::uint64_t kPortalCookie = 3;  // of hidden requests
   void describe_elsewhere(const MemoryPortal& portal);
-  void move_portal(std::string_view name, bool compares = true);
+  void open_portal(MemoryPortal& portal, bool runs, bool only, bool goes_on = false);
   bool wants_portals_first(const Effects& effects, std::string_view sql) const;
+  bool may_wait_for_portals() const;
+  bool open_and_wait();
   bool open_portals_first(const Effects& effects, std::string_view sql);
   std::size_t step_wanting_portals() const;
+  bool executes_want_portals();
   bool unit_opens_portals_first();
   bool open_portals_before(const wire::Bind& bind);
+  bool open_portal_before(const wire::Frame& execute);
   std::string instead_of_lost_portals(std::string_view frame);
   void raise_for_lost_portals();
   void portals_before(const Effects& effects, std::string_view sql, bool simple);
   void portals_before_bind(std::string_view portal);
   void note_origin_portal(std::string_view name);
   bool portal_may_exist(std::string_view name);
-  void forget_portals();
+  PortalOpening* portal_opening(const wire::PendingRequest& request);
   bool on_portal_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
   void check_portal_rows(const wire::PendingRequest& request, std::string_view bytes);
-  void drop_portal_check(const wire::PendingRequest& request);
-  void park(Inflight inflight, TimePoint now);
-  std::optional<std::uint64_t> unpark(std::string_view portal);
-  std::optional<std::uint64_t> follow_load(std::string_view portal);
-  void lose_loads(std::string_view portal);
+  void end_opening(const PortalOpening& opening);
+  void drop_opening(const wire::PendingRequest& request);
 
   // --- session_pooled.cc: an origin that may change the connection with each transaction
   static constexpr std::uint64_t kSettingsCookie = 2;  // of hidden requests
@@ -714,7 +730,7 @@ class Session {
   };
   Opening opening_ = Opening::kNone;  // portals in front of a statement that fetches from them
   std::deque<LocalReply> local_replies_;
-  std::deque<PortalCheck> portal_checks_;
+  std::deque<PortalOpening> portal_openings_;
   std::vector<Inflight> parked_;  // loads of portals that are at the origin
   TimePoint parked_deadline_;
   bool skip_hidden_ = false;  // origin_skip_ belongs to a hidden row

@@ -100,7 +100,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
     case 'B':
       if (!open_unit_) catch_up_snapshot();
       open_unit().effects.merge(header.tag == 'P' ? unread_effects() : unknown_effects());
-      portals_before(unknown_effects(), {}, false);
+      portals_before(unread_effects(), {}, false);
       open_unit().preparing = false;
       // Names are not read.
       if (header.tag == 'P') {
@@ -158,6 +158,7 @@ bool Session::dispatch(wire::Frame frame) {
         std::optional<wire::Bind> bind;
         if (frame.tag == 'B') bind = wire::parse_bind(frame.body());
         if (prepare_before(frame, bind) || (bind && open_portals_before(*bind))) return false;
+        if (frame.tag == 'E' && open_portal_before(frame)) return false;
         forward_extended(frame, bind);
         consume_client(total);
       } else {
@@ -534,11 +535,12 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   catch_up_statement(bind.statement);
   Unit& unit = open_unit();
   const StatementPtr statement = statements_.find(bind.statement);
-  // During a COPY nothing can be made good.
-  if (!statement || statement->text->copies) ensure_at_origin({});
+  // During a COPY nothing can be made good. (A failed block executes none.)
+  if ((!statement || statement->text->copies) && status_ != 'E') ensure_at_origin({});
   Effects effects = statement ? statement_effects(*statement) : unknown_effects();
-  portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
+  effects.may_end_block |= !statement;
   const std::uint64_t cookie = bind.portal.empty() ? replace_unnamed_portal(next_id_++) : 0;
+  portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
   portals_before_bind(bind.portal);
   if (env_.pooled()) {
     for (const std::string& name : effects.deallocates) ensure_at_origin(name);

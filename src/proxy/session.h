@@ -311,9 +311,10 @@ class Session {
 
   // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
   bool send_hidden_close(char kind, std::string_view name);
+  std::string types_at_parse(const Statement& statement) const;
   void ensure_at_origin(std::string_view name);
   bool is_unprepared(std::string_view name) const;
-  bool prepare_first(std::string_view name);
+  bool prepare_first(std::string_view name, bool describes);
   bool prepare_before(const wire::Frame& frame, const std::optional<wire::Bind>& bind);
   std::optional<std::size_t> first_unprepared() const;
   bool unit_prepares_first();
@@ -672,7 +673,8 @@ class Session {
   struct CatchingUp {
     std::uint64_t cookie = 0;  // of the hidden Parse, and of the Describe behind it
     StatementPtr statement;
-    bool described = false;  // there is one
+    bool described = false;         // there is one
+    bool client_describes = false;  // the client's is behind it
   };
   std::deque<CatchingUp> catching_up_;
   // Describes by the client of its unnamed statement, by their cookies.

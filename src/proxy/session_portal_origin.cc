@@ -28,8 +28,8 @@ constexpr std::string_view kRaise =
 // Its result came without a description: that is the one of another portal of its statement.
 void Session::describe_elsewhere(const MemoryPortal& portal) {
   std::string& out = to_origin_.tail();
-  const StatementText& text = *portal.statement->text;
-  wire::append_parse(out, kPortalStatement, text.sql, text.parameter_types_be);
+  const Statement& statement = *portal.statement;
+  wire::append_parse(out, kPortalStatement, statement.text->sql, types_at_parse(statement));
   wire::append_bind(out, kPortalStatement, kPortalStatement, portal.bind);
   wire::append_describe(out, 'P', kPortalStatement);
   wire::append_close(out, 'P', kPortalStatement);
@@ -60,8 +60,8 @@ void Session::open_portal(MemoryPortal& portal, bool runs, bool only, bool goes_
   };
   std::string& out = to_origin_.tail();
   if (!there.opened) {
-    const StatementText& text = *portal.statement->text;
-    wire::append_parse(out, kPortalStatement, text.sql, text.parameter_types_be);
+    const Statement& statement = *portal.statement;
+    wire::append_parse(out, kPortalStatement, statement.text->sql, types_at_parse(statement));
     hidden(wire::Request::kParse);
     wire::append_bind(out, portal.name, kPortalStatement, portal.bind);
     hidden(wire::Request::kBind);

@@ -204,6 +204,9 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
       effects.harmless = false;
       return effects;
     case StatementKind::kBeginOther:
+      effects.harmless = false;
+      effects.keeps_settings = true;  // but for those of this transaction
+      return effects;
     case StatementKind::kSet:
       effects.harmless = false;
       return effects;

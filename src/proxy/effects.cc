@@ -257,22 +257,6 @@ bool fetches_from(std::string_view sql, std::string_view portal) {
   return contains(sql, lower) || contains(sql, "u&") || portal.find('"') != std::string_view::npos;
 }
 
-bool may_set(std::string_view sql) {
-  constexpr std::string_view kSet = "set";
-  if (contains(sql, "set_config")) return true;
-  // UPDATE has the word, too.
-  if (leading_keyword(sql) != Lead::kUtility && !may_hold_more_statements(sql)) return false;
-  std::string_view rest = sql;
-  for (const auto* at = find_text(rest, kSet); at != rest.end(); at = find_text(rest, kSet)) {
-    const std::string_view before = sql.substr(0, static_cast<std::size_t>(at - sql.begin()));
-    const std::string_view word =
-        before.substr(before.size() - std::min<std::size_t>(2, before.size()));
-    if (before.empty() || !is_of_name(before.back()) || keyword_is(word, "re")) return true;
-    rest = sql.substr(before.size() + kSet.size());
-  }
-  return false;
-}
-
 bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }
 
 void Effects::merge(Effects other) {
@@ -290,6 +274,7 @@ void Effects::merge(Effects other) {
   ends_block |= other.ends_block;
   may_end_block |= other.may_end_block;
   savepoint |= other.savepoint;
+  unread |= other.unread;
   harmless &= other.harmless;
   wrote |= other.wrote;
   may_have_written |= other.may_have_written;
@@ -311,9 +296,15 @@ Effects unknown_effects() {
   return effects;
 }
 
+Effects unknown_statement_effects() {
+  Effects effects = unknown_effects();
+  effects.may_end_block = true;
+  return effects;
+}
+
 Effects unread_effects() {
   Effects effects = unknown_effects();
-  effects.may_end_block = effects.may_clear_statements = true;
+  effects.unread = effects.may_end_block = effects.may_clear_statements = true;
   effects.ddl = effects.redefines = true;
   return effects;
 }

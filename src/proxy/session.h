@@ -146,6 +146,7 @@ class Session {
     enum class Added : std::uint8_t { kNone, kSent, kAnswering } added = Added::kNone;
     SettingsPtr settings;   // under which its loads are published
     bool preparing = true;  // so far statements were prepared and described, and nothing bound
+    bool refused = false;   // a query that executes a statement which has changed
   };
   // A statement text to be decided upon, wherever it came from.
   struct ReadCandidate {
@@ -215,7 +216,7 @@ class Session {
     std::uint64_t id = 0;  // the cookie of its requests; the last is a Close
     std::string name;
     MemoryPortal::AtOrigin before;  // should they be discarded
-    bool goes_on = false;           // the client's Execute is behind it already
+    bool goes_on = false;           // what uses it is behind it already
     cache::CachedResultPtr result;  // whose rows it gives once more; null: whatever they are
     std::size_t at = 0;             // beyond `end`: they are not the same
     std::size_t end = 0;
@@ -341,6 +342,10 @@ class Session {
   static constexpr std::uint64_t kChangedTypesCookie = 6;  // of the Describe in front of that
   static constexpr std::uint64_t kCloseUnnamedCookie = 7;  // of a hidden Close
   void bind_changed_statement(const wire::Bind& bind);
+  bool executes_changed(const cache::Shape* shape) const;
+  static std::string instead_of_changed();
+  void execute_changed_statement();
+  bool is_of_changed(std::string_view frame, const wire::Attribution& attribution) const;
   bool describe_changed_statement(std::string_view name);
 
   // --- session_held.cc: exchanges whose Sync is not there yet
@@ -409,7 +414,7 @@ class Session {
   bool open_portals_before(const wire::Bind& bind);
   bool open_portal_before(const wire::Frame& execute);
   std::string instead_of_lost_portals(std::string_view frame);
-  void raise_for_lost_portals();
+  void raise_for_lost_portals(std::optional<std::string_view> portal = std::nullopt);
   void portals_before(const Effects& effects, std::string_view sql, bool simple);
   void portals_before_bind(std::string_view portal);
   void note_origin_portal(std::string_view name);

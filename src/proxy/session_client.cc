@@ -100,7 +100,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
     case 'B':
       if (!open_unit_) catch_up_snapshot();
       open_unit().effects.merge(header.tag == 'P' ? unread_effects() : unknown_effects());
-      portals_before(unread_effects(), {}, false);
+      portals_before(unknown_statement_effects(), {}, false);
       open_unit().preparing = false;
       // Names are not read.
       if (header.tag == 'P') {
@@ -537,8 +537,7 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   const StatementPtr statement = statements_.find(bind.statement);
   // During a COPY nothing can be made good. (A failed block executes none.)
   if ((!statement || statement->text->copies) && status_ != 'E') ensure_at_origin({});
-  Effects effects = statement ? statement_effects(*statement) : unknown_effects();
-  effects.may_end_block |= !statement;
+  Effects effects = statement ? statement_effects(*statement) : unknown_statement_effects();
   const std::uint64_t cookie = bind.portal.empty() ? replace_unnamed_portal(next_id_++) : 0;
   portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
   portals_before_bind(bind.portal);
@@ -553,7 +552,7 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   if (statement && statement->text->lead != Lead::kUtility) behind_.snapshot = false;
   streamed_portal_ = bind.portal;
   streamed_statement_ = statement;
-  if (statement && statement->changed) {
+  if (statement && statement->changed && status_ != 'E') {
     settle_unnamed_portal(cookie, true);
     bind_changed_statement(bind);
     return;

@@ -127,7 +127,7 @@ bool Session::answer_portal(char tag, std::string_view name, std::int32_t row_li
   }
   if (portal->at_origin.lost && tag == 'E') {
     opening_ = Opening::kLost;
-    raise_for_lost_portals();
+    raise_for_lost_portals(name);
   } else if (portal->at_origin.only || (portal->at_origin.opened && tag == 'D')) {
     return false;
   } else if (tag == 'D' && status_ != 'E') {

@@ -44,7 +44,7 @@ void Session::describe_elsewhere(const MemoryPortal& portal) {
 
 // Opens the portal at the origin, if it is not open there. `runs`: as far as the client knows it.
 // `only`: from now on it goes on there. In a failed block that fails as the client's own message
-// would.
+// would. `goes_on`: and does so behind this, whatever its rows are.
 void Session::open_portal(MemoryPortal& portal, bool runs, bool only, bool goes_on) {
   if (tracker_.discarding() || tracker_.copying_in()) return;
   MemoryPortal::AtOrigin& there = portal.at_origin;
@@ -102,13 +102,13 @@ void Session::portals_before(const Effects& effects, std::string_view sql, bool 
   if (effects.harmless && !only) return;
   // Their rows so far are those of settings that may be others behind it.
   const bool runs = only || (effects.may_change_settings() && !effects.savepoint);
-  for (MemoryPortal& portal : portals_.all()) open_portal(portal, runs, only);
+  for (MemoryPortal& portal : portals_.all()) open_portal(portal, runs, only, effects.unread);
 }
 
-// Whether a statement may go on with portals in SQL, change the form of the rows that are still to
-// come, or end the transaction in code, which it can outside of blocks.
+// Whether a statement may go on with portals in SQL, or end the transaction in code, which it can
+// outside of blocks.
 bool Session::wants_portals_first(const Effects& effects, std::string_view sql) const {
-  return (!effects.harmless && may_fetch(sql)) || (effects.may_change_settings() && may_set(sql)) ||
+  return (!effects.harmless && may_fetch(sql)) ||
          (exchange_portals_ && effects.may_clear_statements);
 }
 
@@ -224,10 +224,14 @@ std::string Session::instead_of_lost_portals(std::string_view frame) {
   return query;
 }
 
-// In front of an exchange, which is discarded then.
-void Session::raise_for_lost_portals() {
+// In front of an exchange, or of an Execute of this portal, which is discarded then.
+void Session::raise_for_lost_portals(std::optional<std::string_view> portal) {
   if (std::exchange(opening_, Opening::kNone) != Opening::kLost || status_ != 'T') return;
   std::string& out = to_origin_.tail();
+  if (portal) {  // or else that it is not there any more
+    wire::append_describe(out, 'P', *portal);
+    tracker_.sent({wire::Request::kDescribe, true, kPortalCookie});
+  }
   wire::append_parse(out, kPortalStatement, kRaise, {});
   wire::append_bind(out, kPortalStatement);
   wire::append_execute(out, kPortalStatement);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "pg/sqlstate.h"
 #include "proxy/session.h"
 #include "wire/backend.h"
 
@@ -12,7 +13,7 @@ namespace pgcache::proxy {
 
 namespace {
 
-// A name that no statement has.
+// A name that no statement and no portal has.
 constexpr std::string_view kNoStatement = "pgcache: changed";
 
 }  // namespace
@@ -347,10 +348,38 @@ void Session::bind_changed_statement(const wire::Bind& bind) {
   tracker_.sent({wire::Request::kBind, false, kChangedCookie});
 }
 
+// Whether it is an EXECUTE, in SQL, of such a statement.
+bool Session::executes_changed(const cache::Shape* shape) const {
+  const StatementPtr executed = executed_statement(shape);
+  return executed && executed->changed && status_ != 'E';
+}
+
+// As a simple query.
+std::string Session::instead_of_changed() {
+  std::string query;
+  wire::append_query(query, "EXECUTE \"" + std::string(kNoStatement) + '"');
+  return query;
+}
+
+// And where it was parsed by messages: it fails when it is executed.
+void Session::execute_changed_statement() {
+  wire::append_execute(to_origin_.tail(), kNoStatement);
+  tracker_.sent({wire::Request::kExecute, false, kChangedCookie});
+}
+
+// Whether the error is that of a name which nothing has, and stands for PostgreSQL's.
+bool Session::is_of_changed(std::string_view frame, const wire::Attribution& attribution) const {
+  const bool query = attribution.request.request == wire::Request::kQuery && !units_.empty() &&
+                     units_.front().id == attribution.request.cookie && units_.front().refused;
+  if (!query && attribution.request.cookie != kChangedCookie) return false;
+  const std::string_view code = wire::error_field(frame.substr(wire::kHeaderBytes), 'C');
+  return code == pg::sqlstate::kInvalidStatementName || code == pg::sqlstate::kInvalidCursorName;
+}
+
 // It tells the types of the parameters first. False: it has not changed.
 bool Session::describe_changed_statement(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
-  if (!statement || !statement->changed) return false;
+  if (!statement || !statement->changed || status_ == 'E') return false;
   wire::append_describe(to_origin_.tail(), 'S', name);
   wire::append_describe(to_origin_.tail(), 'S', kNoStatement);
   tracker_.sent({wire::Request::kDescribe, true, kChangedTypesCookie});

@@ -155,7 +155,7 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   } else if (!is_of_added_query(tag, attribution)) {
     if (!whole) begin_large_frame(tag, frame, attribution);
     if (tag == 'Z' && frame[wire::kHeaderBytes] == 'I') release_notifications();
-    if (tag == 'E' && attribution.request.cookie == kChangedCookie) {
+    if (tag == 'E' && is_of_changed(frame, attribution)) {
       wire::append_error_response(to_client_.tail(), kChangedError);
       spoil_captures();
     } else {

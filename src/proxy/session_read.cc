@@ -632,7 +632,11 @@ void Session::forward_decided_query(std::string_view frame, std::optional<std::s
     behind_.unnamed_portal = false;
   }
   if (sql) query_forgets_unnamed(*sql);  // a malformed one is refused before it destroys anything
-  Inflight& inflight = forward_query(frame, std::move(effects), std::move(verdict), decided);
+  const bool refused = executes_changed(shape.get());
+  const std::string instead = refused ? instead_of_changed() : std::string{};
+  if (refused) open_unit().refused = true;
+  Inflight& inflight =
+      forward_query(refused ? instead : frame, std::move(effects), std::move(verdict), decided);
   inflight.statement = executed;
   inflight.generation = plans_generation();
   inflight.doubts = doubts_;

@@ -709,6 +709,10 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
     open_unit().inflight.push_back(std::move(inflight));
   }
   if (step.understood) catch_up_portal(portal);
+  if (step.statement && executes_changed(step.statement->analysed.get())) {
+    execute_changed_statement();
+    return;
+  }
   forward_raw(step.frame);
   tracker_.sent({wire::Request::kExecute, false, *id});
 }

@@ -161,17 +161,21 @@ Effects several_effects(std::string_view sql) {
 }
 
 // DO, CALL and EXPLAIN may do what their text does not show: change the catalog, drop statements.
-// The end of a block may begin another one (AND CHAIN).
 Effects other_effects(std::string_view sql) {
-  Effects effects = unknown_effects();
   const std::string_view word = first_word(skip_blank(sql));
+  for (const char* end : {"commit", "end", "rollback", "abort"}) {
+    if (!keyword_is(word, end)) continue;
+    Effects chain;  // or of a prepared transaction
+    chain.harmless = false;
+    chain.may_end_block = true;
+    chain.wrote = contains(sql, "prepared");
+    return chain;
+  }
+  Effects effects = unknown_effects();
   const bool runs_code = keyword_is(word, "do") || keyword_is(word, "call");
   effects.ddl = runs_code || keyword_is(word, "explain");
   effects.redefines = effects.ddl && may_redefine(sql);
   effects.may_clear_statements = runs_code;
-  for (const char* end : {"commit", "end", "rollback", "abort"}) {
-    effects.may_end_block |= keyword_is(word, end);
-  }
   return effects;
 }
 

@@ -66,6 +66,7 @@ class PortalTable {
   void erase(std::string_view name);
   void clear() { portals_.clear(); }
   std::vector<MemoryPortal>& all() { return portals_; }
+  const std::vector<MemoryPortal>& all() const { return portals_; }
 
  private:
   std::vector<MemoryPortal> portals_;  // few

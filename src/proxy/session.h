@@ -211,6 +211,12 @@ class Session {
     std::string frames;                  // behind the rows
     std::optional<MemoryPortal> before;  // the portal, should the request be discarded
   };
+  // What is asked of the portals in memory at the origin.
+  struct PortalNeed {
+    bool opened = false;
+    bool run = false;   // as far as here
+    bool only = false;  // and to go on there
+  };
   // A portal that is being opened at the origin, or run there as far as it was run here.
   struct PortalOpening {
     std::uint64_t id = 0;  // the cookie of its requests; the last is a Close
@@ -406,7 +412,14 @@ class Session {
   void open_portal(MemoryPortal& portal, bool runs, bool only, bool goes_on = false);
   bool wants_portals_first(const Effects& effects, std::string_view sql) const;
   bool may_wait_for_portals() const;
-  bool open_and_wait();
+  PortalNeed need_of(const Effects& effects, std::string_view sql) const;
+  static bool is_needed(const MemoryPortal& portal, const PortalNeed& need);
+  bool any_needed(const PortalNeed& need, bool unnamed) const;
+  bool open_and_wait(const PortalNeed& need, bool unnamed);
+  bool opens_before_query(const Effects& effects, std::string_view sql);
+  bool waits_to_open(const Effects& effects, std::string_view sql, const wire::Bind& bind);
+  bool portals_want_to_wait(const Effects& effects, std::string_view sql) const;
+  bool unit_waits_to_open();
   bool open_portals_first(const Effects& effects, std::string_view sql);
   std::size_t step_wanting_portals() const;
   bool executes_want_portals();

@@ -89,6 +89,8 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
   }
   const std::uint64_t total = header.total_bytes();
   const std::size_t present = bytes.size();
+  const bool waits = !relay_only_ && (header.tag == 'Q' || header.tag == 'F');
+  if (waits && opens_before_query(unread_effects(), {})) return false;
   if (!relay_only_) begin_at_origin();
   switch (relay_only_ ? 'd' : header.tag) {
     case 'Q':
@@ -202,6 +204,7 @@ bool Session::dispatch(wire::Frame frame) {
       terminate();
       return false;
     case 'F':
+      if (opens_before_query(unknown_effects(), {})) return false;
       open_unit().effects.merge(unknown_effects());
       count(bypass(sql::BypassReason::kFunctionCall), nullptr);
       portals_before(unknown_effects(), {}, false);
@@ -535,8 +538,8 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   catch_up_statement(bind.statement);
   Unit& unit = open_unit();
   const StatementPtr statement = statements_.find(bind.statement);
-  // During a COPY nothing can be made good. (A failed block executes none.)
-  if ((!statement || statement->text->copies) && status_ != 'E') ensure_at_origin({});
+  // During a COPY nothing can be made good.
+  if (statement && statement->text->copies) ensure_at_origin({});
   Effects effects = statement ? statement_effects(*statement) : unknown_statement_effects();
   const std::uint64_t cookie = bind.portal.empty() ? replace_unnamed_portal(next_id_++) : 0;
   portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);

@@ -370,7 +370,7 @@ TEST(SessionUnnamedPortal, ABindThatFailsEarlyLeavesIt) {
     open_portal(peer);
     peer.client(bind("none", {}) + sync());
     answer_settings_in_block(peer);
-    peer.origin(kParsed + error(early ? "26000" : "22P02") + ready('E'));
+    peer.origin(error(early ? "26000" : "22P02") + ready('E'));
     expect_portal(peer, early);
   }
 }

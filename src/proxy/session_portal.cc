@@ -129,6 +129,8 @@ bool Session::answer_portal(char tag, std::string_view name, std::int32_t row_li
     opening_ = Opening::kLost;
     raise_for_lost_portals(name);
   } else if (portal->at_origin.only || (portal->at_origin.opened && tag == 'D')) {
+    const bool behind = portal->at_origin.opened && tag == 'E' && status_ != 'E';
+    if (behind) open_portal(*portal, true, true, true);  // or that is the error
     return false;
   } else if (tag == 'D' && status_ != 'E') {
     describe_elsewhere(*portal);

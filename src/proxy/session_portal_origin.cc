@@ -93,16 +93,68 @@ void Session::open_portal(MemoryPortal& portal, bool runs, bool only, bool goes_
   there.only = there.only || only;
 }
 
-// In front of a statement with these effects, which goes to the origin.
-void Session::portals_before(const Effects& effects, std::string_view sql, bool simple) {
-  if (simple) portals_.erase({});  // that is what a simple query does
-  if (portals_.empty() || status_ == 'E' || effects.ends_block) return;
-  const bool only = wants_portals_first(effects, sql) || effects.may_end_block ||
-                    (!effects.harmless && may_name_portals(sql));
-  if (effects.harmless && !only) return;
+// What a statement with these effects, which goes to the origin, asks of them.
+Session::PortalNeed Session::need_of(const Effects& effects, std::string_view sql) const {
+  PortalNeed need;
+  if (effects.ends_block) return need;
+  need.only = wants_portals_first(effects, sql) || effects.may_end_block ||
+              (!effects.harmless && may_name_portals(sql));
+  need.opened = need.only || !effects.harmless;
   // Their rows so far are those of settings that may be others behind it.
-  const bool runs = only || (effects.may_change_settings() && !effects.savepoint);
-  for (MemoryPortal& portal : portals_.all()) open_portal(portal, runs, only, effects.unread);
+  need.run = need.only || (effects.may_change_settings() && !effects.savepoint);
+  return need;
+}
+
+// Whether one has to be opened, or run, at the origin.
+bool Session::is_needed(const MemoryPortal& portal, const PortalNeed& need) {
+  const MemoryPortal::AtOrigin& there = portal.at_origin;
+  return need.opened &&
+         (!there.opened || (need.run && portal.is_behind()) || (need.only && !there.only));
+}
+
+// In front of a statement with these effects. `simple`: a query, which destroys the unnamed one.
+void Session::portals_before(const Effects& effects, std::string_view sql, bool simple) {
+  if (simple) portals_.erase({});
+  if (portals_.empty()) return;
+  const PortalNeed need = need_of(effects, sql);
+  for (MemoryPortal& portal : portals_.all()) {
+    if (status_ == 'E') {
+      portal.at_origin.only |=
+          effects.may_end_block;  // where it is, if it is still there behind it
+    } else if (is_needed(portal, need)) {
+      open_portal(portal, need.run, need.only, effects.unread);
+    }
+  }
+}
+
+// Should the block have failed, or a portal not be opened, a query would be discarded with that: it
+// comes behind. True: wait.
+bool Session::opens_before_query(const Effects& effects, std::string_view sql) {
+  if (portals_.empty() || !may_wait_for_portals()) return false;
+  return open_and_wait(need_of(effects, sql), false);
+}
+
+// Whether any of them has to be opened, or run, at the origin. `unnamed`: or else is replaced.
+bool Session::any_needed(const PortalNeed& need, bool unnamed) const {
+  const std::vector<MemoryPortal>& all = portals_.all();
+  return std::any_of(all.begin(), all.end(), [&](const MemoryPortal& portal) {
+    return is_needed(portal, need) && (unnamed || !portal.name.empty());
+  });
+}
+
+// Likewise what ends the failed block, in an exchange. In its middle: behind a Flush.
+bool Session::waits_to_open(const Effects& effects, std::string_view sql, const wire::Bind& bind) {
+  if (tracker_.idle() || portals_.empty() || !may_wait_for_portals()) return false;
+  if (!any_needed(need_of(effects, sql), !bind.portal.empty())) return false;
+  if (open_unit_) wire::append_flush(to_origin_.tail());
+  hold_ = Hold::kOrigin;
+  return true;
+}
+
+// Of the first statement of an exchange whose Sync is not there.
+bool Session::portals_want_to_wait(const Effects& effects, std::string_view sql) const {
+  return !portals_.empty() && (wants_portals_first(effects, sql) ||
+                               (!tracker_.idle() && any_needed(need_of(effects, sql), true)));
 }
 
 // Whether a statement may go on with portals in SQL, or end the transaction in code, which it can
@@ -117,15 +169,16 @@ bool Session::may_wait_for_portals() const {
          !portals_may_have_ended();
 }
 
-// All of them, as the client knows them. True: to be waited for.
-bool Session::open_and_wait() {
-  std::vector<MemoryPortal>& all = portals_.all();
-  const auto is_there = [](const MemoryPortal& portal) { return portal.at_origin.only; };
-  if (std::all_of(all.begin(), all.end(), is_there)) return false;
+// All that have to be. True: to be waited for.
+bool Session::open_and_wait(const PortalNeed& need, bool unnamed) {
+  if (!any_needed(need, unnamed)) return false;
   hold_ = Hold::kOrigin;
   if (!open_unit_ && !tracker_.idle()) return true;
   begin_at_origin();
-  for (MemoryPortal& portal : all) open_portal(portal, true, true);
+  for (MemoryPortal& portal : portals_.all()) {
+    const bool wanted = is_needed(portal, need) && (unnamed || !portal.name.empty());
+    if (wanted) open_portal(portal, need.run, need.only);
+  }
   if (open_unit_) {
     wire::append_flush(to_origin_.tail());
   } else {
@@ -143,7 +196,7 @@ bool Session::open_portals_first(const Effects& effects, std::string_view sql) {
   if (portals_.empty() || !may_wait_for_portals() || !wants_portals_first(effects, sql)) {
     return false;
   }
-  if (open_and_wait()) return true;
+  if (open_and_wait({true, true, true}, true)) return true;
   for (const MemoryPortal& portal : portals_.all()) {
     if (portal.at_origin.lost && fetches_from(sql, portal.name)) opening_ = Opening::kLost;
   }
@@ -154,11 +207,11 @@ bool Session::open_portals_first(const Effects& effects, std::string_view sql) {
 bool Session::open_portals_before(const wire::Bind& bind) {
   if (portals_.empty() && opening_ == Opening::kNone) return false;
   const StatementPtr statement = statements_.find(bind.statement);
-  if (!statement) return false;
-  const std::string& sql = statement->text->sql;
-  if (open_portals_first(statement_effects(*statement), sql)) return true;
+  if (!statement) return waits_to_open(unknown_statement_effects(), {}, bind);
+  const Effects effects = statement_effects(*statement);
+  if (open_portals_first(effects, statement->text->sql)) return true;
   raise_for_lost_portals();
-  return false;
+  return waits_to_open(effects, statement->text->sql, bind);
 }
 
 // And of an Execute whose portal memory cannot go on with.
@@ -168,7 +221,7 @@ bool Session::open_portal_before(const wire::Frame& frame) {
   const auto execute = wire::parse_execute(frame.body());
   const MemoryPortal* const portal = execute ? portals_.find(execute->portal) : nullptr;
   if (portal == nullptr || in_memory('E', execute->portal, execute->row_limit)) return false;
-  return !portal->at_origin.only && open_and_wait();
+  return !portal->at_origin.only && open_and_wait({true, true, true}, true);
 }
 
 // The first Bind of a statement that wants them, or the number of steps.
@@ -211,7 +264,20 @@ bool Session::unit_opens_portals_first() {
   }
   if (opening_ == Opening::kSent) opening_ = Opening::kNone;
   if (portals_.empty() || !may_wait_for_portals()) return false;
-  return executes_want_portals() && open_and_wait();
+  if (executes_want_portals() && open_and_wait({true, true, true}, true)) return true;
+  return unit_waits_to_open();
+}
+
+bool Session::unit_waits_to_open() {
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    const Step& step = steps_[i];
+    if (step.tag != 'B' || open_unit_) continue;
+    const Effects effects =
+        step.statement ? statement_effects(*step.statement) : unknown_statement_effects();
+    const std::string_view sql = step.statement ? step.statement->text->sql : std::string_view{};
+    if (waits_to_open(effects, sql, step.bind)) return true;
+  }
+  return false;
 }
 
 // The statement cannot have what it would fetch: its block fails. In place of a simple query.

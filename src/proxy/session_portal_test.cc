@@ -298,13 +298,13 @@ TEST(SessionPortal, AStatementThatFetchesInAnOpenExchangeWaitsForThePortal) {
     const std::string other = query("UPDATE users SET name = 'x'");
     const std::string use = parse("", "FETCH 1 FROM p") + bind("", {}) + execute() + flush();
     peer.client(other);
-    peer.to_origin();
-    peer.client(use);
-    EXPECT_EQ(peer.to_origin(), "");  // the exchange before is under way
+    EXPECT_TRUE(peer.to_origin().ends_with(kOpened + sync()));  // in front of the UPDATE
     peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
-    peer.origin(kParsed + kBound + kClosed);  // opened in front of the UPDATE
-    peer.origin(complete("UPDATE 1") + ready('T'));
+    peer.origin(kParsed + kBound + kClosed + ready('T'));
+    EXPECT_EQ(peer.to_origin(), other);
+    peer.client(use);
     EXPECT_EQ(peer.to_origin(), parse("", "FETCH 1 FROM p") + run("p", 1) + kOpened + flush());
+    peer.origin(complete("UPDATE 1") + ready('T'));
     peer.to_client();
     peer.origin(kParsed + row({same ? "1" : "9"}) + kSuspended + kClosed);
     EXPECT_EQ(peer.to_client(), kParsed);

@@ -598,7 +598,10 @@ bool Session::handle_query(wire::Frame frame) {
     if (verdict.kind == Verdict::Kind::kHeld) return false;
   }
   const bool opens = sql && verdict.kind != Verdict::Kind::kHit && !portals_.empty();
-  if (opens && open_portals_first(text_effects(lead, *sql, shape), *sql)) return false;
+  if (opens) {
+    const Effects effects = text_effects(lead, *sql, shape);
+    if (open_portals_first(effects, *sql) || opens_before_query(effects, *sql)) return false;
+  }
   std::string instead;
   if (begin_bytes > 0) instead = begin_before_query(text, begin_bytes);
   if (opening_ == Opening::kLost) instead = instead_of_lost_portals(frame.bytes);

@@ -421,8 +421,11 @@ void Session::forget_statements() {
 // Nor is it destroyed by one that PostgreSQL cannot read.
 void Session::query_forgets_unnamed(std::string_view sql) {
   if (tracker_.discarding()) return;
+  const StatementPtr unnamed = statements_.find({});
+  const bool behind = unnamed ? !unnamed->at_origin : behind_.unnamed_statement;
   note_unsure_unnamed();
   const bool plain = is_ascii(sql);
+  unnamed_unsure_ = unnamed_unsure_ || (behind && !plain);
   if (open_unit_ || !plain) {
     pending_statements_.push_back({open_unit().id,
                                    {},

@@ -14,6 +14,7 @@ inline constexpr const char* kCannotConnectNow = "57P03";
 inline constexpr const char* kTooManyConnections = "53300";
 inline constexpr const char* kProgramLimitExceeded = "54000";
 inline constexpr const char* kInvalidStatementName = "26000";
+inline constexpr const char* kInvalidCursorName = "34000";
 inline constexpr const char* kSerializationFailure = "40001";
 inline constexpr const char* kAdminShutdown = "57P01";
 

@@ -154,7 +154,7 @@ bool may_redefine(std::string_view sql) {
 
 Effects several_effects(std::string_view sql) {
   Effects effects = unknown_effects();
-  effects.ddl = true;
+  effects.may_end_block = effects.ddl = true;
   effects.redefines = may_redefine(sql);
   effects.clears_statements = may_touch_statements(sql);
   return effects;
@@ -162,8 +162,16 @@ Effects several_effects(std::string_view sql) {
 
 // DO, CALL and EXPLAIN may do what their text does not show: change the catalog, drop statements.
 Effects other_effects(std::string_view sql) {
-  Effects effects = unknown_effects();
   const std::string_view word = first_word(skip_blank(sql));
+  for (const char* end : {"commit", "end", "rollback", "abort"}) {
+    if (!keyword_is(word, end)) continue;
+    Effects chain;  // or of a prepared transaction
+    chain.harmless = false;
+    chain.may_end_block = true;
+    chain.wrote = contains(sql, "prepared");
+    return chain;
+  }
+  Effects effects = unknown_effects();
   const bool runs_code = keyword_is(word, "do") || keyword_is(word, "call");
   effects.ddl = runs_code || keyword_is(word, "explain");
   effects.redefines = effects.ddl && may_redefine(sql);
@@ -185,6 +193,7 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
       return effects;
     case StatementKind::kSavepoint:
       effects.harmless = false;  // settings may go back to what they were
+      effects.savepoint = true;
       return effects;
     case StatementKind::kPrepare:
     case StatementKind::kQuiet:
@@ -199,6 +208,9 @@ Effects of_kind(sql::StatementKind kind, std::string_view sql, const cache::Shap
       effects.harmless = false;
       return effects;
     case StatementKind::kBeginOther:
+      effects.harmless = false;
+      effects.keeps_settings = true;  // but for those of this transaction
+      return effects;
     case StatementKind::kSet:
       effects.harmless = false;
       return effects;
@@ -241,20 +253,12 @@ bool may_fetch(std::string_view sql) {
   return contains(sql, "fetch") || contains(sql, "move") || may_hold_current_of(sql);
 }
 
-bool may_set(std::string_view sql) {
-  constexpr std::string_view kSet = "set";
-  if (contains(sql, "set_config")) return true;
-  // UPDATE has the word, too.
-  if (leading_keyword(sql) != Lead::kUtility && !may_hold_more_statements(sql)) return false;
-  std::string_view rest = sql;
-  for (const auto* at = find_text(rest, kSet); at != rest.end(); at = find_text(rest, kSet)) {
-    const std::string_view before = sql.substr(0, static_cast<std::size_t>(at - sql.begin()));
-    const std::string_view word =
-        before.substr(before.size() - std::min<std::size_t>(2, before.size()));
-    if (before.empty() || !is_of_name(before.back()) || keyword_is(word, "re")) return true;
-    rest = sql.substr(before.size() + kSet.size());
-  }
-  return false;
+bool fetches_from(std::string_view sql, std::string_view portal) {
+  if (portal.empty() || !may_fetch(sql)) return false;
+  std::string lower(portal);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  // In U&"" letters may be numbers, and of a quote there are two.
+  return contains(sql, lower) || contains(sql, "u&") || portal.find('"') != std::string_view::npos;
 }
 
 bool is_copy(std::string_view sql) { return keyword_is(first_word(skip_blank(sql)), "copy"); }
@@ -272,6 +276,9 @@ void Effects::merge(Effects other) {
   }
   begins |= other.begins;
   ends_block |= other.ends_block;
+  may_end_block |= other.may_end_block;
+  savepoint |= other.savepoint;
+  unread |= other.unread;
   harmless &= other.harmless;
   wrote |= other.wrote;
   may_have_written |= other.may_have_written;
@@ -293,9 +300,15 @@ Effects unknown_effects() {
   return effects;
 }
 
+Effects unknown_statement_effects() {
+  Effects effects = unknown_effects();
+  effects.may_end_block = true;
+  return effects;
+}
+
 Effects unread_effects() {
   Effects effects = unknown_effects();
-  effects.may_clear_statements = true;
+  effects.unread = effects.may_end_block = effects.may_clear_statements = true;
   effects.ddl = effects.redefines = true;
   return effects;
 }

@@ -25,12 +25,15 @@ bool is_ascii(std::string_view bytes);
 bool is_copy(std::string_view sql);  // begins with COPY
 // Whether the text may use or show portals by their names: WHERE CURRENT OF, pg_cursors, CLOSE.
 bool may_name_portals(std::string_view sql);
-bool may_fetch(std::string_view sql);  // rows of a portal by its name
-bool may_set(std::string_view sql);    // a setting, as the text says
+bool may_fetch(std::string_view sql);                              // rows of a portal by its name
+bool fetches_from(std::string_view sql, std::string_view portal);  // if it may fetch
 
 struct Effects {
   bool begins = false;            // a plain BEGIN
   bool ends_block = false;        // COMMIT or ROLLBACK
+  bool may_end_block = false;     // and may begin another one
+  bool savepoint = false;         // SAVEPOINT, RELEASE, ROLLBACK TO
+  bool unread = false;            // the text is not known
   bool harmless = true;           // neither settings nor the block nor data were touched
   bool wrote = false;             // surely or likely changed data
   bool may_have_written = false;  // may have (a volatile function)
@@ -55,6 +58,8 @@ struct Effects {
 Effects effects_of(Lead lead, std::string_view sql, const cache::Shape* shape);
 // Of something that cannot be seen through (a function call, an unknown portal).
 Effects unknown_effects();
+// Of a Bind whose statement is not known.
+Effects unknown_statement_effects();
 // Of a simple query whose text is not read.
 Effects unread_effects();
 

@@ -2,6 +2,7 @@
 #include "proxy/portals.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "wire/frame.h"
@@ -50,11 +51,15 @@ Portion MemoryPortal::run(std::int32_t row_limit) {
   return portion;
 }
 
-MemoryPortal* PortalTable::find(std::string_view name) {
+const MemoryPortal* PortalTable::find(std::string_view name) const {
   const auto it = std::find_if(portals_.begin(), portals_.end(), [name](const MemoryPortal& p) {
     return p.name == significant(name);
   });
   return it == portals_.end() ? nullptr : &*it;
+}
+
+MemoryPortal* PortalTable::find(std::string_view name) {
+  return const_cast<MemoryPortal*>(std::as_const(*this).find(name));
 }
 
 MemoryPortal& PortalTable::put(MemoryPortal portal) {

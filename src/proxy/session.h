@@ -146,6 +146,7 @@ class Session {
     enum class Added : std::uint8_t { kNone, kSent, kAnswering } added = Added::kNone;
     SettingsPtr settings;   // under which its loads are published
     bool preparing = true;  // so far statements were prepared and described, and nothing bound
+    bool refused = false;   // a query that executes a statement which has changed
   };
   // A statement text to be decided upon, wherever it came from.
   struct ReadCandidate {
@@ -210,9 +211,19 @@ class Session {
     std::string frames;                  // behind the rows
     std::optional<MemoryPortal> before;  // the portal, should the request be discarded
   };
-  // Rows that the origin is to give once more.
-  struct PortalCheck {
-    cache::CachedResultPtr result;  // null: whatever they are
+  // What is asked of the portals in memory at the origin.
+  struct PortalNeed {
+    bool opened = false;
+    bool run = false;   // as far as here
+    bool only = false;  // and to go on there
+  };
+  // A portal that is being opened at the origin, or run there as far as it was run here.
+  struct PortalOpening {
+    std::uint64_t id = 0;  // the cookie of its requests; the last is a Close
+    std::string name;
+    MemoryPortal::AtOrigin before;  // should they be discarded
+    bool goes_on = false;           // what uses it is behind it already
+    cache::CachedResultPtr result;  // whose rows it gives once more; null: whatever they are
     std::size_t at = 0;             // beyond `end`: they are not the same
     std::size_t end = 0;
   };
@@ -307,9 +318,10 @@ class Session {
 
   // --- session_behind.cc: what goes to the origin unseen, in front of what the client sends
   bool send_hidden_close(char kind, std::string_view name);
+  std::string types_at_parse(const Statement& statement) const;
   void ensure_at_origin(std::string_view name);
   bool is_unprepared(std::string_view name) const;
-  bool prepare_first(std::string_view name);
+  bool prepare_first(std::string_view name, bool describes);
   bool prepare_before(const wire::Frame& frame, const std::optional<wire::Bind>& bind);
   std::optional<std::size_t> first_unprepared() const;
   bool unit_prepares_first();
@@ -336,6 +348,10 @@ class Session {
   static constexpr std::uint64_t kChangedTypesCookie = 6;  // of the Describe in front of that
   static constexpr std::uint64_t kCloseUnnamedCookie = 7;  // of a hidden Close
   void bind_changed_statement(const wire::Bind& bind);
+  bool executes_changed(const cache::Shape* shape) const;
+  static std::string instead_of_changed();
+  void execute_changed_statement();
+  bool is_of_changed(std::string_view frame, const wire::Attribution& attribution) const;
   bool describe_changed_statement(std::string_view name);
 
   // --- session_held.cc: exchanges whose Sync is not there yet
@@ -381,27 +397,46 @@ class Session {
   bool form_may_differ(const MemoryPortal& portal) const;
   bool ask_settings_for_portals();
   bool answer_portal(char tag, std::string_view name, std::int32_t row_limit = 0);
-  void describe_elsewhere(const MemoryPortal& portal);
-  void move_portal(std::string_view name, bool compares = true);
-  bool wants_portals_first(const Effects& effects, std::string_view sql) const;
-  bool open_portals_first(const Effects& effects, std::string_view sql);
-  std::size_t step_wanting_portals() const;
-  bool unit_opens_portals_first();
-  bool open_portals_before(const wire::Bind& bind);
-  std::string instead_of_lost_portals(std::string_view frame);
-  void raise_for_lost_portals();
-  void portals_before(const Effects& effects, std::string_view sql, bool simple);
-  void portals_before_bind(std::string_view portal);
-  void note_origin_portal(std::string_view name);
-  bool portal_may_exist(std::string_view name);
+  void execute_here(MemoryPortal& portal, std::int32_t row_limit);
+  void close_here(const MemoryPortal& portal);
+  bool portals_may_have_ended() const;
   void forget_portals();
-  bool on_portal_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
-  void check_portal_rows(const wire::PendingRequest& request, std::string_view bytes);
-  void drop_portal_check(const wire::PendingRequest& request);
   void park(Inflight inflight, TimePoint now);
   std::optional<std::uint64_t> unpark(std::string_view portal);
   std::optional<std::uint64_t> follow_load(std::string_view portal);
   void lose_loads(std::string_view portal);
+
+  // --- session_portal_origin.cc: where the origin has to know them
+  static constexpr std::uint64_t kPortalCookie = 3;  // of hidden requests
+  void describe_elsewhere(const MemoryPortal& portal);
+  void open_portal(MemoryPortal& portal, bool runs, bool only, bool goes_on = false);
+  bool wants_portals_first(const Effects& effects, std::string_view sql) const;
+  bool may_wait_for_portals() const;
+  PortalNeed need_of(const Effects& effects, std::string_view sql) const;
+  static bool is_needed(const MemoryPortal& portal, const PortalNeed& need);
+  bool any_needed(const PortalNeed& need, bool unnamed) const;
+  bool open_and_wait(const PortalNeed& need, bool unnamed);
+  bool opens_before_query(const Effects& effects, std::string_view sql);
+  bool waits_to_open(const Effects& effects, std::string_view sql, const wire::Bind& bind);
+  bool portals_want_to_wait(const Effects& effects, std::string_view sql) const;
+  bool unit_waits_to_open();
+  bool open_portals_first(const Effects& effects, std::string_view sql);
+  std::size_t step_wanting_portals() const;
+  bool executes_want_portals();
+  bool unit_opens_portals_first();
+  bool open_portals_before(const wire::Bind& bind);
+  bool open_portal_before(const wire::Frame& execute);
+  std::string instead_of_lost_portals(std::string_view frame);
+  void raise_for_lost_portals(std::optional<std::string_view> portal = std::nullopt);
+  void portals_before(const Effects& effects, std::string_view sql, bool simple);
+  void portals_before_bind(std::string_view portal);
+  void note_origin_portal(std::string_view name);
+  bool portal_may_exist(std::string_view name);
+  PortalOpening* portal_opening(const wire::PendingRequest& request);
+  bool on_portal_frame(char tag, std::string_view frame, const wire::Attribution& attribution);
+  void check_portal_rows(const wire::PendingRequest& request, std::string_view bytes);
+  void end_opening(const PortalOpening& opening);
+  void drop_opening(const wire::PendingRequest& request);
 
   // --- session_pooled.cc: an origin that may change the connection with each transaction
   static constexpr std::uint64_t kSettingsCookie = 2;  // of hidden requests
@@ -656,7 +691,8 @@ class Session {
   struct CatchingUp {
     std::uint64_t cookie = 0;  // of the hidden Parse, and of the Describe behind it
     StatementPtr statement;
-    bool described = false;  // there is one
+    bool described = false;         // there is one
+    bool client_describes = false;  // the client's is behind it
   };
   std::deque<CatchingUp> catching_up_;
   // Describes by the client of its unnamed statement, by their cookies.
@@ -714,7 +750,7 @@ class Session {
   };
   Opening opening_ = Opening::kNone;  // portals in front of a statement that fetches from them
   std::deque<LocalReply> local_replies_;
-  std::deque<PortalCheck> portal_checks_;
+  std::deque<PortalOpening> portal_openings_;
   std::vector<Inflight> parked_;  // loads of portals that are at the origin
   TimePoint parked_deadline_;
   bool skip_hidden_ = false;  // origin_skip_ belongs to a hidden row

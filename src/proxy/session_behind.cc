@@ -4,6 +4,8 @@
 // before the difference could be noticed. See session.h.
 #include <algorithm>
 
+#include "base/bytes.h"
+#include "pg/sqlstate.h"
 #include "proxy/session.h"
 #include "wire/backend.h"
 
@@ -11,7 +13,7 @@ namespace pgcache::proxy {
 
 namespace {
 
-// A name that no statement has.
+// A name that no statement and no portal has.
 constexpr std::string_view kNoStatement = "pgcache: changed";
 
 }  // namespace
@@ -26,6 +28,22 @@ bool Session::send_hidden_close(char kind, std::string_view name) {
   return true;
 }
 
+// PostgreSQL finds the types of parameters that are not declared when a statement is parsed; what
+// they would be now, by definitions that have changed, is nothing to it.
+std::string Session::types_at_parse(const Statement& statement) const {
+  const bool pending = env_.cache->definitions_pending() != 0 ||
+                       env_.definitions_pending->load(std::memory_order_acquire) != 0;
+  const bool same = statement.parsed_generation == env_.shapes->generation() && !pending;
+  const std::vector<pg::Oid>& declared = statement.text->parameter_types;
+  if (same || !statement.parsed_types) return statement.text->parameter_types_be;
+  std::string types_be;
+  for (std::size_t i = 0; i < statement.parsed_types->size(); ++i) {
+    const bool is_declared = i < declared.size() && declared[i] != pg::Oid::kInvalid;
+    append_be32(types_be, pg::to_u32(is_declared ? declared[i] : (*statement.parsed_types)[i]));
+  }
+  return types_be;
+}
+
 // A statement that so far was answered from memory only is prepared at the origin.
 void Session::ensure_at_origin(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
@@ -33,8 +51,7 @@ void Session::ensure_at_origin(std::string_view name) {
   if (env_.pooled() && !name.empty()) send_hidden_close('S', name);
   const std::uint64_t cookie = next_id_++;
   if (!tracker_.sent({wire::Request::kParse, true, cookie})) return;
-  wire::append_parse(to_origin_.tail(), name, statement->text->sql,
-                     statement->text->parameter_types_be);
+  wire::append_parse(to_origin_.tail(), name, statement->text->sql, types_at_parse(*statement));
   note_at_origin(statement);
   catching_up_.push_back({cookie, statement, false});
   if (!name.empty()) return;
@@ -51,7 +68,7 @@ bool Session::is_unprepared(std::string_view name) const {
 // Before the use of a statement that only memory knew, and whose result the client knows: it is
 // described, too. A definition may have changed since the client's Parse, and then PostgreSQL
 // refuses the statement, whose result is no longer what it was. True: wait for the answer.
-bool Session::prepare_first(std::string_view name) {
+bool Session::prepare_first(std::string_view name, bool describes) {
   if (env_.pooled() || status_ == 'E' || tracker_.discarding() || tracker_.copying_in() ||
       !is_unprepared(name)) {
     return false;
@@ -60,6 +77,7 @@ bool Session::prepare_first(std::string_view name) {
   ensure_at_origin(name);
   CatchingUp& last = catching_up_.back();
   last.described = true;
+  last.client_describes = describes;
   wire::append_describe(to_origin_.tail(), 'S', name);
   wire::append_flush(to_origin_.tail());
   tracker_.sent({wire::Request::kDescribe, true, last.cookie});
@@ -69,10 +87,10 @@ bool Session::prepare_first(std::string_view name) {
 
 // Of an exchange that goes on as it comes.
 bool Session::prepare_before(const wire::Frame& frame, const std::optional<wire::Bind>& bind) {
-  if (bind) return prepare_first(bind->statement);
+  if (bind) return prepare_first(bind->statement, false);
   if (frame.tag != 'D') return false;
   const auto target = wire::parse_target(frame.body());
-  return target && target->kind == 'S' && prepare_first(target->name);
+  return target && target->kind == 'S' && prepare_first(target->name, true);
 }
 
 // The first step of an exchange that uses such a statement.
@@ -101,7 +119,8 @@ bool Session::unit_prepares_first() {
   begin_at_origin();
   if (!open_unit_ && unit_needs_snapshot()) catch_up_snapshot();
   const Step& step = steps_[*use];
-  return prepare_first(step.tag == 'B' ? step.bind.statement : step.target.name);
+  return step.tag == 'B' ? prepare_first(step.bind.statement, false)
+                         : prepare_first(step.target.name, true);
 }
 
 // An answer to the requests that prepare a statement. False: the frame answers something else.
@@ -116,7 +135,10 @@ bool Session::on_catching_up_frame(char tag, std::string_view frame,
       break;
     case 'E':
       // The client believed its statement prepared: it learns of the failure now, as PostgreSQL
-      // would tell it when a plan can no longer be made.
+      // would tell it when a plan can no longer be made. That is behind the parameters' types.
+      if (front.client_describes && status_ != 'E') {
+        wire::append_parameter_description(to_client_.tail(), types_at_parse(*front.statement));
+      }
       to_client_.append(frame);
       break;
     case 'T':
@@ -326,10 +348,38 @@ void Session::bind_changed_statement(const wire::Bind& bind) {
   tracker_.sent({wire::Request::kBind, false, kChangedCookie});
 }
 
+// Whether it is an EXECUTE, in SQL, of such a statement.
+bool Session::executes_changed(const cache::Shape* shape) const {
+  const StatementPtr executed = executed_statement(shape);
+  return executed && executed->changed && status_ != 'E';
+}
+
+// As a simple query.
+std::string Session::instead_of_changed() {
+  std::string query;
+  wire::append_query(query, "EXECUTE \"" + std::string(kNoStatement) + '"');
+  return query;
+}
+
+// And where it was parsed by messages: it fails when it is executed.
+void Session::execute_changed_statement() {
+  wire::append_execute(to_origin_.tail(), kNoStatement);
+  tracker_.sent({wire::Request::kExecute, false, kChangedCookie});
+}
+
+// Whether the error is that of a name which nothing has, and stands for PostgreSQL's.
+bool Session::is_of_changed(std::string_view frame, const wire::Attribution& attribution) const {
+  const bool query = attribution.request.request == wire::Request::kQuery && !units_.empty() &&
+                     units_.front().id == attribution.request.cookie && units_.front().refused;
+  if (!query && attribution.request.cookie != kChangedCookie) return false;
+  const std::string_view code = wire::error_field(frame.substr(wire::kHeaderBytes), 'C');
+  return code == pg::sqlstate::kInvalidStatementName || code == pg::sqlstate::kInvalidCursorName;
+}
+
 // It tells the types of the parameters first. False: it has not changed.
 bool Session::describe_changed_statement(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
-  if (!statement || !statement->changed) return false;
+  if (!statement || !statement->changed || status_ == 'E') return false;
   wire::append_describe(to_origin_.tail(), 'S', name);
   wire::append_describe(to_origin_.tail(), 'S', kNoStatement);
   tracker_.sent({wire::Request::kDescribe, true, kChangedTypesCookie});

@@ -89,6 +89,8 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
   }
   const std::uint64_t total = header.total_bytes();
   const std::size_t present = bytes.size();
+  const bool waits = !relay_only_ && (header.tag == 'Q' || header.tag == 'F');
+  if (waits && opens_before_query(unread_effects(), {})) return false;
   if (!relay_only_) begin_at_origin();
   switch (relay_only_ ? 'd' : header.tag) {
     case 'Q':
@@ -100,7 +102,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
     case 'B':
       if (!open_unit_) catch_up_snapshot();
       open_unit().effects.merge(header.tag == 'P' ? unread_effects() : unknown_effects());
-      portals_before(unknown_effects(), {}, false);
+      portals_before(unknown_statement_effects(), {}, false);
       open_unit().preparing = false;
       // Names are not read.
       if (header.tag == 'P') {
@@ -158,6 +160,7 @@ bool Session::dispatch(wire::Frame frame) {
         std::optional<wire::Bind> bind;
         if (frame.tag == 'B') bind = wire::parse_bind(frame.body());
         if (prepare_before(frame, bind) || (bind && open_portals_before(*bind))) return false;
+        if (frame.tag == 'E' && open_portal_before(frame)) return false;
         forward_extended(frame, bind);
         consume_client(total);
       } else {
@@ -201,6 +204,7 @@ bool Session::dispatch(wire::Frame frame) {
       terminate();
       return false;
     case 'F':
+      if (opens_before_query(unknown_effects(), {})) return false;
       open_unit().effects.merge(unknown_effects());
       count(bypass(sql::BypassReason::kFunctionCall), nullptr);
       portals_before(unknown_effects(), {}, false);
@@ -417,8 +421,11 @@ void Session::forget_statements() {
 // Nor is it destroyed by one that PostgreSQL cannot read.
 void Session::query_forgets_unnamed(std::string_view sql) {
   if (tracker_.discarding()) return;
+  const StatementPtr unnamed = statements_.find({});
+  const bool behind = unnamed ? !unnamed->at_origin : behind_.unnamed_statement;
   note_unsure_unnamed();
   const bool plain = is_ascii(sql);
+  unnamed_unsure_ = unnamed_unsure_ || (behind && !plain);
   if (open_unit_ || !plain) {
     pending_statements_.push_back({open_unit().id,
                                    {},
@@ -535,10 +542,10 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   Unit& unit = open_unit();
   const StatementPtr statement = statements_.find(bind.statement);
   // During a COPY nothing can be made good.
-  if (!statement || statement->text->copies) ensure_at_origin({});
-  Effects effects = statement ? statement_effects(*statement) : unknown_effects();
-  portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
+  if (statement && statement->text->copies) ensure_at_origin({});
+  Effects effects = statement ? statement_effects(*statement) : unknown_statement_effects();
   const std::uint64_t cookie = bind.portal.empty() ? replace_unnamed_portal(next_id_++) : 0;
+  portals_before(effects, statement ? statement->text->sql : std::string_view{}, false);
   portals_before_bind(bind.portal);
   if (env_.pooled()) {
     for (const std::string& name : effects.deallocates) ensure_at_origin(name);
@@ -551,7 +558,7 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   if (statement && statement->text->lead != Lead::kUtility) behind_.snapshot = false;
   streamed_portal_ = bind.portal;
   streamed_statement_ = statement;
-  if (statement && statement->changed) {
+  if (statement && statement->changed && status_ != 'E') {
     settle_unnamed_portal(cookie, true);
     bind_changed_statement(bind);
     return;

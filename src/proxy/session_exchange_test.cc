@@ -185,6 +185,33 @@ TEST(SessionNamed, AResultOfAnotherTypeIsRefused) {
   EXPECT_EQ(peer.to_origin(), use);
 }
 
+// The same by EXECUTE, as a query and in an exchange.
+TEST(SessionNamed, AnExecuteOfAResultOfAnotherTypeIsRefused) {
+  for (const bool simple : {true, false}) {
+    World world;
+    Peer peer(world);
+    warm(peer);
+    peer.client(exchange("s"));
+    peer.to_origin();
+    peer.to_client();
+    std::string other = row_description();
+    other[other.find("id")] = 'x';
+    peer.origin(kParsed + kParameters + other + ready());
+    const std::string text = "EXECUTE s(8)";
+    peer.client(simple ? query(text) : parse("", text) + bind("", {}) + execute() + sync());
+    EXPECT_NE(peer.to_origin().find("pgcache: changed"), std::string::npos);
+    peer.origin(simple ? error("26000") + ready() : kParsed + kBound + error("34000") + ready());
+    const std::string answer = peer.to_client();
+    EXPECT_NE(answer.find("0A000"), std::string::npos);
+    EXPECT_NE(answer.find("cached plan must not change result type"), std::string::npos);
+    EXPECT_TRUE(answer.ends_with(ready()));
+    // What else goes wrong is told.
+    peer.client(query(text));
+    peer.origin(error("57014") + ready());
+    EXPECT_EQ(peer.to_client(), error("57014") + ready());
+  }
+}
+
 TEST(SessionNamed, TheEndOfTheServerIsTold) {
   World world;
   Peer peer(world);
@@ -343,7 +370,7 @@ TEST(SessionUnnamedPortal, ABindThatFailsEarlyLeavesIt) {
     open_portal(peer);
     peer.client(bind("none", {}) + sync());
     answer_settings_in_block(peer);
-    peer.origin(kParsed + error(early ? "26000" : "22P02") + ready('E'));
+    peer.origin(error(early ? "26000" : "22P02") + ready('E'));
     expect_portal(peer, early);
   }
 }

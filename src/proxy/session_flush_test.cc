@@ -83,14 +83,17 @@ TEST(SessionFlush, TheOriginLearnsOfTheTransactionFirst) {
     peer.client(open());
     if (executed) peer.client(run(1) + flush());
     peer.to_client();
-    const std::string write = parse("", "INSERT INTO users VALUES (9)") + bind("", {}) + execute();
-    peer.client(write + run(1) + sync());
+    const std::string prepare = parse("", "INSERT INTO users VALUES (9)");
+    const std::string write = bind("", {}) + execute();
+    peer.client(prepare + write + run(1) + sync());
     const std::string sent = peer.to_origin();
     EXPECT_TRUE(tells_of_exchange(sent, executed)) << sent;
     EXPECT_TRUE(sent.ends_with(write + sync())) << sent;
+    EXPECT_NE(sent.find("pgcache: a portal", sent.find(prepare)), std::string::npos) << sent;
     std::string unseen = kClosed + kParsed + kBound;
     if (executed) unseen += row({"x"}) + complete("SELECT 1");
-    peer.origin(unseen + kClosed + kClosed + kParsed + kBound + complete("INSERT 0 1"));
+    peer.origin(unseen + kClosed + kClosed + kParsed + kParsed + kBound + kClosed);
+    peer.origin(kBound + complete("INSERT 0 1"));
     EXPECT_EQ(peer.to_client(),
               kParsed + kBound + complete("INSERT 0 1") + row({executed ? "2" : "1"}) + kSuspended);
     peer.origin(ready());

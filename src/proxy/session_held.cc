@@ -72,9 +72,7 @@ std::optional<Session::Verdict> Session::decide_beginning(std::string_view bytes
   if (old || !step.understood || step.command != BlockCommand::kNone) return std::nullopt;
   if (!step.statement) return bypass(shape_reason.value_or(BypassReason::kUnknownStatement));
   const Effects effects = statement_effects(*step.statement);
-  if (!portals_.empty() && wants_portals_first(effects, step.statement->text->sql)) {
-    return std::nullopt;
-  }
+  if (portals_want_to_wait(effects, step.statement->text->sql)) return std::nullopt;
   if (!may_be_read(*step.statement)) {
     return effects.harmless ? std::nullopt : std::optional(bypass(BypassReason::kNotRead));
   }

@@ -155,7 +155,7 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   } else if (!is_of_added_query(tag, attribution)) {
     if (!whole) begin_large_frame(tag, frame, attribution);
     if (tag == 'Z' && frame[wire::kHeaderBytes] == 'I') release_notifications();
-    if (tag == 'E' && attribution.request.cookie == kChangedCookie) {
+    if (tag == 'E' && is_of_changed(frame, attribution)) {
       wire::append_error_response(to_client_.tail(), kChangedError);
       spoil_captures();
     } else {
@@ -375,11 +375,11 @@ void Session::on_dropped(std::string_view error) {
     const bool bind = dropped_[i].request == wire::Request::kBind && !dropped_[i].hidden;
     if (bind) settle_unnamed_portal(dropped_[i].cookie, i == 0 && replaced);
   }
-  for (const wire::PendingRequest& request : dropped_) {
-    drop_portal_check(request);
-    if (request.request == wire::Request::kLocal) drop_local_reply(request.cookie);
-    drop_catching_up(request);
+  for (std::size_t i = dropped_.size(); i-- > 0;) {
+    drop_opening(dropped_[i]);
+    if (dropped_[i].request == wire::Request::kLocal) drop_local_reply(dropped_[i].cookie);
   }
+  for (const wire::PendingRequest& request : dropped_) drop_catching_up(request);
   dropped_.clear();
 }
 
@@ -516,9 +516,9 @@ void Session::after_unit(const Effects& effects) {
   for (const std::string& name : effects.deallocates) forget_named(&name);
   cursors_possible_ |= effects.opens_cursors;
   if (!effects.harmless) parked_.clear();
-  if (status_ == 'I') forget_portals();
   if (status_ != 'T' || effects.begins) block_read_committed_ = false;
-  if (status_ != 'T') {
+  if (status_ == 'I') {
+    forget_portals();
     behind_.unnamed_portal = behind_.snapshot = false;
     unnamed_portal_open_ = false;
   }

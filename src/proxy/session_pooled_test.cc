@@ -170,7 +170,7 @@ TEST(SessionPooled, StatementsAreDeallocatedWhereverTheyAre) {
   peer.origin(kParsed + kClosed + kParsed + kBound + complete("DEALLOCATE") + ready());
   EXPECT_EQ(peer.to_client(), kParsed + kBound + complete("DEALLOCATE") + ready());
   peer.client(bind("s", {}) + execute() + sync());
-  EXPECT_EQ(peer.to_origin(), close_statement("s") + before + bind("s", {}) + execute() + sync());
+  EXPECT_EQ(peer.to_origin(), close_statement("s") + bind("s", {}) + execute() + sync());
 }
 
 TEST(SessionPooled, ForeignUnnamedStatementsAreNotUsed) {

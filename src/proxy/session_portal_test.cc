@@ -11,6 +11,7 @@ namespace {
 const std::string kText = "SELECT id FROM users WHERE id > $1";
 const std::string kRows = row({"1"}) + row({"2"}) + row({"3"});
 const std::string kSuspended = frame('s', ""), kClosed = frame('3', "");
+const std::string kOpened = frame('C', "Spgcache: a portal\0"s);  // ends what opens one there
 
 std::string run(std::string_view portal, std::uint32_t limit) {
   std::string body = std::string(portal) + '\0';
@@ -268,10 +269,10 @@ TEST(SessionPortal, AStatementThatFetchesWaitsForThePortalAtTheOrigin) {
           simple ? query(text) : parse("", text) + bind("", {}) + execute() + sync();
       peer.client(statement);
       const std::string opened = peer.to_origin();
-      EXPECT_TRUE(opened.ends_with(run("p", 1) + sync()));
+      EXPECT_TRUE(opened.ends_with(run("p", 1) + kOpened + sync()));
       EXPECT_EQ(opened.find(text), std::string::npos);
       peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
-      peer.origin(kParsed + kBound + kClosed + row({same ? "1" : "9"}) + kSuspended + ready('T'));
+      peer.origin(kParsed + kBound + row({same ? "1" : "9"}) + kSuspended + kClosed + ready('T'));
       EXPECT_EQ(peer.to_client(), "");
       const std::string sent = peer.to_origin();
       EXPECT_EQ(sent.find("40001") == std::string::npos, same);
@@ -297,14 +298,15 @@ TEST(SessionPortal, AStatementThatFetchesInAnOpenExchangeWaitsForThePortal) {
     const std::string other = query("UPDATE users SET name = 'x'");
     const std::string use = parse("", "FETCH 1 FROM p") + bind("", {}) + execute() + flush();
     peer.client(other);
-    peer.to_origin();
+    EXPECT_TRUE(peer.to_origin().ends_with(kOpened + sync()));  // in front of the UPDATE
+    peer.origin(kParsed + kBound + complete("BEGIN") + kClosed);
+    peer.origin(kParsed + kBound + kClosed + ready('T'));
+    EXPECT_EQ(peer.to_origin(), other);
     peer.client(use);
-    EXPECT_EQ(peer.to_origin(), "");  // the exchange before is under way
-    peer.origin(kParsed + kBound + complete("BEGIN") + kClosed + complete("UPDATE 1") + ready('T'));
-    const std::string opened = peer.to_origin();
-    EXPECT_TRUE(opened.ends_with(run("p", 1) + flush())) << opened;
+    EXPECT_EQ(peer.to_origin(), parse("", "FETCH 1 FROM p") + run("p", 1) + kOpened + flush());
+    peer.origin(complete("UPDATE 1") + ready('T'));
     peer.to_client();
-    peer.origin(kParsed + kParsed + kBound + kClosed + row({same ? "1" : "9"}) + kSuspended);
+    peer.origin(kParsed + row({same ? "1" : "9"}) + kSuspended + kClosed);
     EXPECT_EQ(peer.to_client(), kParsed);
     const std::string sent = peer.to_origin();
     EXPECT_EQ(sent.find("40001") == std::string::npos, same);

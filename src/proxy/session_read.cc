@@ -598,7 +598,10 @@ bool Session::handle_query(wire::Frame frame) {
     if (verdict.kind == Verdict::Kind::kHeld) return false;
   }
   const bool opens = sql && verdict.kind != Verdict::Kind::kHit && !portals_.empty();
-  if (opens && open_portals_first(text_effects(lead, *sql, shape), *sql)) return false;
+  if (opens) {
+    const Effects effects = text_effects(lead, *sql, shape);
+    if (open_portals_first(effects, *sql) || opens_before_query(effects, *sql)) return false;
+  }
   std::string instead;
   if (begin_bytes > 0) instead = begin_before_query(text, begin_bytes);
   if (opening_ == Opening::kLost) instead = instead_of_lost_portals(frame.bytes);
@@ -632,7 +635,11 @@ void Session::forward_decided_query(std::string_view frame, std::optional<std::s
     behind_.unnamed_portal = false;
   }
   if (sql) query_forgets_unnamed(*sql);  // a malformed one is refused before it destroys anything
-  Inflight& inflight = forward_query(frame, std::move(effects), std::move(verdict), decided);
+  const bool refused = executes_changed(shape.get());
+  const std::string instead = refused ? instead_of_changed() : std::string{};
+  if (refused) open_unit().refused = true;
+  Inflight& inflight =
+      forward_query(refused ? instead : frame, std::move(effects), std::move(verdict), decided);
   inflight.statement = executed;
   inflight.generation = plans_generation();
   inflight.doubts = doubts_;

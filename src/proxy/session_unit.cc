@@ -275,10 +275,15 @@ bool Session::ask_settings_for_parse(std::string_view unit) {
 
 // A portal of an earlier exchange that is in memory, or may be so again.
 bool Session::uses_old_portal(const Step& step) const {
-  if (step.in_memory || unnamed_portals_.empty()) return step.in_memory;
-  return (step.tag == 'E' && !step.statement && step.execute.portal.empty()) ||
-         (step.tag == 'D' && step.target.kind == 'P' && !step.understood_portal &&
-          step.target.name.empty());
+  if (step.in_memory) return true;
+  if (step.tag == 'E' && !step.statement && !portals_.empty()) {
+    const MemoryPortal* const portal = portals_.find(step.execute.portal);
+    if (portal != nullptr && !portal->at_origin.only) return true;
+  }
+  return !unnamed_portals_.empty() &&
+         ((step.tag == 'E' && !step.statement && step.execute.portal.empty()) ||
+          (step.tag == 'D' && step.target.kind == 'P' && !step.understood_portal &&
+           step.target.name.empty()));
 }
 
 bool Session::handle_unit(std::string_view bytes) {
@@ -681,7 +686,9 @@ Session::Inflight Session::make_inflight(const Step& step, Verdict& verdict) con
 void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) {
   open_unit();
   const std::string_view portal = step.execute.portal;
-  if (step.understood && answer_portal('E', portal, step.execute.row_limit)) return;
+  // One of its own exchange that goes to the origin is not the one that is here.
+  const bool older = step.understood && !step.statement;
+  if (older && answer_portal('E', portal, step.execute.row_limit)) return;
   std::optional<std::uint64_t> id;
   if (step.understood && !step.statement) id = follow_load(portal);
   if (id) {
@@ -702,6 +709,10 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
     open_unit().inflight.push_back(std::move(inflight));
   }
   if (step.understood) catch_up_portal(portal);
+  if (step.statement && executes_changed(step.statement->analysed.get())) {
+    execute_changed_statement();
+    return;
+  }
   forward_raw(step.frame);
   tracker_.sent({wire::Request::kExecute, false, *id});
 }

@@ -459,22 +459,25 @@ class Generator:
             unit.append(["E", portal, self.dice.choice([1, 1, 2, 5, 100, 0])])
             portals.append(portal)
             steps.append(unit)
-        for _ in range(self.dice.randint(1, 5)):
+        for _ in range(self.dice.randint(1, 8)):
             portal = self.dice.choice(portals)
             what = self.dice.random()
-            if what < 0.7:
+            if what < 0.6:
                 unit = [["E", portal, self.dice.choice([0, 1, 2, 3, 50])]]
                 if self.chance(0.15):
                     unit.insert(self.dice.randrange(2), ["C", "S", "none"])
                 if self.chance(0.15):
                     unit.append(["C", "P", portal])
-            elif what < 0.75:
+            elif what < 0.65:
                 unit = [["D", "P", portal]]
-            elif what < 0.85:
+            elif what < 0.72:
                 unit = self.read_unit()
             else:
                 unit = self.utility(self.dice.choice(
-                    ["SAVEPOINT a", "UPDATE m SET q = q + 1", f"FETCH 1 FROM {portal or 'p0'}",
+                    ["SAVEPOINT a", "SAVEPOINT a", "ROLLBACK TO a", "ROLLBACK TO a", "RELEASE a",
+                     "SAVEPOINT b", "ROLLBACK TO b", "SELECT 1/0", "ROLLBACK AND CHAIN",
+                     "SET LOCAL bytea_output = 'escape'", f"MOVE 1 FROM {portal or 'p1'}",
+                     "UPDATE m SET q = q + 1", f"FETCH 1 FROM {portal or 'p0'}",
                      "SELECT name FROM pg_cursors WHERE name <> '' ORDER BY 1", "CLOSE ALL",
                      f"CLOSE {portal or 'p1'}", "SET LOCAL DateStyle = 'German'",
                      "INSERT INTO m VALUES (60, 'sixty', 60)", "SELECT count(*) FROM m"]))

@@ -10,3 +10,5 @@ CREATE FUNCTION noisy(i int) RETURNS int LANGUAGE plpgsql AS
     $$BEGIN RAISE NOTICE 'called'; RETURN i; END$$;
 CREATE FUNCTION forget(name text) RETURNS void LANGUAGE plpgsql AS
     $$BEGIN EXECUTE format('DEALLOCATE %I', name); END$$;
+CREATE FUNCTION shape_bytes(form text) RETURNS void LANGUAGE plpgsql AS
+    $$BEGIN PERFORM set_config('bytea_output', form, false); END$$;

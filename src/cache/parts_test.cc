@@ -126,6 +126,27 @@ TEST(IntervalTreeTest, FindsWhatABruteForceSearchFinds) {
   }
 }
 
+TEST(IntervalTreeTest, AnApproachLeadsToTheBucketStepByStep) {
+  IntervalTree tree;
+  IntervalTree::Approach nowhere = tree.approach(pg::Value::integer(1));
+  EXPECT_FALSE(nowhere.go_on());
+  EXPECT_EQ(nowhere.bucket(), nullptr);
+  // Every other number is in none.
+  std::map<int, Bucket*> buckets;
+  for (int i = 0; i < 10'000; i += 2) {
+    buckets[i] = &tree.at({pg::Value::integer(i), pg::Value::integer(i)});
+  }
+  for (int i = 0; i < 10'000; ++i) {
+    IntervalTree::Approach approach = tree.approach(pg::Value::integer(i));
+    int steps = 1;
+    while (approach.go_on()) {
+      EXPECT_EQ(approach.bucket(), nullptr) << "not there yet";
+      ASSERT_LT(++steps, 10);
+    }
+    ASSERT_EQ(approach.bucket(), i % 2 == 0 ? buckets[i] : nullptr) << i;
+  }
+}
+
 // Some levels of nodes, grown and emptied again; the bounds differ in their first eight bytes, or
 // only behind them.
 TEST(IntervalTreeTest, FindsInAnyNumberOfIntervals) {

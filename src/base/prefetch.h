@@ -18,4 +18,17 @@ void prefetch_all(const T& object) {
   prefetch_bytes(&object, sizeof object);
 }
 
+// Goes through `count` items: each is asked for (`reach`) well before its turn, and what it holds
+// (`reach_on`) when it has come. All three take its number; `use` is called in their order.
+template <typename Reach, typename ReachOn, typename Use>
+void each_reached(std::size_t count, Reach&& reach, ReachOn&& reach_on, Use&& use) {
+  constexpr std::size_t kFar = 8;
+  constexpr std::size_t kNear = 4;
+  for (std::size_t i = 0; i < count + kFar; ++i) {
+    if (i < count) reach(i);
+    if (i >= kNear && i - kNear < count) reach_on(i - kNear);
+    if (i >= kFar) use(i - kFar);
+  }
+}
+
 }  // namespace pgcache

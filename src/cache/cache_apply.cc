@@ -41,7 +41,6 @@ void Cache::apply(std::span<const std::shared_ptr<const cdc::Transaction>> trans
     impl_->apply(transactions[i]);
     on_position(transactions[i]->end_lsn);
   }
-  impl_->ahead.forget();
 }
 
 LookAhead::Changes CacheImpl::ahead_of(const std::vector<cdc::RowChange>& changes, std::size_t i) {
@@ -179,24 +178,20 @@ void CacheImpl::take_out(Entry& entry) {
 }
 
 void CacheImpl::take_out_some() {
-  // An entry is asked for well before its turn, and what it holds when it has come.
   constexpr std::size_t kSome = 64;
-  constexpr std::size_t kFar = 12;
-  constexpr std::size_t kNear = 6;
   std::array<Entry*, kSome> some;
   std::size_t count = 0;
   dropped.each([&](Entry& entry) {
     some[count++] = &entry;
     return count < kSome;
   });
-  for (std::size_t i = 0; i < count + kFar; ++i) {
-    if (i < count) prefetch_all(*some[i]);
-    if (i >= kNear && i - kNear < count) {
-      prefetch_what_it_holds(*some[i - kNear]);
-      store.prefetch(some[i - kNear]->hash);
-    }
-    if (i >= kFar) take_out(*some[i - kFar]);
-  }
+  each_reached(
+      count, [&](std::size_t i) { prefetch_all(*some[i]); },
+      [&](std::size_t i) {
+        prefetch_what_it_holds(*some[i]);
+        store.prefetch(some[i]->hash);
+      },
+      [&](std::size_t i) { take_out(*some[i]); });
 }
 
 void CacheImpl::take_out_all() {

@@ -18,7 +18,6 @@ void LookAhead::reach_images(Changes changes, const ImageStore& images) {
 void LookAhead::reach_entries(Changes changes, DependencyIndex& index, FormCache& forms) {
   places_.clear();
   forget();
-  next_seen_ = 0;
   for (const cdc::RowChange* change : changes) {
     if (change->new_row.empty() || !index.knows(change->relation->oid)) continue;
     RowImage row(forms.form_of(change->relation), change->new_row, RowImage::Known::kAll);

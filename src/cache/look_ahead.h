@@ -35,8 +35,11 @@ class LookAhead {
   // What reach_entries() has parsed of the row after the change, if it was among the last ones that
   // it looked at. Once for each, in their order.
   RowImage::Parsed take_parsed(const cdc::RowChange& change);
-  // The changes that were looked at are about to go.
-  void forget() { seen_.clear(); }
+  // Other changes come, perhaps where those stood that were looked at.
+  void forget() {
+    seen_.clear();
+    next_seen_ = 0;
+  }
 
  private:
   struct Seen {

@@ -217,6 +217,7 @@ class Session {
     bool run = false;   // as far as here
     bool only = false;  // and to go on there
   };
+  static constexpr PortalNeed kGoOnThere{true, true, true};
   // A portal that is being opened at the origin, or run there as far as it was run here.
   struct PortalOpening {
     std::uint64_t id = 0;  // the cookie of its requests; the last is a Close
@@ -348,7 +349,7 @@ class Session {
   static constexpr std::uint64_t kChangedTypesCookie = 6;  // of the Describe in front of that
   static constexpr std::uint64_t kCloseUnnamedCookie = 7;  // of a hidden Close
   void bind_changed_statement(const wire::Bind& bind);
-  bool executes_changed(const cache::Shape* shape) const;
+  bool is_refused(const StatementPtr& statement) const;
   static std::string instead_of_changed();
   void execute_changed_statement();
   bool is_of_changed(std::string_view frame, const wire::Attribution& attribution) const;

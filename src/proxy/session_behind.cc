@@ -348,10 +348,9 @@ void Session::bind_changed_statement(const wire::Bind& bind) {
   tracker_.sent({wire::Request::kBind, false, kChangedCookie});
 }
 
-// Whether it is an EXECUTE, in SQL, of such a statement.
-bool Session::executes_changed(const cache::Shape* shape) const {
-  const StatementPtr executed = executed_statement(shape);
-  return executed && executed->changed && status_ != 'E';
+// Whether the use of a statement, which may be null, fails for that.
+bool Session::is_refused(const StatementPtr& statement) const {
+  return statement && statement->changed && status_ != 'E';
 }
 
 // As a simple query.
@@ -379,7 +378,7 @@ bool Session::is_of_changed(std::string_view frame, const wire::Attribution& att
 // It tells the types of the parameters first. False: it has not changed.
 bool Session::describe_changed_statement(std::string_view name) {
   const StatementPtr statement = statements_.find(name);
-  if (!statement || !statement->changed || status_ == 'E') return false;
+  if (!is_refused(statement)) return false;
   wire::append_describe(to_origin_.tail(), 'S', name);
   wire::append_describe(to_origin_.tail(), 'S', kNoStatement);
   tracker_.sent({wire::Request::kDescribe, true, kChangedTypesCookie});

@@ -558,7 +558,7 @@ void Session::forward_bind(std::string_view frame, const wire::Bind& bind) {
   if (statement && statement->text->lead != Lead::kUtility) behind_.snapshot = false;
   streamed_portal_ = bind.portal;
   streamed_statement_ = statement;
-  if (statement && statement->changed && status_ != 'E') {
+  if (is_refused(statement)) {
     settle_unnamed_portal(cookie, true);
     bind_changed_statement(bind);
     return;

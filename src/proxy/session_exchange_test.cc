@@ -156,10 +156,8 @@ TEST(SessionNamed, WhatCannotBePreparedFailsWhenItIsUsed) {
   EXPECT_EQ(peer.to_client(), error("42P01") + ready());
 }
 
-// Its table was changed between the client's Parse and the origin's.
-TEST(SessionNamed, AResultOfAnotherTypeIsRefused) {
-  World world;
-  Peer peer(world);
+// The statement s, whose table was changed between the client's Parse and the origin's.
+void prepare_changed(Peer& peer) {
   warm(peer);
   peer.client(exchange("s"));
   peer.to_origin();
@@ -167,6 +165,12 @@ TEST(SessionNamed, AResultOfAnotherTypeIsRefused) {
   std::string other = row_description();
   other[other.find("id")] = 'x';
   peer.origin(kParsed + kParameters + other + ready());
+}
+
+TEST(SessionNamed, AResultOfAnotherTypeIsRefused) {
+  World world;
+  Peer peer(world);
+  prepare_changed(peer);
   peer.client(bind("s", {"8"}) + execute() + sync());
   EXPECT_EQ(peer.to_origin().find(bind("s", {"8"})), std::string::npos);
   peer.origin(error("26000") + ready());
@@ -190,13 +194,7 @@ TEST(SessionNamed, AnExecuteOfAResultOfAnotherTypeIsRefused) {
   for (const bool simple : {true, false}) {
     World world;
     Peer peer(world);
-    warm(peer);
-    peer.client(exchange("s"));
-    peer.to_origin();
-    peer.to_client();
-    std::string other = row_description();
-    other[other.find("id")] = 'x';
-    peer.origin(kParsed + kParameters + other + ready());
+    prepare_changed(peer);
     const std::string text = "EXECUTE s(8)";
     peer.client(simple ? query(text) : parse("", text) + bind("", {}) + execute() + sync());
     EXPECT_NE(peer.to_origin().find("pgcache: changed"), std::string::npos);

@@ -196,7 +196,7 @@ bool Session::open_portals_first(const Effects& effects, std::string_view sql) {
   if (portals_.empty() || !may_wait_for_portals() || !wants_portals_first(effects, sql)) {
     return false;
   }
-  if (open_and_wait({true, true, true}, true)) return true;
+  if (open_and_wait(kGoOnThere, true)) return true;
   for (const MemoryPortal& portal : portals_.all()) {
     if (portal.at_origin.lost && fetches_from(sql, portal.name)) opening_ = Opening::kLost;
   }
@@ -221,7 +221,7 @@ bool Session::open_portal_before(const wire::Frame& frame) {
   const auto execute = wire::parse_execute(frame.body());
   const MemoryPortal* const portal = execute ? portals_.find(execute->portal) : nullptr;
   if (portal == nullptr || in_memory('E', execute->portal, execute->row_limit)) return false;
-  return !portal->at_origin.only && open_and_wait({true, true, true}, true);
+  return !portal->at_origin.only && open_and_wait(kGoOnThere, true);
 }
 
 // The first Bind of a statement that wants them, or the number of steps.
@@ -264,14 +264,15 @@ bool Session::unit_opens_portals_first() {
   }
   if (opening_ == Opening::kSent) opening_ = Opening::kNone;
   if (portals_.empty() || !may_wait_for_portals()) return false;
-  if (executes_want_portals() && open_and_wait({true, true, true}, true)) return true;
+  if (executes_want_portals() && open_and_wait(kGoOnThere, true)) return true;
   return unit_waits_to_open();
 }
 
 bool Session::unit_waits_to_open() {
+  if (open_unit_) return false;
   for (std::size_t i = 0; i < step_count_; ++i) {
     const Step& step = steps_[i];
-    if (step.tag != 'B' || open_unit_) continue;
+    if (step.tag != 'B') continue;
     const Effects effects =
         step.statement ? statement_effects(*step.statement) : unknown_statement_effects();
     const std::string_view sql = step.statement ? step.statement->text->sql : std::string_view{};

@@ -635,7 +635,7 @@ void Session::forward_decided_query(std::string_view frame, std::optional<std::s
     behind_.unnamed_portal = false;
   }
   if (sql) query_forgets_unnamed(*sql);  // a malformed one is refused before it destroys anything
-  const bool refused = executes_changed(shape.get());
+  const bool refused = is_refused(executed);
   const std::string instead = refused ? instead_of_changed() : std::string{};
   if (refused) open_unit().refused = true;
   Inflight& inflight =

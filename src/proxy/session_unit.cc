@@ -709,7 +709,7 @@ void Session::forward_execute(Step& step, Verdict verdict, BypassReason reason) 
     open_unit().inflight.push_back(std::move(inflight));
   }
   if (step.understood) catch_up_portal(portal);
-  if (step.statement && executes_changed(step.statement->analysed.get())) {
+  if (step.statement && is_refused(executed_statement(step.statement->analysed.get()))) {
     execute_changed_statement();
     return;
   }

@@ -25,6 +25,10 @@ inline std::uint64_t load_be64(const char* p) {
   std::memcpy(&v, p, sizeof v);
   return __builtin_bswap64(v);
 }
+inline void store_be32(char* p, std::uint32_t v) {
+  v = __builtin_bswap32(v);
+  std::memcpy(p, &v, sizeof v);
+}
 inline void append_be16(std::string& out, std::uint16_t v) {
   v = __builtin_bswap16(v);
   out.append(reinterpret_cast<const char*>(&v), sizeof v);

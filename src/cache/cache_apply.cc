@@ -118,13 +118,13 @@ void CacheImpl::apply(const TransactionPtr& transaction) {
       if (const auto next = ahead_of(changes, i); !next.empty()) {
         ahead.reach_entries(next, index, forms);
       }
-      apply_change(changes[i], is_resolved ? resolved.images->of(i) : nullptr);
+      apply_change(changes[i], is_resolved ? resolved.images->of(i) : std::string_view{});
     }
     if (end == changes.size()) finish_transaction();
   }
 }
 
-void CacheImpl::apply_change(const cdc::RowChange& change, const std::string* stored) {
+void CacheImpl::apply_change(const cdc::RowChange& change, std::string_view stored) {
   const pg::Oid relation = change.relation->oid;
   if (!index.knows(relation)) return;
   const ChangeImages seen(change, forms.form_of(change.relation), stored,

@@ -47,11 +47,11 @@ CacheImpl::Resolved CacheImpl::resolve_images(const cdc::Transaction& transactio
       if (is_new) keep->second = may_keep_images(relation, xid);
       if (fault(&Faults::miss_changes) && xid.value % 3 == 0) continue;
       StoredRow row =
-          images.enabled() ? images.step(changes[i], keep->second, catalog.get()) : nullptr;
+          images.enabled() ? images.step(changes[i], keep->second, catalog.get()) : StoredRow{};
       StoredRow copied = copies.step(changes[i], xid, catalog.get());
       if (!row) row = std::move(copied);
       if (!row) continue;
-      rows->bytes += row->capacity();
+      rows->bytes += row.bytes().size();
       rows->before.resize(changes.size());
       rows->before[i] = std::move(row);
     }

@@ -181,7 +181,7 @@ struct CacheImpl : std::enable_shared_from_this<CacheImpl> {
   // Of a large transaction, at every so manieth change: the next ones; else nothing.
   LookAhead::Changes ahead_of(const std::vector<cdc::RowChange>& changes, std::size_t i);
   void apply(const TransactionPtr& transaction);
-  void apply_change(const cdc::RowChange& change, const std::string* stored);
+  void apply_change(const cdc::RowChange& change, std::string_view stored);
   bool is_unknown_relation(pg::Oid relation) const;
   void apply_whole_relations(const cdc::Transaction& transaction);
   // No look-up finds them from now on. Those that had been dropped before are taken out. Under an

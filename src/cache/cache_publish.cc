@@ -164,7 +164,7 @@ bool CacheImpl::affects(const LoggedTransaction& transaction, const Candidate& c
     const auto it = touched.find(change.relation->oid);
     if (it == touched.end()) continue;
     const ChangeImages seen(change, forms.form_of(change.relation),
-                            transaction.images ? transaction.images->of(at) : nullptr);
+                            transaction.images ? transaction.images->of(at) : std::string_view{});
     for (const std::size_t i : it->second) {
       const sql::Dependency& dependency = query.dependencies[i];
       const auto& shown = candidate.standings[i].shown;

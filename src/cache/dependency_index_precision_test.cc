@@ -168,9 +168,9 @@ TEST_F(DependencyIndexTest, AFormerRowMattersToThoseThatShowItsKey) {
       << "its new key does not matter";
   // What is known of the row before counts as well.
   const std::string six = encode_row(t_.cells({"1", "a", "6", "n"}), {});
-  EXPECT_THAT(affected(t_.remove(keyed_, {"1", "", "", ""}).last_change(), &six), IsEmpty());
+  EXPECT_THAT(affected(t_.remove(keyed_, {"1", "", "", ""}).last_change(), six), IsEmpty());
   const std::string five = encode_row(t_.cells({"1", "a", "5", "n"}), {});
-  EXPECT_THAT(affected(t_.remove(keyed_, {"1", "", "", ""}).last_change(), &five),
+  EXPECT_THAT(affected(t_.remove(keyed_, {"1", "", "", ""}).last_change(), five),
               ElementsAre("five: 1,2"));
   EXPECT_EQ(coarse_, 0);
   EXPECT_THAT(affected(t_.truncate(keyed_).last_change()),
@@ -267,8 +267,8 @@ TEST_F(DependencyIndexTest, CoarseIsWhatABetterKnownRowWouldHaveSpared) {
               ElementsAre("name of one"));
   EXPECT_EQ(coarse_, 1) << "the name may be the same as before";
   const std::string before = encode_row(t_.cells({"1", "a", "4", "n"}), {});
-  EXPECT_THAT(affected(t_.update(orders, {"1", "a", "5", "n"}).last_change(), &before), IsEmpty());
-  EXPECT_THAT(affected(t_.update(orders, {"1", "b", "5", "n"}).last_change(), &before),
+  EXPECT_THAT(affected(t_.update(orders, {"1", "a", "5", "n"}).last_change(), before), IsEmpty());
+  EXPECT_THAT(affected(t_.update(orders, {"1", "b", "5", "n"}).last_change(), before),
               ElementsAre("name of one"));
   EXPECT_EQ(coarse_, 0);
 }

@@ -263,9 +263,8 @@ TEST_F(DependencyIndexTest, FindsWhatTestingEveryEntryFinds) {
       row[2] = cell();
       stored = encode_row(t.cells(row), {});
     }
-    const std::string* before = stored.empty() ? nullptr : &stored;
-    const ChangeImages images(t.last_change(), forms_.form_of(form), before);
-    ASSERT_THAT(affected(t.last_change(), before),
+    const ChangeImages images(t.last_change(), forms_.form_of(form), stored);
+    ASSERT_THAT(affected(t.last_change(), stored),
                 ::testing::UnorderedElementsAreArray(by_testing_each(images)))
         << "step " << step;
   }

@@ -66,7 +66,7 @@ class DependencyIndexTest : public ::testing::Test {
   }
 
   std::vector<std::string> affected(const cdc::RowChange& change,
-                                    const std::string* stored = nullptr) {
+                                    std::string_view stored = {}) {
     const ChangeImages images(change, forms_.form_of(change.relation), stored);
     return keys_of(index_.affected_by(images));
   }

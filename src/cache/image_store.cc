@@ -25,22 +25,24 @@ std::vector<cdc::Cell> values_kept(const cdc::RowChange& change, const StoredRow
       change.new_row.begin(), change.new_row.end(),
       [](const cdc::Cell& cell) { return cell.kind == cdc::CellKind::kUnchangedToast; });
   if (!keeps_some) return {};
-  return before ? decode_row(*before) : change.old_row;
+  return before ? decode_row(before.bytes()) : change.old_row;
 }
 
 }  // namespace
 
-struct ImageStore::Row {
+// What a use touches comes first, in one line of memory.
+struct alignas(64) ImageStore::Row {
   std::string key;
-  std::uint64_t hash = 0;  // of the key
   StoredRow row;
   std::uint64_t bytes = 0;
-  std::uint64_t last_use = 0;
+  bool used = false;       // since it came
+  std::uint64_t hash = 0;  // of the key
+  std::uint64_t came = 0;  // links_
   Row* newer = nullptr;
   Row* older = nullptr;
 };
 
-// The rows of one relation in one form, in the order of their last use.
+// The rows of one relation in one form, in the order in which they came.
 struct ImageStore::Table {
   std::shared_ptr<const cdc::StreamRelation> form;
   std::vector<std::size_t> key;
@@ -49,7 +51,8 @@ struct ImageStore::Table {
   Row* oldest = nullptr;
   std::uint64_t bytes = 0;
 
-  void link(Row& row) {
+  void link(Row& row, std::uint64_t number) {
+    row.came = number;
     row.older = newest;
     row.newer = nullptr;
     (newest ? newest->newer : oldest) = &row;
@@ -95,32 +98,32 @@ ImageStore::Table* ImageStore::table_of(const cdc::RowChange& change, bool make,
 StoredRow ImageStore::step(const cdc::RowChange& change, bool keep, const pg::Catalog* catalog) {
   if (change.kind == cdc::ChangeKind::kTruncate) {
     drop(change.relation->oid);
-    return nullptr;
+    return {};
   }
   Table* table = table_of(change, keep && change.kind != cdc::ChangeKind::kDelete, catalog);
-  if (!table) return nullptr;
+  if (!table) return {};
   const bool is_sent = !change.old_row.empty();
   const auto old_key =
       identity_key(table->key, is_sent || change.new_row.empty() ? change.old_row : change.new_row);
   const auto new_key = change.new_row.empty() ? old_key : identity_key(table->key, change.new_row);
   if (!old_key || !new_key) {
     drop(change.relation->oid);
-    return nullptr;
+    return {};
   }
   // A row that keeps its key keeps its place in the table.
   Row* row = table->find(*old_key);
-  StoredRow before = row ? std::move(row->row) : nullptr;
+  StoredRow before;
+  if (row) std::swap(before, row->row);
   if (*new_key != *old_key) {
     if (row) erase(*table, *row);
     row = table->find(*new_key);
   }
   if (keep && !change.new_row.empty()) {
-    put(*table, row, *new_key, encode_row(change.new_row, values_kept(change, before)));
+    put(*table, row, *new_key, StoredRow(change.new_row, values_kept(change, before)));
   } else if (row) {
     erase(*table, *row);
   }
-  if (change.kind == cdc::ChangeKind::kInsert || is_whole_row(change.old_row)) return nullptr;
-  if (before) __builtin_prefetch(before->data());  // it will be looked at soon
+  if (change.kind == cdc::ChangeKind::kInsert || is_whole_row(change.old_row)) return {};
   return before;
 }
 
@@ -139,11 +142,9 @@ std::optional<ImageStore::Approach> ImageStore::approach(const cdc::RowChange& c
 void ImageStore::Approach::go_on(int step) {
   if (step == 0) {
     row_ = table_->rows.find(hash_, [](const Row&) { return true; });
-    if (row_) prefetch_all(*row_);
+    if (row_) __builtin_prefetch(row_, 1);
   } else if (row_) {
-    __builtin_prefetch(row_->row.get(), 1);
-    __builtin_prefetch(row_->newer, 1);
-    __builtin_prefetch(row_->older, 1);
+    row_->row.prefetch();
   }
 }
 
@@ -155,14 +156,14 @@ void ImageStore::erase(Table& table, Row& row) {
 }
 
 // `place`: what stands under the key; may be null.
-void ImageStore::put(Table& table, Row* place, const std::string& key, std::string row) {
-  const std::uint64_t bytes = kRowOverhead + key.size() + row.capacity();
+void ImageStore::put(Table& table, Row* place, const std::string& key, StoredRow row) {
+  const std::uint64_t bytes = kRowOverhead + key.size() + row.bytes().size();
   if (bytes > bytes_max_ / kLargestPart) {
     if (place) erase(table, *place);
     return;
   }
   if (place) {
-    table.unlink(*place);
+    place->used = true;
     table.bytes -= place->bytes;
     bytes_ -= place->bytes;
   } else {
@@ -171,24 +172,29 @@ void ImageStore::put(Table& table, Row* place, const std::string& key, std::stri
     place->key = key;
     place->hash = hash_bytes(key);
     table.rows.insert(place->hash, std::move(made));
+    table.link(*place, ++links_);
   }
-  place->row = std::make_shared<const std::string>(std::move(row));
+  place->row = std::move(row);
   place->bytes = bytes;
-  place->last_use = ++uses_;
-  table.link(*place);
   table.bytes += bytes;
   bytes_ += bytes;
   while (bytes_ > bytes_max_) evict();
 }
 
 void ImageStore::evict() {
-  Table* from = nullptr;
-  for (const auto& [oid, table] : tables_) {
-    if (!table->oldest) continue;
-    if (!from || table->oldest->last_use < from->oldest->last_use) from = table.get();
+  for (;;) {
+    Table* from = nullptr;
+    for (const auto& [oid, table] : tables_) {
+      if (!table->oldest) continue;
+      if (!from || table->oldest->came < from->oldest->came) from = table.get();
+    }
+    CHECK(from);
+    Row& row = *from->oldest;
+    if (!row.used) return erase(*from, row);
+    row.used = false;
+    from->unlink(row);
+    from->link(row, ++links_);
   }
-  CHECK(from);
-  erase(*from, *from->oldest);
 }
 
 void ImageStore::drop(pg::Oid relation) {

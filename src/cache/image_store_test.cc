@@ -20,9 +20,9 @@ class ImageStoreTest : public ::testing::Test {
   // The row before the last change of the builder, spelled with commas; "-" when not known.
   std::string step(TransactionBuilder& t, bool keep = true) {
     const StoredRow row = store_.step(t.last_change(), keep);
-    return row ? spell(*row) : "-";
+    return row ? spell(row.bytes()) : "-";
   }
-  static std::string spell(const std::string& row) {
+  static std::string spell(std::string_view row) {
     std::string text;
     for (const cdc::Cell& cell : decode_row(row)) {
       if (!text.empty()) text += ',';
@@ -136,13 +136,13 @@ TEST_F(ImageStoreTest, DomainsAreKnownByTheCatalog) {
   const StoredRow row =
       store_.step(t_.remove(by_domain, {"1", "", "", ""}).last_change(), true, &catalog);
   ASSERT_TRUE(row);
-  EXPECT_EQ(spell(*row), "1,a,5,n");
+  EXPECT_EQ(spell(row.bytes()), "1,a,5,n");
   // A label may be renamed.
   store_.step(t_.insert(keyed_by(kEnum), {"1", "a", "5", "n"}).last_change(), true, &catalog);
   EXPECT_EQ(store_.size(), 0u);
 }
 
-TEST_F(ImageStoreTest, TheBudgetIsKeptByForgettingTheLeastRecentlyUsed) {
+TEST_F(ImageStoreTest, TheBudgetIsKeptByForgettingTheOldestThatAreNotUsed) {
   ImageStore store(64 << 10);
   const auto orders = stream_relation(kOrders, 'd');
   for (int i = 0; i < 1000; ++i) {
@@ -207,10 +207,10 @@ TEST_F(ImageStoreTest, NeverTellsARowThatIsNotThere) {
       const StoredRow told_row = store.step(change, keep);
       if (told_row) {
         ++told;
-        ASSERT_EQ(spell(*told_row), before) << "step " << step;
+        ASSERT_EQ(spell(told_row.bytes()), before) << "step " << step;
       }
       if (budget > 4000 && !before.empty()) {
-        ASSERT_EQ(told_row != nullptr, was_seen) << "step " << step;
+        ASSERT_EQ(static_cast<bool>(told_row), was_seen) << "step " << step;
       }
     }
     EXPECT_GT(told, 5000);

@@ -104,10 +104,10 @@ const sql::Operand& RowImage::look(const sql::ColumnRef& column) const {
 }
 
 ChangeImages::ChangeImages(const cdc::RowChange& change, const RelationForm& form,
-                           const std::string* stored, RowImage::Parsed parsed)
+                           std::string_view stored, RowImage::Parsed parsed)
     : change_(change), form_(form) {
   using Known = RowImage::Known;
-  if (stored) stored_ = decode_row(*stored);
+  if (!stored.empty()) stored_ = decode_row(stored);
   const std::vector<cdc::Cell>* before = cells_before();
   switch (change.kind) {
     case cdc::ChangeKind::kInsert:

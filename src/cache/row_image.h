@@ -80,10 +80,10 @@ class RowImage final : public sql::RowView {
 class ChangeImages {
  public:
   // `stored`: the row just before the change, where that is known better than the stream tells
-  // (image_store.h); may be null. `parsed`: what of the row afterwards has been parsed already; may
+  // (image_store.h); else empty. `parsed`: what of the row afterwards has been parsed already; may
   // be empty.
   ChangeImages(const cdc::RowChange& change, const RelationForm& form,
-               const std::string* stored = nullptr, RowImage::Parsed parsed = {});
+               std::string_view stored = {}, RowImage::Parsed parsed = {});
   ChangeImages(const ChangeImages&) = delete;
   ChangeImages& operator=(const ChangeImages&) = delete;
 

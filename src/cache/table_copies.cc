@@ -19,7 +19,7 @@ constexpr std::uint64_t kRowOverhead = 320;
 constexpr std::uint64_t kColumnOverhead = 96;
 
 std::uint64_t bytes_of(const TableCopy::Row& row) {
-  return kRowOverhead + row.cells.size() * kColumnOverhead + 2 * row.stored->capacity() +
+  return kRowOverhead + row.cells.size() * kColumnOverhead + 2 * row.stored.bytes().size() +
          row.key.capacity();
 }
 
@@ -46,7 +46,7 @@ std::vector<cdc::Cell> cells_of(const std::vector<std::optional<std::string>>& r
 TableCopy::Row::Row(const RelationForm& form, std::string row_key, StoredRow row)
     : key(std::move(row_key)),
       stored(std::move(row)),
-      cells(decode_row(*stored)),
+      cells(decode_row(stored.bytes())),
       image(form, cells, RowImage::Known::kAll) {}
 
 TableCopy::TableCopy(std::shared_ptr<const cdc::StreamRelation> form, const pg::Snapshot& snapshot,
@@ -65,7 +65,7 @@ std::unique_ptr<TableCopy> TableCopy::make(const cdc::TableRows& rows, const pg:
   for (const auto& row : rows.rows) {
     const std::vector<cdc::Cell> cells = cells_of(row);
     auto key = copy->key_of(cells);
-    if (!key || !copy->add(*std::move(key), encode_row(cells, {}))) return nullptr;
+    if (!key || !copy->add(*std::move(key), StoredRow(cells, {}))) return nullptr;
     if (copy->bytes_ > bytes_max) return nullptr;
   }
   return copy;
@@ -90,10 +90,9 @@ TableCopy::Row* TableCopy::find(const std::string& key) {
   return begin == end ? nullptr : begin->second;
 }
 
-bool TableCopy::add(std::string key, std::string row) {
+bool TableCopy::add(std::string key, StoredRow row) {
   if (!whole_rows_ && find(key) != nullptr) return false;
-  auto made = std::make_unique<Row>(form_, std::move(key),
-                                    std::make_shared<const std::string>(std::move(row)));
+  auto made = std::make_unique<Row>(form_, std::move(key), std::move(row));
   made->position = rows_.size();
   bytes_ += bytes_of(*made);
   by_key_.emplace(made->key, made.get());
@@ -131,8 +130,8 @@ bool TableCopy::step(const cdc::RowChange& change, pg::Xid xid, StoredRow& befor
   }
   if (change.new_row.empty()) return true;
   // Where the row afterwards says of some column that it has kept its value.
-  std::string row = encode_row(change.new_row, old ? old->cells : std::vector<cdc::Cell>{});
-  auto key = key_of(whole_rows_ ? decode_row(row) : change.new_row);
+  StoredRow row(change.new_row, old ? old->cells : std::vector<cdc::Cell>{});
+  auto key = key_of(whole_rows_ ? decode_row(row.bytes()) : change.new_row);
   return key && add(*std::move(key), std::move(row));
 }
 
@@ -205,15 +204,15 @@ void TableCopies::begin(pg::Lsn applied) {
 }
 
 StoredRow TableCopies::step(const cdc::RowChange& change, pg::Xid xid, const pg::Catalog* catalog) {
-  if (tables_.empty()) return nullptr;
+  if (tables_.empty()) return {};
   const pg::Oid relation = change.relation->oid;
   const auto it = tables_.find(relation);
   if (it == tables_.end()) {
     drop_partitions_of(relation, catalog);
-    return nullptr;
+    return {};
   }
   TableCopy& copy = *it->second;
-  if (!copy.usable() && copy.snapshot().sees(xid)) return nullptr;
+  if (!copy.usable() && copy.snapshot().sees(xid)) return {};
   const std::uint64_t was = copy.bytes();
   const bool was_leaving = copy.is_leaving();
   StoredRow before;
@@ -223,7 +222,7 @@ StoredRow TableCopies::step(const cdc::RowChange& change, pg::Xid xid, const pg:
   const bool usable = copy.usable();
   if (!fits && change.kind != cdc::ChangeKind::kTruncate) doubt_ = true;
   if (!fits || copy.bytes() > table_bytes_max() || bytes_ > bytes_max_) drop(relation);
-  return usable && fits ? before : nullptr;
+  return usable && fits ? before : StoredRow{};
 }
 
 // Under publish_via_partition_root rows of partitions change in the name of what they belong to.

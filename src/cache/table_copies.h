@@ -53,7 +53,7 @@ class TableCopy {
 
     const std::string key;
     const StoredRow stored;
-    const std::vector<cdc::Cell> cells;  // views into *stored
+    const std::vector<cdc::Cell> cells;  // views into `stored`
     const RowImage image;
     std::size_t position = 0;  // among the copy's rows
     pg::Xid gone_by{};         // the transaction that removed it, once it has
@@ -104,7 +104,7 @@ class TableCopy {
   bool adopt(const std::shared_ptr<const cdc::StreamRelation>& form);
   std::optional<std::string> key_of(const std::vector<cdc::Cell>& row) const;
   Row* find(const std::string& key);
-  bool add(std::string key, std::string row);
+  bool add(std::string key, StoredRow row);
   void leave(Row& row, pg::Xid xid);
   void erase(Row& row);
 

@@ -25,13 +25,13 @@ namespace pgcache::cache {
 
 using TransactionPtr = std::shared_ptr<const cdc::Transaction>;
 
-// Rows as they were before the changes of one transaction, by change; null where that is not known
+// Rows as they were before the changes of one transaction, by change; nothing where that is not known
 // better than the stream tells.
 struct StoredImages {
   std::vector<StoredRow> before;
   std::uint64_t bytes = 0;
-  const std::string* of(std::size_t change) const {
-    return change < before.size() ? before[change].get() : nullptr;
+  std::string_view of(std::size_t change) const {
+    return change < before.size() ? before[change].bytes() : std::string_view{};
   }
 };
 using StoredImagesPtr = std::shared_ptr<const StoredImages>;

@@ -88,19 +88,6 @@ inline sql::Predicate compare(std::string_view name, sql::CompareOp op, sql::Ope
   p.operand = operand;
   return p;
 }
-inline sql::Predicate one_of(std::string_view name, std::vector<sql::OperandIndex> operands) {
-  sql::Predicate p;
-  p.kind = sql::Predicate::Kind::kIn;
-  p.column = column(name);
-  p.in_operands = std::move(operands);
-  return p;
-}
-inline sql::Predicate both(sql::Predicate a, sql::Predicate b) {
-  sql::Predicate p;
-  p.kind = sql::Predicate::Kind::kAnd;
-  p.children = {std::move(a), std::move(b)};
-  return p;
-}
 
 // A guard that cannot hold when the operand is NULL, whatever the column.
 inline sql::Predicate operand_is_not_null(sql::OperandIndex index) {
@@ -118,13 +105,11 @@ inline sql::Dependency where_equal(pg::Oid relation, std::string_view name,
                                    sql::OperandIndex operand = 0) {
   sql::Dependency d = whole(relation);
   d.equalities = {{column(name), {operand}}};
-  d.residual = compare(name, sql::CompareOp::kEq, operand);
   return d;
 }
 inline sql::Dependency where_in(pg::Oid relation, std::string_view name,
                                 std::vector<sql::OperandIndex> operands) {
   sql::Dependency d = whole(relation);
-  d.residual = one_of(name, operands);
   d.equalities = {{column(name), std::move(operands)}};
   return d;
 }
@@ -147,7 +132,6 @@ inline sql::Dependency where_between(pg::Oid relation, std::string_view name) {
   range.upper = 1;
   range.lower_inclusive = true;
   d.range = range;
-  d.residual = both(compare(name, sql::CompareOp::kGe, 0), compare(name, sql::CompareOp::kLt, 1));
   return d;
 }
 

@@ -369,6 +369,7 @@ void DependencyIndex::approach(pg::Oid relation, const RowImage& row, std::vecto
 // the first.
 bool DependencyIndex::Approach::go_on() {
   static constexpr std::size_t kEntries = 2;
+  static constexpr std::size_t kOperands = 4;
   const auto each_slot = [this](auto&& f) {
     const std::size_t count = std::min(bucket_->slots.size(), kEntries);
     for (std::size_t i = 0; i < count; ++i) f(bucket_->slots[i]);
@@ -390,8 +391,10 @@ bool DependencyIndex::Approach::go_on() {
       break;
     case Step::kEntries:
       each_slot([this](const Bucket::Slot& slot) {
+        prefetch_all(static_cast<const NodeFront&>(*slot.reference().node));
         if (slot.reference().node->is_told_by(bucket_->place)) return;
-        __builtin_prefetch(slot.entry->operands.values.data());
+        const std::vector<sql::Operand>& operands = slot.entry->operands.values;
+        prefetch_bytes(operands.data(), std::min(operands.size(), kOperands) * sizeof operands[0]);
       });
       step_ = Step::kEnd;
       break;

@@ -132,7 +132,6 @@ TEST_F(DependencyIndexTest, ALongArrayIsFoundWithoutATable) {
 TEST_F(DependencyIndexTest, RowsWithNullMatterWhereTheBindingSaysSo) {
   sql::Dependency d = where_equal(kUsers, "age");
   d.equalities[0].or_null = true;
-  d.residual = {};
   add(make_shape(1, {d}), "five", {number(5)});
   add(make_shape(1, {d}), "six", {number(6)});
   // Another binding, which NULL does not pass, goes first.
@@ -142,7 +141,6 @@ TEST_F(DependencyIndexTest, RowsWithNullMatterWhereTheBindingSaysSo) {
   add(make_shape(2, {two}), "five b", {number(5), text("b")});
   sql::Dependency list = where_in(kUsers, "age", {0, 1});
   list.equalities[0].or_null = true;
-  list.residual = {};
   add(make_shape(3, {list}), "5,6", {number(5), number(6)});
   EXPECT_THAT(affected(t_.insert(keyed_, {"1", "a", "5", "n"}).last_change()),
               UnorderedElementsAre("five", "five a", "5,6"));

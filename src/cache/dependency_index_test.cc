@@ -36,7 +36,6 @@ TEST_F(DependencyIndexTest, NullEqualsNothing) {
   add(make_shape(2, {where_equal(kUsers, "age")}), "unknown", {unknown()});
   sql::Dependency or_null = where_equal(kUsers, "age");
   or_null.equalities[0].or_null = true;
-  or_null.residual = {};
   add(make_shape(3, {or_null}), "or null", {number(3)});
   EXPECT_THAT(affected(t_.insert(keyed_, {"1", "a", std::nullopt, "n"}).last_change()),
               ElementsAre("or null"));
@@ -113,7 +112,6 @@ TEST_F(DependencyIndexTest, AnUnchangedToastValueIsUnknownButUnchanged) {
   d.reads_all_columns = false;
   d.columns_read = {"note"};
   d.equalities.clear();
-  d.residual = {};
   add(make_shape(2, {d}), "notes", {});
   std::vector<cdc::Cell> row = t_.cells({"1", "x", "3", "n"});
   row[1] = {cdc::CellKind::kUnchangedToast, {}};
@@ -171,18 +169,15 @@ TEST_F(DependencyIndexTest, FindsWhatTestingEveryEntryFinds) {
   const auto pick = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
   sql::Dependency two = where_equal(kUsers, "age", 0);
   two.equalities.push_back({column("name"), {1}});
-  two.residual = both(two.residual, compare("name", sql::CompareOp::kEq, 1));
   sql::Dependency mixed = where_equal(kUsers, "id", 0);
-  mixed.residual = both(mixed.residual, compare("age", sql::CompareOp::kNe, 1));
+  mixed.residual = compare("age", sql::CompareOp::kNe, 1);
   sql::Dependency narrow = where_between(kUsers, "age");
   narrow.reads_all_columns = false;
   narrow.columns_read = {"age", "name"};
   sql::Dependency or_null = where_equal(kUsers, "age", 0);
   or_null.equalities[0].or_null = true;
-  or_null.residual = {};
   sql::Dependency or_null_list = where_in(kUsers, "age", {0, 1});
   or_null_list.equalities[0].or_null = true;
-  or_null_list.residual = {};
   sql::Dependency guarded = where_equal(kUsers, "id", 0);
   guarded.guard = operand_is_not_null(1);
   sql::Dependency unread_name = where_equal(kUsers, "age", 0);

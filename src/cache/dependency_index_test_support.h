@@ -65,8 +65,7 @@ class DependencyIndexTest : public ::testing::Test {
     return keys;
   }
 
-  std::vector<std::string> affected(const cdc::RowChange& change,
-                                    std::string_view stored = {}) {
+  std::vector<std::string> affected(const cdc::RowChange& change, std::string_view stored = {}) {
     const ChangeImages images(change, forms_.form_of(change.relation), stored);
     return keys_of(index_.affected_by(images));
   }

@@ -63,28 +63,12 @@ std::optional<std::vector<std::string>> values_of(const sql::EqualityBinding& eq
   return values;
 }
 
-// Whether the condition says no more than some of the equalities.
-bool follows_from(const sql::Predicate& condition,
-                  const std::vector<const sql::EqualityBinding*>& equalities) {
-  using Kind = sql::Predicate::Kind;
-  if (condition.kind == Kind::kTrue) return true;
-  if (condition.kind == Kind::kAnd) {
-    return std::all_of(
-        condition.children.begin(), condition.children.end(),
-        [&](const sql::Predicate& child) { return follows_from(child, equalities); });
-  }
-  if (condition.kind != Kind::kCompare || condition.op != sql::CompareOp::kEq) return false;
-  return std::any_of(equalities.begin(), equalities.end(), [&](const auto* equality) {
-    return !equality->or_null && equality->operands.front() == condition.operand &&
-           equality->column.name == condition.column.name;
-  });
-}
-
 // Whether a row with an entry's values matters to it for that alone.
-bool binding_tells_all(const sql::Dependency& dependency, const DependencyNode::Binding& binding) {
-  return binding.mode == DependencyNode::Mode::kTuple && !dependency.range &&
+bool place_tells_all(const sql::Dependency& dependency, const DependencyNode::Binding& binding) {
+  using Mode = DependencyNode::Mode;
+  return (binding.mode == Mode::kTuple || binding.mode == Mode::kList) && !dependency.range &&
          dependency.equalities.size() == binding.equalities.size() &&
-         follows_from(dependency.residual, binding.equalities);
+         dependency.residual.kind == sql::Predicate::Kind::kTrue;
 }
 
 }  // namespace
@@ -131,8 +115,10 @@ DependencyNode::DependencyNode(ShapePtr of_shape, std::size_t dependency_number,
       binding(binding_of(dependency)),
       values(of_values),
       intervals(of_intervals),
-      common_(operands_in_common(*shape->analysis.cacheable(), first)),
-      tells_all_(binding_tells_all(dependency, binding)) {}
+      common_(operands_in_common(*shape->analysis.cacheable(), first)) {
+  asks_more = !dependency.member_guards.empty() || dependency.columns_shown.has_value();
+  tells_all = place_tells_all(dependency, binding);
+}
 
 bool DependencyNode::place_by_tuple(Entry& entry, bool by_key) {
   std::string tuple;
@@ -247,10 +233,15 @@ void DependencyNode::find_all_of(pg::Oid member, std::vector<Entry*>& found) {
 }
 
 void DependencyNode::judge(const Search& search) {
-  if (judged_ == search.number) return;
-  judged_ = search.number;
-  visibility_ = visibility(dependency, search.change);
-  const auto judged = [&](bool is_before) {
+  if (judged == search.number) return;
+  judged = search.number;
+  const RelationForm& its_form = search.change.form();
+  if (form != its_form.number()) {
+    rule = VisibilityRule(dependency, its_form);
+    form = its_form.number();
+  }
+  visibility = rule(search.change);
+  const auto judged_by_key = [&](bool is_before) {
     const RowImage* const row =
         keys ? must_be_shown(dependency, search.change, is_before) : nullptr;
     if (!row) return ByKey::kNo;
@@ -258,13 +249,13 @@ void DependencyNode::judge(const Search& search) {
     if (!(is_former ? keys->before : keys->after)) return ByKey::kNo;
     return is_former == is_before ? ByKey::kYes : ByKey::kFormer;
   };
-  by_key_before_ = judged(true);
-  by_key_after_ = judged(false);
+  by_key_before = judged_by_key(true);
+  by_key_after = judged_by_key(false);
 }
 
 Visibility DependencyNode::visibility_of(const Search& search) {
   judge(search);
-  return visibility_;
+  return visibility;
 }
 
 bool DependencyNode::may_concern_some(const Search& search) {
@@ -272,9 +263,9 @@ bool DependencyNode::may_concern_some(const Search& search) {
          row_may_matter(dependency, search.image, common_);
 }
 
-DependencyNode::ByKey DependencyNode::by_key(const Search& search) {
+ByKey DependencyNode::by_key(const Search& search) {
   judge(search);
-  return search.is_before ? by_key_before_ : by_key_after_;
+  return search.is_before ? by_key_before : by_key_after;
 }
 
 void DependencyNode::test(const Bucket::Slot& slot, const Search& search) {
@@ -291,9 +282,9 @@ void DependencyNode::test(const Bucket::Slot& slot, const Search& search) {
 void DependencyNode::test_entry(Entry& entry, const Search& search, bool is_told) {
   if (entry.doomed && !entry.coarse) return;
   search.image.forget_missed();
-  if (!member_may_matter(dependency, search.change.relation(), entry.operands) ||
+  if ((asks_more && !member_may_matter(dependency, search.change.relation(), entry.operands)) ||
       (!is_told && !row_may_matter(dependency, search.image, entry.operands)) ||
-      keeps_result(dependency, search.change, entry.operands) ||
+      (asks_more && keeps_result(dependency, search.change, entry.operands)) ||
       (entry.facts && is_beyond(dependency, entry.facts[number], search.image, search.is_before)) ||
       !may_find_partners_for(entry, search)) {
     return;

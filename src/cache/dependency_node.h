@@ -27,7 +27,27 @@ struct Search {
   const PartnerSearch* partners = nullptr;  // null: nothing is known of other tables
 };
 
-struct DependencyNode {
+// How entries that show something of their rows are found: as all others are, by what they show of
+// the image at hand, or not at all, since the look for the former row finds them.
+enum class ByKey : std::uint8_t { kNo, kYes, kFormer };
+
+// What a change looks at of each node whose entries it finds; in few lines of memory, since it
+// finds those of another shape each time.
+struct alignas(64) NodeFront {
+  KeyGroup* keys = nullptr;  // once an entry shows its keys
+  std::uint64_t judged = 0;  // the latest search, for which this is known:
+  Visibility visibility = Visibility::kVisible;
+  ByKey by_key_before = ByKey::kNo;
+  ByKey by_key_after = ByKey::kNo;
+  // A row that has an entry's values in the shared table fulfils all conditions.
+  bool tells_all = false;
+  // Members have guards, or UPDATEs keep the result if they keep what is shown.
+  bool asks_more = false;
+  std::uint64_t form = 0;  // RelationForm::number(), for which this is:
+  VisibilityRule rule;
+};
+
+struct DependencyNode : NodeFront {
   enum class Mode { kTuple, kList, kExpression, kRange, kRest };
   // How the entries of a dependency are found by value.
   struct Binding {
@@ -51,9 +71,7 @@ struct DependencyNode {
   // One that a shared table found.
   void test(const Bucket::Slot& slot, const Search& search);
   // Whether a row that is found in such a place is known to fulfil the conditions for that alone.
-  bool is_told_by(Bucket::Place place) const {
-    return tells_all_ && place == Bucket::Place::kValue;
-  }
+  bool is_told_by(Bucket::Place place) const { return tells_all && place == Bucket::Place::kValue; }
   // Every entry, since the row's place in the shared table is not known.
   void test_all(const Search& search);
   // Those that have no place in the shared table.
@@ -68,7 +86,6 @@ struct DependencyNode {
   const Binding binding;
   ValueGroup* const values;
   IntervalGroup* const intervals;
-  KeyGroup* keys = nullptr;  // once an entry shows its keys
 
  private:
   bool place_by_tuple(Entry& entry, bool by_key);
@@ -83,24 +100,14 @@ struct DependencyNode {
   // `is_told`: the row is known to fulfil the conditions; the operands are not looked at for them.
   void test_entry(Entry& entry, const Search& search, bool is_told);
   bool may_find_partners_for(const Entry& entry, const Search& search) const;
-  // How entries that show something of their rows are found: as all others are, by what they show
-  // of the image at hand, or not at all, since the look for the former row finds them.
-  enum class ByKey { kNo, kYes, kFormer };
   ByKey by_key(const Search& search);
 
   // The operands that are the same for every entry; the others unknown.
   const BoundOperands common_;
-  // A row that has an entry's values in the shared table fulfils all conditions.
-  const bool tells_all_;
-  Bucket plain_;   // every entry stands in one of these two
-  Bucket by_key_;  // those whose shown keys are in `keys`
-  Bucket rest_;    // entries that have no place by value
-  // Of the latest search.
-  std::uint64_t judged_ = 0;
-  Visibility visibility_ = Visibility::kVisible;
-  ByKey by_key_before_ = ByKey::kNo;
-  ByKey by_key_after_ = ByKey::kNo;
-  std::uint64_t all_tested_ = 0;
+  Bucket plain_;                  // every entry stands in one of these two
+  Bucket by_key_;                 // those whose shown keys are in `keys`
+  Bucket rest_;                   // entries that have no place by value
+  std::uint64_t all_tested_ = 0;  // the latest search that looked at all
 };
 
 }  // namespace pgcache::cache

@@ -62,6 +62,13 @@ struct ImageStore::Table {
     (row.newer ? row.newer->older : newest) = row.older;
     (row.older ? row.older->newer : oldest) = row.newer;
   }
+  // Asks for what to erase the oldest row will touch; it has been asked for itself a row earlier.
+  void reach_oldest() const {
+    if (!oldest) return;
+    rows.prefetch(oldest->hash);
+    oldest->row.prefetch();
+    if (oldest->newer) prefetch_all(*oldest->newer);
+  }
   Row* find(std::string_view row_key) {
     return rows.find(hash_bytes(row_key), [&](const Row& row) { return row.key == row_key; });
   }
@@ -190,7 +197,10 @@ void ImageStore::evict() {
     }
     CHECK(from);
     Row& row = *from->oldest;
-    if (!row.used) return erase(*from, row);
+    if (!row.used) {
+      erase(*from, row);
+      return from->reach_oldest();
+    }
     row.used = false;
     from->unlink(row);
     from->link(row, ++links_);

@@ -38,6 +38,14 @@ int compare_keys(const Interval& a, const Interval& b) {
 
 }  // namespace
 
+void IntervalTree::DeleteNode::operator()(Node* node) const {
+  if (node->is_leaf) {
+    delete static_cast<Leaf*>(node);
+  } else {
+    delete static_cast<Inner*>(node);
+  }
+}
+
 IntervalTree::IntervalTree() = default;
 IntervalTree::~IntervalTree() = default;
 
@@ -121,13 +129,8 @@ void IntervalTree::close_slot(Node& node, std::size_t slot) {
   --node.count;
 }
 
-std::unique_ptr<IntervalTree::Node> IntervalTree::split(Node& node, std::size_t from) {
-  std::unique_ptr<Node> sibling;
-  if (node.is_leaf) {
-    sibling = std::make_unique<Leaf>();
-  } else {
-    sibling = std::make_unique<Inner>();
-  }
+IntervalTree::NodePtr IntervalTree::split(Node& node, std::size_t from) {
+  NodePtr sibling(node.is_leaf ? static_cast<Node*>(new Leaf()) : new Inner());
   each_array(node, [&]<typename N, typename Array>(Array& array, Array N::*member) {
     std::move(array.begin() + from, array.begin() + node.count,
               (static_cast<N&>(*sibling).*member).begin());
@@ -182,9 +185,8 @@ IntervalTree::Placed IntervalTree::place_in_leaf(Leaf& leaf, const Interval& int
 }
 
 // Yields what had to be split off.
-std::unique_ptr<IntervalTree::Node> IntervalTree::add_child(Inner& node, std::size_t slot,
-                                                            std::unique_ptr<Node> child) {
-  std::unique_ptr<Node> sibling;
+IntervalTree::NodePtr IntervalTree::add_child(Inner& node, std::size_t slot, NodePtr child) {
+  NodePtr sibling;
   Inner* into = &node;
   if (node.count == kSlots) {
     const std::size_t from = slot == kSlots ? kSlots : kSlots / 2;
@@ -228,13 +230,14 @@ IntervalTree::Placed IntervalTree::place(Node& node, const Interval& interval) {
 }
 
 Bucket& IntervalTree::at(const Interval& interval) {
-  if (!root_) root_ = std::make_unique<Leaf>();
+  if (!root_) root_.reset(new Leaf());
   Placed placed = place(*root_, interval);
   if (placed.sibling) {
-    auto root = std::make_unique<Inner>();
+    auto* const root = new Inner();
+    NodePtr above(root);
     add_child(*root, 0, std::move(root_));
     add_child(*root, 1, std::move(placed.sibling));
-    root_ = std::move(root);
+    root_ = std::move(above);
   }
   return placed.item->bucket;
 }
@@ -268,9 +271,10 @@ IntervalTree::Approach IntervalTree::approach(const pg::Value& value) const {
 
 bool IntervalTree::Approach::go_on() {
   if (!node_) return false;
+  const std::size_t begun = node_->begun(prefix_);
   std::size_t slot = 0;
-  while (slot < node_->count && node_->upper[slot] < prefix_) ++slot;
-  if (slot == node_->count || node_->lower[slot] > prefix_) {
+  while (slot < begun && node_->upper[slot] < prefix_) ++slot;
+  if (slot == begun) {
     node_ = nullptr;
     return false;
   }
@@ -281,7 +285,7 @@ bool IntervalTree::Approach::go_on() {
     return false;
   }
   node_ = static_cast<const Inner*>(node_)->children[slot].get();
-  prefetch_all(*node_);
+  prefetch_bytes(node_, kSearched);
   return true;
 }
 

@@ -58,15 +58,30 @@ class IntervalTree {
     Interval interval;
     Bucket bucket;
   };
-  static constexpr std::size_t kSlots = 16;
-  struct Node {
+  static constexpr std::size_t kSlots = 7;
+  struct Node;
+  struct DeleteNode {
+    void operator()(Node* node) const;
+  };
+  using NodePtr = std::unique_ptr<Node, DeleteNode>;
+  // What a search looks at comes first, in three lines of memory.
+  struct alignas(64) Node {
     explicit Node(bool leaf) : is_leaf(leaf) {}
-    virtual ~Node() = default;
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
+    // How many slots do not begin behind the value, as far as the prefixes tell. (No branches: they
+    // would be guessed wrong.)
+    std::size_t begun(Prefix prefix) const {
+      std::size_t slots = 0;
+      for (std::size_t i = 0; i < kSlots; ++i) {
+        slots += static_cast<std::size_t>(i < count) & static_cast<std::size_t>(lower[i] <= prefix);
+      }
+      return slots;
+    }
+
+    std::uint32_t count = 0;
     const bool is_leaf;
-    std::size_t count = 0;
     // Of each slot: where its first interval begins, and where its latest one ends.
     std::array<Prefix, kSlots> lower{};
     std::array<Prefix, kSlots> upper{};
@@ -77,14 +92,16 @@ class IntervalTree {
   };
   struct Inner final : Node {
     Inner() : Node(false) {}
+    std::array<NodePtr, kSlots> children;
     std::array<const Item*, kSlots> first{};
     std::array<const Item*, kSlots> latest{};
-    std::array<std::unique_ptr<Node>, kSlots> children;
   };
+  static constexpr std::size_t kSearched = sizeof(Leaf);
+
   struct Placed {
     Item* item = nullptr;
     bool is_new = false;
-    std::unique_ptr<Node> sibling;  // what had to be split off the node, to stand right behind it
+    NodePtr sibling;  // what had to be split off the node, to stand right behind it
   };
 
   static Prefix prefix_of(const pg::Value& value);
@@ -101,12 +118,11 @@ class IntervalTree {
   static void each_array(Node& node, F&& f);
   static void open_slot(Node& node, std::size_t slot);
   static void close_slot(Node& node, std::size_t slot);
-  static std::unique_ptr<Node> split(Node& node, std::size_t from);
+  static NodePtr split(Node& node, std::size_t from);
   static void summarize(Inner& node, std::size_t slot);
   static Placed place(Node& node, const Interval& interval);
   static Placed place_in_leaf(Leaf& leaf, const Interval& interval);
-  static std::unique_ptr<Node> add_child(Inner& node, std::size_t slot,
-                                         std::unique_ptr<Node> child);
+  static NodePtr add_child(Inner& node, std::size_t slot, NodePtr child);
   static std::unique_ptr<Item> take(Node& node, const Interval& interval);
 
   static bool begins_after(const Node& node, std::size_t slot, const pg::Value& value,
@@ -122,7 +138,9 @@ class IntervalTree {
 
   template <typename F>
   static void walk(Node& node, const pg::Value& value, Prefix prefix, F& f) {
-    for (std::size_t i = 0; i < node.count; ++i) {
+    const std::size_t begun = node.begun(prefix);
+    for (std::size_t i = 0; i < begun; ++i) {
+      if (node.upper[i] < prefix) continue;
       if (begins_after(node, i, value, prefix)) return;
       if (ends_before(node, i, value, prefix)) continue;
       if (node.is_leaf) {
@@ -143,7 +161,7 @@ class IntervalTree {
     }
   }
 
-  std::unique_ptr<Node> root_;
+  NodePtr root_;
 };
 
 class IntervalTree::Approach {

@@ -77,29 +77,41 @@ bool may_fulfil(const sql::EqualityBinding& equality, const RowImage& image,
 }  // namespace
 
 Visibility visibility(const sql::Dependency& dependency, const ChangeImages& change) {
+  return VisibilityRule(dependency, change.form())(change);
+}
+
+VisibilityRule::VisibilityRule(const sql::Dependency& dependency, const RelationForm& form)
+    : columns_(form.relation().columns.size()),
+      asks_all_(dependency.reads_all_columns),
+      is_parent_(dependency.is_parent) {
+  for (const std::string& column : dependency.columns_read) ask(form, column);
+  for (std::size_t i = 0; asks_all_ && i < form.relation().columns.size(); ++i) columns_.add(i);
+  // These are read columns too; asking again makes sure.
+  for (const sql::EqualityBinding& equality : dependency.equalities) {
+    ask(form, equality.column.name);
+  }
+  if (dependency.range) ask(form, dependency.range->column.name);
+  sql::each_column(dependency.residual,
+                   [&](const sql::ColumnRef& column) { ask(form, column.name); });
+}
+
+void VisibilityRule::ask(const RelationForm& form, const std::string& column) {
+  const std::optional<std::size_t> position = form.position(column);
+  if (position) columns_.add(*position);
+  asks_unknown_ = asks_unknown_ || !position;
+}
+
+Visibility VisibilityRule::operator()(const ChangeImages& change) const {
   if (change.change().kind != cdc::ChangeKind::kUpdate) {
-    const bool alone = dependency.is_parent && change.change().kind != cdc::ChangeKind::kTruncate;
+    const bool alone = is_parent_ && change.change().kind != cdc::ChangeKind::kTruncate;
     return alone ? Visibility::kInvisible : Visibility::kVisible;
   }
-  bool all_kept = true;
-  bool may_all_be_kept = true;
-  const auto ask = [&](const std::string& column) {
-    const ChangeImages::Keeps keeps = change.keeps(column);
-    all_kept = all_kept && keeps == ChangeImages::Keeps::kYes;
-    may_all_be_kept = may_all_be_kept && keeps != ChangeImages::Keeps::kPerhapsNot;
-  };
-  for (const std::string& column : dependency.columns_read) ask(column);
-  if (dependency.reads_all_columns) {
-    for (const cdc::StreamColumn& column : change.change().relation->columns) ask(column.name);
-    // That nothing changes at all is not to be expected.
-    may_all_be_kept = false;
-  }
-  // These are read columns too; asking again makes sure.
-  for (const sql::EqualityBinding& equality : dependency.equalities) ask(equality.column.name);
-  if (dependency.range) ask(dependency.range->column.name);
-  sql::each_column(dependency.residual, [&](const sql::ColumnRef& column) { ask(column.name); });
-  if (all_kept) return Visibility::kInvisible;
-  return may_all_be_kept ? Visibility::kUnproven : Visibility::kVisible;
+  if (asks_unknown_) return Visibility::kVisible;
+  const ChangeImages::KeptColumns& kept = change.kept();
+  if (columns_.is_part_of(kept.yes)) return Visibility::kInvisible;
+  // That nothing changes at all is not to be expected.
+  return asks_all_ || columns_.meets(kept.perhaps_not) ? Visibility::kVisible
+                                                       : Visibility::kUnproven;
 }
 
 bool may_matter_at_all(const sql::Dependency& dependency, const BoundOperands& operands) {

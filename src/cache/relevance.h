@@ -20,6 +20,22 @@ enum class Visibility {
 };
 Visibility visibility(const sql::Dependency& dependency, const ChangeImages& change);
 
+// The same for changes that come in one form, without a look at the dependency.
+class VisibilityRule {
+ public:
+  VisibilityRule() = default;
+  VisibilityRule(const sql::Dependency& dependency, const RelationForm& form);
+  Visibility operator()(const ChangeImages& change) const;
+
+ private:
+  void ask(const RelationForm& form, const std::string& column);
+
+  ColumnSet columns_;          // that are asked whether an UPDATE has kept them
+  bool asks_unknown_ = false;  // and some that the form does not have
+  bool asks_all_ = false;
+  bool is_parent_ = false;
+};
+
 // Whether any row of the relation can matter.
 bool may_matter_at_all(const sql::Dependency& dependency, const BoundOperands& operands);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/row_image.h"
 
+#include <atomic>
 #include <utility>
 
 #include "cache/stored_row.h"
@@ -47,6 +48,8 @@ RowImage::Known known_without_old_row(const cdc::StreamRelation& relation) {
 
 RelationForm::RelationForm(std::shared_ptr<const cdc::StreamRelation> relation)
     : relation_(std::move(relation)) {
+  static std::atomic<std::uint64_t> last_number{0};
+  number_ = ++last_number;
   for (std::size_t i = 0; i < relation_->columns.size(); ++i) {
     positions_.emplace(relation_->columns[i].name, i);
   }
@@ -137,17 +140,33 @@ const std::vector<cdc::Cell>* ChangeImages::cells_before() const {
 
 ChangeImages::Keeps ChangeImages::keeps(std::string_view column) const {
   const std::optional<std::size_t> position = form_.position(column);
-  if (!position || *position >= change_.new_row.size()) return Keeps::kPerhapsNot;
-  const cdc::Cell& now = change_.new_row[*position];
+  return position ? keeps_at(*position) : Keeps::kPerhapsNot;
+}
+
+const ChangeImages::KeptColumns& ChangeImages::kept() const {
+  if (kept_) return *kept_;
+  const std::size_t count = form_.relation().columns.size();
+  kept_ = {ColumnSet(count), ColumnSet(count)};
+  for (std::size_t i = 0; i < count; ++i) {
+    const Keeps keeps = keeps_at(i);
+    if (keeps == Keeps::kYes) kept_->yes.add(i);
+    if (keeps == Keeps::kPerhapsNot) kept_->perhaps_not.add(i);
+  }
+  return *kept_;
+}
+
+ChangeImages::Keeps ChangeImages::keeps_at(std::size_t position) const {
+  if (position >= change_.new_row.size()) return Keeps::kPerhapsNot;
+  const cdc::Cell& now = change_.new_row[position];
   if (now.kind == cdc::CellKind::kUnchangedToast) return Keeps::kYes;
-  const cdc::StreamColumn& stream_column = form_.relation().columns[*position];
+  const cdc::StreamColumn& stream_column = form_.relation().columns[position];
   const std::vector<cdc::Cell>* before = cells_before();
   if (!before) {
     const bool has_key = known_without_old_row(form_.relation()) == RowImage::Known::kKeyOnly;
     return has_key && stream_column.is_key ? Keeps::kYes : Keeps::kUnknown;
   }
-  if (*position >= before->size()) return Keeps::kPerhapsNot;
-  const cdc::Cell& then = (*before)[*position];
+  if (position >= before->size()) return Keeps::kPerhapsNot;
+  const cdc::Cell& then = (*before)[position];
   if (then.kind == cdc::CellKind::kAbsent) return Keeps::kUnknown;
   if (then.kind != now.kind) return Keeps::kPerhapsNot;
   const bool is_same = now.kind == cdc::CellKind::kNull ||

@@ -7,6 +7,8 @@
 // form; one thread at a time.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -25,10 +27,13 @@ class RelationForm {
  public:
   explicit RelationForm(std::shared_ptr<const cdc::StreamRelation> relation);
   const cdc::StreamRelation& relation() const { return *relation_; }
+  // No two forms ever have the same.
+  std::uint64_t number() const { return number_; }
   std::optional<std::size_t> position(std::string_view column) const;
 
  private:
   std::shared_ptr<const cdc::StreamRelation> relation_;
+  std::uint64_t number_;
   std::unordered_map<std::string_view, std::size_t, StringHash>
       positions_;  // views into *relation_
 };
@@ -76,27 +81,62 @@ class RowImage final : public sql::RowView {
   mutable Parsed parsed_;
 };
 
+// Some of a form's columns, by position.
+class ColumnSet {
+ public:
+  explicit ColumnSet(std::size_t columns = 0) : words_((columns + kBits - 1) / kBits) {}
+
+  void add(std::size_t position) {
+    words_[position / kBits] |= std::uint64_t{1} << position % kBits;
+  }
+  // Both of the same form.
+  bool is_part_of(const ColumnSet& other) const {
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      if (words_[i] & ~other.words_[i]) return false;
+    }
+    return true;
+  }
+  bool meets(const ColumnSet& other) const {
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      if (words_[i] & other.words_[i]) return true;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t kBits = 64;
+  boost::container::small_vector<std::uint64_t, 1> words_;
+};
+
 // One change and its images. A TRUNCATE has none.
 class ChangeImages {
  public:
   // `stored`: the row just before the change, where that is known better than the stream tells
   // (image_store.h); else empty. `parsed`: what of the row afterwards has been parsed already; may
   // be empty.
-  ChangeImages(const cdc::RowChange& change, const RelationForm& form,
-               std::string_view stored = {}, RowImage::Parsed parsed = {});
+  ChangeImages(const cdc::RowChange& change, const RelationForm& form, std::string_view stored = {},
+               RowImage::Parsed parsed = {});
   ChangeImages(const ChangeImages&) = delete;
   ChangeImages& operator=(const ChangeImages&) = delete;
 
   const cdc::RowChange& change() const { return change_; }
   pg::Oid relation() const { return form_.relation().oid; }
+  const RelationForm& form() const { return form_; }
   const std::optional<RowImage>& before() const { return before_; }
   const std::optional<RowImage>& after() const { return after_; }
   // Of an UPDATE: whether the column has the same value as before. kUnknown: it is not known what
   // it was; kPerhapsNot: it is, and that does not prove it the same.
   enum class Keeps { kYes, kPerhapsNot, kUnknown };
   Keeps keeps(std::string_view column) const;
+  // The same of all columns.
+  struct KeptColumns {
+    ColumnSet yes;
+    ColumnSet perhaps_not;
+  };
+  const KeptColumns& kept() const;
 
  private:
+  Keeps keeps_at(std::size_t position) const;
   // The cells before the change; null when the stream sent none and none are stored.
   const std::vector<cdc::Cell>* cells_before() const;
 
@@ -105,6 +145,7 @@ class ChangeImages {
   std::vector<cdc::Cell> stored_;
   std::optional<RowImage> before_;
   std::optional<RowImage> after_;
+  mutable std::optional<KeptColumns> kept_;
 };
 
 }  // namespace pgcache::cache

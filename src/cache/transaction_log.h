@@ -25,8 +25,8 @@ namespace pgcache::cache {
 
 using TransactionPtr = std::shared_ptr<const cdc::Transaction>;
 
-// Rows as they were before the changes of one transaction, by change; nothing where that is not known
-// better than the stream tells.
+// Rows as they were before the changes of one transaction, by change; nothing where that is not
+// known better than the stream tells.
 struct StoredImages {
   std::vector<StoredRow> before;
   std::uint64_t bytes = 0;

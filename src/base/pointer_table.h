@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/huge_pages.h"
+#include "base/prefetch.h"
 
 namespace pgcache {
 
@@ -37,7 +38,7 @@ class PointerTable {
 
   // Asks for the memory that find() will look at; yields before it has come.
   void prefetch(std::uint64_t hash) const {
-    if (!slots_.empty()) __builtin_prefetch(&slots_[home_of(hash)]);
+    if (!slots_.empty()) prefetch_line(&slots_[home_of(hash)]);
   }
 
   // The first one under the hash that is the one meant; null: none.

@@ -6,10 +6,18 @@
 
 namespace pgcache {
 
+// The line that holds the byte.
+inline void prefetch_line(const void* byte) {
+  __builtin_prefetch(byte, 1);
+  // GCC takes a function that does nothing but prefetch for one without effects, and drops calls
+  // of it.
+  asm volatile("" : : "r"(byte));
+}
+
 inline void prefetch_bytes(const void* begin, std::size_t bytes) {
   constexpr std::size_t kLine = 64;
   const char* const at = static_cast<const char*>(begin);
-  for (std::size_t i = 0; i < bytes; i += kLine) __builtin_prefetch(at + i, 1);
+  for (std::size_t i = 0; i < bytes; i += kLine) prefetch_line(at + i);
 }
 
 // All of an object, but not what it points to.

@@ -64,12 +64,12 @@ inline void prefetch_front(const Entry& entry) {
 }
 // Of one that is at hand, also what its removal touches.
 inline void prefetch_what_it_holds(const Entry& entry) {
-  __builtin_prefetch(entry.operands.values.data());
-  __builtin_prefetch(entry.key.data());
-  __builtin_prefetch(entry.result.get());
-  __builtin_prefetch(entry.newer, 1);
-  __builtin_prefetch(entry.older, 1);
-  for (const IndexRef& ref : entry.refs) __builtin_prefetch(ref.bucket, 1);
+  prefetch_line(entry.operands.values.data());
+  prefetch_line(entry.key.data());
+  prefetch_line(entry.result.get());
+  prefetch_line(entry.newer);
+  prefetch_line(entry.older);
+  for (const IndexRef& ref : entry.refs) prefetch_line(ref.bucket);
 }
 
 }  // namespace pgcache::cache

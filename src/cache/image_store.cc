@@ -149,7 +149,7 @@ std::optional<ImageStore::Approach> ImageStore::approach(const cdc::RowChange& c
 void ImageStore::Approach::go_on(int step) {
   if (step == 0) {
     row_ = table_->rows.find(hash_, [](const Row&) { return true; });
-    if (row_) __builtin_prefetch(row_, 1);
+    if (row_) prefetch_line(row_);
   } else if (row_) {
     row_->row.prefetch();
   }

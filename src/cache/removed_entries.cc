@@ -8,9 +8,9 @@ RemovedEntries::~RemovedEntries() {
       entries_.size(), [this](std::size_t i) { prefetch_all(*entries_[i]); },
       [this](std::size_t i) {
         const Entry& entry = *entries_[i];
-        __builtin_prefetch(entry.operands.values.data());
-        __builtin_prefetch(entry.result.get(), 1);
-        __builtin_prefetch(entry.shape.get(), 1);
+        prefetch_line(entry.operands.values.data());
+        prefetch_line(entry.result.get());
+        prefetch_line(entry.shape.get());
       },
       [this](std::size_t i) { entries_[i].reset(); });
 }

@@ -141,12 +141,15 @@ class ComingRows {
 
  private:
   static constexpr std::size_t kAhead = 5000;
+  // Ids of rows that are in no entry.
+  static constexpr int kOthers = 1'000'000;
+  static constexpr int kFirstOther = 10'000'000;
 
   void come_by() {
     std::vector<int> ids;
     for (int i = 0; i < batch_; ++i) {
-      next_ += 7919;
-      ids.push_back(in_entries_ ? next_ % cache_.entries : -1 - next_ % 1'000'000);
+      next_ = (next_ + 7919) % (in_entries_ ? cache_.entries : kOthers);
+      ids.push_back(in_entries_ ? next_ : kFirstOther + next_);
     }
     cache_.apply(cache_.changes_of(ids, cdc::ChangeKind::kInsert, ids.size()));
     cache_.see_all();

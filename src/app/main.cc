@@ -14,16 +14,12 @@
 #include "app/explain_command.h"
 #include "app/live_line.h"
 #include "app/precision_advice.h"
+#include "base/heap_options.h"
 #include "base/log.h"
 #include "config/loader.h"
 #include "origin/check.h"
 #include "origin/cleanup.h"
 #include "origin/companion.h"
-
-// jemalloc's options: memory that is free goes back to the system in a thread of its own, not while
-// changes are applied.
-extern "C" const char* malloc_conf;
-const char* malloc_conf = "background_thread:true";
 
 namespace pgcache {
 namespace {

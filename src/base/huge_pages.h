@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory for large tables that are read at random places: where it is large enough it lies in whole
-// huge pages, if the system has them to give (madvise). A look into such a table then costs no miss
-// of address translation beside that of the cache. Small ones come from the heap as usual.
+// huge pages, if the system has them to give (madvise), also in programs whose heap does not
+// (heap_options.h). A look into such a table then costs no miss of address translation beside that
+// of the cache. Small ones come from the heap as usual.
 #pragma once
 
 #include <sys/mman.h>
@@ -32,9 +33,7 @@ struct HugePageAllocator {
     return static_cast<T*>(memory);
   }
   void deallocate(T* memory, std::size_t count) {
-    const std::size_t bytes = count * sizeof(T);
-    if (!is_large(bytes)) return ::operator delete(memory);
-    (void)madvise(memory, bytes, MADV_NOHUGEPAGE);
+    if (!is_large(count * sizeof(T))) return ::operator delete(memory);
     ::operator delete(memory, std::align_val_t(kHugePageBytes));
   }
   friend bool operator==(const HugePageAllocator&, const HugePageAllocator&) { return true; }

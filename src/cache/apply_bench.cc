@@ -141,7 +141,7 @@ class ComingRows {
   }
 
  private:
-  static constexpr std::size_t kAhead = 5000;
+  static constexpr std::size_t kAhead = 30000;
   // Ids of rows that are in no entry.
   static constexpr int kOthers = 1'000'000;
   static constexpr int kFirstOther = 10'000'000;

@@ -30,19 +30,17 @@ std::vector<cdc::Cell> values_kept(const cdc::RowChange& change, const StoredRow
 
 }  // namespace
 
-// What a use touches comes first, in one line of memory.
-struct alignas(64) ImageStore::Row {
+struct ImageStore::Row {
   std::string key;
+  std::uint64_t hash = 0;  // of the key
   StoredRow row;
   std::uint64_t bytes = 0;
-  bool used = false;       // since it came
-  std::uint64_t hash = 0;  // of the key
-  std::uint64_t came = 0;  // links_
+  std::uint64_t last_use = 0;
   Row* newer = nullptr;
   Row* older = nullptr;
 };
 
-// The rows of one relation in one form, in the order in which they came.
+// The rows of one relation in one form, in the order of their last use.
 struct ImageStore::Table {
   std::shared_ptr<const cdc::StreamRelation> form;
   std::vector<std::size_t> key;
@@ -51,8 +49,7 @@ struct ImageStore::Table {
   Row* oldest = nullptr;
   std::uint64_t bytes = 0;
 
-  void link(Row& row, std::uint64_t number) {
-    row.came = number;
+  void link(Row& row) {
     row.older = newest;
     row.newer = nullptr;
     (newest ? newest->newer : oldest) = &row;
@@ -149,9 +146,11 @@ std::optional<ImageStore::Approach> ImageStore::approach(const cdc::RowChange& c
 void ImageStore::Approach::go_on(int step) {
   if (step == 0) {
     row_ = table_->rows.find(hash_, [](const Row&) { return true; });
-    if (row_) prefetch_line(row_);
+    if (row_) prefetch_all(*row_);
   } else if (row_) {
     row_->row.prefetch();
+    prefetch_line(row_->newer);
+    prefetch_line(row_->older);
   }
 }
 
@@ -170,7 +169,7 @@ void ImageStore::put(Table& table, Row* place, const std::string& key, StoredRow
     return;
   }
   if (place) {
-    place->used = true;
+    table.unlink(*place);
     table.bytes -= place->bytes;
     bytes_ -= place->bytes;
   } else {
@@ -179,32 +178,25 @@ void ImageStore::put(Table& table, Row* place, const std::string& key, StoredRow
     place->key = key;
     place->hash = hash_bytes(key);
     table.rows.insert(place->hash, std::move(made));
-    table.link(*place, ++links_);
   }
   place->row = std::move(row);
   place->bytes = bytes;
+  place->last_use = ++uses_;
+  table.link(*place);
   table.bytes += bytes;
   bytes_ += bytes;
   while (bytes_ > bytes_max_) evict();
 }
 
 void ImageStore::evict() {
-  for (;;) {
-    Table* from = nullptr;
-    for (const auto& [oid, table] : tables_) {
-      if (!table->oldest) continue;
-      if (!from || table->oldest->came < from->oldest->came) from = table.get();
-    }
-    CHECK(from);
-    Row& row = *from->oldest;
-    if (!row.used) {
-      erase(*from, row);
-      return from->reach_oldest();
-    }
-    row.used = false;
-    from->unlink(row);
-    from->link(row, ++links_);
+  Table* from = nullptr;
+  for (const auto& [oid, table] : tables_) {
+    if (!table->oldest) continue;
+    if (!from || table->oldest->last_use < from->oldest->last_use) from = table.get();
   }
+  CHECK(from);
+  erase(*from, *from->oldest);
+  from->reach_oldest();
 }
 
 void ImageStore::drop(pg::Oid relation) {

@@ -3,10 +3,9 @@
 // a row that is changed or deleted at most its key; what it was before is known when it came by
 // earlier. Guarded by the cache's apply mutex; driven by the applier, change by change.
 //
-// Kept by relation and the text of the replica identity's columns, under a byte budget. The oldest
-// leave first, but one that was used since it came last begins anew (the clock algorithm: Corbató,
-// A Paging Experiment with the Multics System, 1968), so that a use moves nothing. To leave out any
-// image is always safe: then nothing is known but the key.
+// Kept by relation and the text of the replica identity's columns, under a byte budget; the least
+// recently used leave first. To leave out any image is always safe: then nothing is known but the
+// key.
 //
 // Why an image that is found is the row's state just before the change
 //
@@ -84,7 +83,7 @@ class ImageStore {
 
   const std::uint64_t bytes_max_;
   std::uint64_t bytes_ = 0;
-  std::uint64_t links_ = 0;  // counts; its value tells how long ago a row came
+  std::uint64_t uses_ = 0;  // counts; its value tells how long ago a row was used
   std::unordered_map<pg::Oid, std::unique_ptr<Table>> tables_;
   Remains dropped_;
 };

@@ -142,7 +142,7 @@ TEST_F(ImageStoreTest, DomainsAreKnownByTheCatalog) {
   EXPECT_EQ(store_.size(), 0u);
 }
 
-TEST_F(ImageStoreTest, TheBudgetIsKeptByForgettingTheOldestThatAreNotUsed) {
+TEST_F(ImageStoreTest, TheBudgetIsKeptByForgettingTheLeastRecentlyUsed) {
   ImageStore store(64 << 10);
   const auto orders = stream_relation(kOrders, 'd');
   for (int i = 0; i < 1000; ++i) {

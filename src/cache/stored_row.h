@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,7 +33,9 @@ class StoredRow {
   // Empty if there is nothing. Lives as long as one of those that share it.
   std::string_view bytes() const {
     if (!memory_) return {};
-    return {memory_.get() + sizeof(Size), *reinterpret_cast<const Size*>(memory_.get())};
+    Size size = 0;
+    std::memcpy(&size, memory_.get(), sizeof size);
+    return {memory_.get() + sizeof size, size};
   }
   // Its beginning.
   void prefetch() const { prefetch_bytes(memory_.get(), 128); }

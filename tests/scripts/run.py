@@ -168,7 +168,7 @@ class Player:
             raise RuntimeError(f"no such directive: {word}")
 
     def settle(self, session):
-        """Until a read of the session is no longer held back by its own writes."""
+        """Until a read of the session is no longer held back by what it wrote or may have defined."""
         self.stack.settle()
         # Might have written anything: so the probe waits for all that the session wrote before.
         anything = language.Step(0)
@@ -176,14 +176,14 @@ class Player:
         for peer in (0, 1):
             session.exchange(peer, anything)
         probe = language.Step(0)
-        probe.send = [["Q", "SELECT 'settled'"]]
+        probe.send = [["Q", "SELECT 'settled' FROM public.t LIMIT 1"]]
+        reasons = ("bypass:after_write", "bypass:definitions")
 
         def over():
             before = self.stack.pgcache.routes()
             session.exchange(1, probe)
             after = self.stack.pgcache.routes()
-            key = "bypass:after_write"
-            return after.get(key, 0) == before.get(key, 0)
+            return all(after.get(key, 0) == before.get(key, 0) for key in reasons)
 
         session.exchange(0, probe)
         servers.wait_until(over, "the session's writes are not applied", 10, 0.005)

@@ -285,7 +285,7 @@ bool IntervalTree::Approach::go_on() {
     return false;
   }
   node_ = static_cast<const Inner*>(node_)->children[slot].get();
-  prefetch_bytes(node_, kSearched);
+  prefetch_bytes(node_, sizeof(Leaf));  // of an inner one too: what a search looks at
   return true;
 }
 

@@ -64,7 +64,7 @@ class IntervalTree {
     void operator()(Node* node) const;
   };
   using NodePtr = std::unique_ptr<Node, DeleteNode>;
-  // What a search looks at comes first, in three lines of memory.
+  // What a search looks at comes first, in three lines of memory: these and the items or children.
   struct alignas(64) Node {
     explicit Node(bool leaf) : is_leaf(leaf) {}
     Node(const Node&) = delete;
@@ -96,8 +96,6 @@ class IntervalTree {
     std::array<const Item*, kSlots> first{};
     std::array<const Item*, kSlots> latest{};
   };
-  static constexpr std::size_t kSearched = sizeof(Leaf);
-
   struct Placed {
     Item* item = nullptr;
     bool is_new = false;

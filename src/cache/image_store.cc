@@ -116,8 +116,7 @@ StoredRow ImageStore::step(const cdc::RowChange& change, bool keep, const pg::Ca
   }
   // A row that keeps its key keeps its place in the table.
   Row* row = table->find(*old_key);
-  StoredRow before;
-  if (row) std::swap(before, row->row);
+  StoredRow before = row ? std::move(row->row) : StoredRow{};
   if (*new_key != *old_key) {
     if (row) erase(*table, *row);
     row = table->find(*new_key);

@@ -74,9 +74,17 @@ bool may_fulfil(const sql::EqualityBinding& equality, const RowImage& image,
                      [&](sql::OperandIndex i) { return may_equal(column, operands.values[i]); });
 }
 
+// Of what is no UPDATE.
+Visibility visibility_of_whole(bool is_parent, cdc::ChangeKind kind) {
+  return is_parent && kind != cdc::ChangeKind::kTruncate ? Visibility::kInvisible
+                                                         : Visibility::kVisible;
+}
+
 }  // namespace
 
 Visibility visibility(const sql::Dependency& dependency, const ChangeImages& change) {
+  const cdc::ChangeKind kind = change.change().kind;
+  if (kind != cdc::ChangeKind::kUpdate) return visibility_of_whole(dependency.is_parent, kind);
   return VisibilityRule(dependency, change.form())(change);
 }
 
@@ -102,10 +110,8 @@ void VisibilityRule::ask(const RelationForm& form, const std::string& column) {
 }
 
 Visibility VisibilityRule::operator()(const ChangeImages& change) const {
-  if (change.change().kind != cdc::ChangeKind::kUpdate) {
-    const bool alone = is_parent_ && change.change().kind != cdc::ChangeKind::kTruncate;
-    return alone ? Visibility::kInvisible : Visibility::kVisible;
-  }
+  const cdc::ChangeKind kind = change.change().kind;
+  if (kind != cdc::ChangeKind::kUpdate) return visibility_of_whole(is_parent_, kind);
   if (asks_unknown_) return Visibility::kVisible;
   const ChangeImages::KeptColumns& kept = change.kept();
   if (columns_.is_part_of(kept.yes)) return Visibility::kInvisible;

@@ -2,7 +2,6 @@
 #include "cache/stored_row.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/bytes.h"
@@ -67,7 +66,7 @@ StoredRow::StoredRow(const std::vector<cdc::Cell>& cells, const std::vector<cdc:
   const Cells row(cells, before);
   const auto size = static_cast<Size>(row.size());
   auto memory = std::make_shared_for_overwrite<char[]>(sizeof size + size);
-  std::memcpy(memory.get(), &size, sizeof size);
+  store_be32(memory.get(), size);
   row.write(memory.get() + sizeof size);
   memory_ = std::move(memory);
 }

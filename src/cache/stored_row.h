@@ -5,12 +5,12 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/prefetch.h"
 #include "cdc/row_change.h"
 
@@ -33,9 +33,7 @@ class StoredRow {
   // Empty if there is nothing. Lives as long as one of those that share it.
   std::string_view bytes() const {
     if (!memory_) return {};
-    Size size = 0;
-    std::memcpy(&size, memory_.get(), sizeof size);
-    return {memory_.get() + sizeof size, size};
+    return {memory_.get() + sizeof(Size), load_be32(memory_.get())};
   }
   // Its beginning.
   void prefetch() const { prefetch_bytes(memory_.get(), 128); }
@@ -43,7 +41,7 @@ class StoredRow {
  private:
   using Size = std::uint32_t;
 
-  std::shared_ptr<const char[]> memory_;  // the size, then the bytes
+  std::shared_ptr<const char[]> memory_;  // the size in network order, then the bytes
 };
 
 }  // namespace pgcache::cache

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include <cstddef>
 #include <new>
@@ -13,6 +14,14 @@
 namespace pgcache {
 
 inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
+// Whether this process, and those it forks from now on, get huge pages where they asked for them
+// (prctl, PR_SET_THP_DISABLE). Where they were not allowed at first, memory that is touched later
+// lies in them, and the system moves what was there by and by. Any thread; a system that cannot
+// forbid them leaves them allowed.
+inline void allow_huge_pages(bool allowed) {
+  (void)prctl(PR_SET_THP_DISABLE, allowed ? 0UL : 1UL, 0UL, 0UL, 0UL);
+}
 
 // A standard allocator without state. What it gives is given back with the size that was asked for.
 template <typename T>

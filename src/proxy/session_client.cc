@@ -434,6 +434,13 @@ void Session::query_forgets_unnamed(std::string_view sql) {
                                    behind_.unnamed_statement,
                                    unread_statement_,
                                    plain});
+  } else {
+    // It comes for certain: what an error undoes in front of it does not come back behind it.
+    for (PendingStatement& pending : pending_statements_) {
+      if (!pending.name.empty()) continue;
+      pending.before = nullptr;
+      pending.behind = pending.unread = false;
+    }
   }
   forget_unnamed();
 }

@@ -125,13 +125,14 @@ def build(folder):
 
 
 def obtain(folder):
-    """The suites in a folder that is kept from run to run."""
-    if not (folder / "complete").exists():
+    """The suites in a folder that is kept from run to run, as long as the installed server is the same."""
+    complete, installed = folder / "complete", installed_version()
+    if not complete.exists() or complete.read_text() != installed:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         print("== obtaining PostgreSQL's source")
         fetch(folder)
         build(folder)
-        (folder / "complete").touch()
+        complete.write_text(installed)
     root = folder / "server" if (folder / "server").exists() else pathlib.Path("/")
     return Suites((folder / "version").read_text(), folder / "source/src/test", folder / "built", root)

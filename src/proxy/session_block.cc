@@ -24,7 +24,7 @@ constexpr std::size_t kBeginBytesMax = 100;
 
 }  // namespace
 
-Session::BlockCommand Session::block_command(const cache::Shape& shape) {
+BlockCommand Session::block_command(const cache::Shape& shape) {
   switch (shape.analysis.kind) {
     case StatementKind::kBegin:
     case StatementKind::kBeginReadCommitted:
@@ -197,7 +197,7 @@ void Session::serve_block_command(const Step& step) {
 
 // What a unit's Execute of this statement does to blocks, where its messages are plain enough to be
 // answered here.
-Session::BlockCommand Session::command_of(Statement& statement, const wire::Bind& bind) const {
+BlockCommand Session::command_of(Statement& statement, const wire::Bind& bind) const {
   const StatementText& text = *statement.text;
   const bool plain = text.lead == Lead::kUtility && text.parameter_types.empty() &&
                      bind.parameters.empty() && bind.portal.empty() &&

@@ -62,7 +62,7 @@ std::size_t Session::first_execute_end() {
 }
 
 // Why the first Execute, and what may come behind it, cannot be served. Nothing: it may be.
-std::optional<Session::Verdict> Session::decide_beginning(std::string_view bytes) {
+std::optional<Verdict> Session::decide_beginning(std::string_view bytes) {
   parse_unit(bytes);
   const std::optional<BypassReason> shape_reason = link_unit();
   const std::size_t at = step_count_ - 1;

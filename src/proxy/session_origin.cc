@@ -397,7 +397,7 @@ void Session::forget_named(const std::string* name) {
 }
 
 // The query that the frame answers, if it was noted when it was forwarded.
-Session::Inflight* Session::inflight_of(const wire::PendingRequest& request) {
+Inflight* Session::inflight_of(const wire::PendingRequest& request) {
   const bool simple = request.request == wire::Request::kQuery;
   if (!simple && request.request != wire::Request::kExecute) return nullptr;
   const auto search = [&](Unit& unit) -> Inflight* {
@@ -414,7 +414,7 @@ Session::Inflight* Session::inflight_of(const wire::PendingRequest& request) {
 }
 
 // The same, if its answer is being captured.
-Session::Inflight* Session::capturing(const wire::PendingRequest& request) {
+Inflight* Session::capturing(const wire::PendingRequest& request) {
   Inflight* inflight = inflight_of(request);
   return inflight != nullptr && inflight->load && !inflight->complete ? inflight : nullptr;
 }

@@ -118,7 +118,7 @@ void Session::forward_query_and_settings(std::string_view frame) {
   wire::append_query(to_origin_.tail(), text);
 }
 
-Session::Unit* Session::adding_unit(const wire::Attribution& attribution) {
+Unit* Session::adding_unit(const wire::Attribution& attribution) {
   const bool simple =
       attribution.has_request && attribution.request.request == wire::Request::kQuery;
   if (!simple || units_.empty() || units_.front().id != attribution.request.cookie) return nullptr;

@@ -55,7 +55,7 @@ void Session::drop_local_reply(std::uint64_t id) {
 // --- portals of this session's memory
 
 // An Execute of the portal: what memory has.
-Session::LocalReply Session::run_portal(MemoryPortal& portal, std::int32_t row_limit) {
+LocalReply Session::run_portal(MemoryPortal& portal, std::int32_t row_limit) {
   LocalReply reply;
   reply.result = portal.result;
   const Portion portion = portal.run(row_limit);

@@ -94,7 +94,7 @@ void Session::open_portal(MemoryPortal& portal, bool runs, bool only, bool goes_
 }
 
 // What a statement with these effects, which goes to the origin, asks of them.
-Session::PortalNeed Session::need_of(const Effects& effects, std::string_view sql) const {
+PortalNeed Session::need_of(const Effects& effects, std::string_view sql) const {
   PortalNeed need;
   if (effects.ends_block) return need;
   need.only = wants_portals_first(effects, sql) || effects.may_end_block ||
@@ -336,7 +336,7 @@ bool Session::portal_may_exist(std::string_view name) {
 
 // --- answers to hidden requests
 
-Session::PortalOpening* Session::portal_opening(const wire::PendingRequest& request) {
+PortalOpening* Session::portal_opening(const wire::PendingRequest& request) {
   if (!request.hidden) return nullptr;
   const auto it = std::find_if(portal_openings_.begin(), portal_openings_.end(),
                                [&](const auto& o) { return o.id == request.cookie; });

@@ -69,8 +69,8 @@ bool Session::is_current(Statement& statement) {
 }
 
 // gate() is open. The candidate becomes a read of the statement that the call executes.
-Session::Verdict Session::decide_executed(ReadCandidate& candidate, const cache::Shape& call,
-                                          const sql::StatementShape& scanned) {
+Verdict Session::decide_executed(ReadCandidate& candidate, const cache::Shape& call,
+                                 const sql::StatementShape& scanned) {
   executed_.statement = executed_statement(&call);
   if (!executed_.statement) return bypass(BypassReason::kUnknownStatement);
   if (!may_be_served(*executed_.statement)) return bypass(BypassReason::kNotRead);

@@ -15,17 +15,6 @@ using sql::BypassReason;
 
 namespace {
 
-constexpr std::string_view kDiscardPlans = "DISCARD PLANS";
-
-// Client-only encodings, in which a byte below 0x80 may be part of a longer character: no statement
-// in them can be read here (manual, table 24.3).
-bool is_ascii_safe(std::string_view encoding) {
-  for (const char* unsafe : {"BIG5", "GB18030", "GBK", "JOHAB", "SJIS", "SHIFT_JIS_2004", "UHC"}) {
-    if (encoding == unsafe) return false;
-  }
-  return true;
-}
-
 void append_bytes(std::string& key, std::string_view bytes) {
   append_be32(key, static_cast<std::uint32_t>(bytes.size()));
   key.append(bytes);
@@ -33,27 +22,27 @@ void append_bytes(std::string& key, std::string_view bytes) {
 
 }  // namespace
 
-Session::Verdict Session::bypass(BypassReason reason) {
+Verdict Session::bypass(BypassReason reason) {
   Verdict verdict;
   verdict.kind = Verdict::Kind::kBypass;
   verdict.bypass = reason;
   return verdict;
 }
 
-Session::Verdict Session::fallback(FallbackReason reason) {
+Verdict Session::fallback(FallbackReason reason) {
   Verdict verdict;
   verdict.kind = Verdict::Kind::kFallback;
   verdict.fallback = reason;
   return verdict;
 }
 
-Session::Verdict Session::miss() {
+Verdict Session::miss() {
   Verdict verdict;
   verdict.kind = Verdict::Kind::kMiss;
   return verdict;
 }
 
-Session::Verdict Session::held() {
+Verdict Session::held() {
   Verdict verdict;
   verdict.kind = Verdict::Kind::kHeld;
   return verdict;
@@ -194,117 +183,7 @@ StatementPtr Session::make_statement(std::string_view sql, std::string_view type
   return statement;
 }
 
-// --- the session's part of the decision
-
-std::optional<Session::Verdict> Session::gate() {
-  if (!cacheable_session_) {
-    return bypass(env_.config->cache ? BypassReason::kOtherDatabase : BypassReason::kDisabled);
-  }
-  if (const auto reason = env_.cache->unavailable(io_.now())) return bypass(*reason);
-  if (env_.definitions_pending->load(std::memory_order_acquire) != 0) {
-    return bypass(BypassReason::kDefinitions);
-  }
-  // What the origin will only answer after a Sync, or never, must not be waited for.
-  const bool executing = open_unit_ && !open_unit_->preparing;
-  if (executing || tracker_.discarding()) return bypass(BypassReason::kPipeline);
-  if (tracker_.copying_in()) return bypass(BypassReason::kCopy);
-  if (!tracker_.idle()) {
-    hold_ = Hold::kOrigin;
-    return held();
-  }
-  if (status_ == 'E') return bypass(BypassReason::kFailedTransaction);
-  if (block_ == Block::kDirty && !faults::broken("serve_in_transactions")) {
-    return bypass(BypassReason::kInTransaction);
-  }
-  return gate_settings();
-}
-
-std::optional<Session::Verdict> Session::gate_settings() {
-  if (settings_ && settings_epoch_ != env_.settings_epoch->load(std::memory_order_acquire)) {
-    lose_settings();
-  }
-  // The origin counts a session as idle that is served from memory. Asking it something in good
-  // time starts its clock anew.
-  const bool block_here = begin_.state == Begin::kDeferred || begin_.state == Begin::kExchange;
-  const Duration timeout = status_ == 'I' || block_here ? transaction_settings_.idle_in_session
-                                                        : transaction_settings_.idle_in_transaction;
-  if (timeout > Duration::zero() && io_.now() - origin_idle_since_ > timeout / 8) {
-    settings_ = nullptr;
-  }
-  if (plans_are_old()) settings_ = nullptr;
-  if (!settings_) {
-    if (settings_failed_) return fallback(FallbackReason::kSettingsQuery);
-    if (unread_statement_) return bypass(BypassReason::kQueryTooLong);
-    if (open_unit_) return bypass(BypassReason::kFlush);  // a query now would end it
-    return ask_settings();
-  }
-  if (const auto reason = settings_refusal()) return bypass(*reason);
-  // Asked for in a block they tell its level, and outlive it.
-  const bool read_committed = settings_->read_committed && transaction_settings_.read_committed;
-  if (!read_committed && !block_read_committed_) return bypass(BypassReason::kIsolation);
-  return std::nullopt;
-}
-
-// Under which settings nothing is served, whatever the transaction is.
-std::optional<BypassReason> Session::settings_refusal() const {
-  if (settings_->mode_off) return BypassReason::kModeOff;
-  if (!leads_to_tracked_database(*settings_, transaction_settings_)) {
-    return BypassReason::kOtherDatabase;
-  }
-  if (settings_->hears_log) return BypassReason::kClientMessages;
-  if (settings_->temporary_objects) return BypassReason::kTemporaryObjects;
-  if (!is_ascii_safe(settings_->client_encoding)) return BypassReason::kClientEncoding;
-  return std::nullopt;
-}
-
-void Session::lose_settings() {
-  settings_ = nullptr;
-  ++disturbances_;
-}
-
-// The origin keeps plans for prepared statements and for what functions execute, and it does not
-// make them anew for all that changes: not when a name would mean another object now (one in an
-// earlier schema, a function that fits better), and in a block not even when a function is replaced
-// or a privilege revoked. An answer out of such a plan is right for its session, and for no other.
-bool Session::plans_are_old() const {
-  return !env_.pooled() && plans_generation_ != env_.shapes->generation();
-}
-
-// Of the catalog from whose definitions, or later ones, an execution now is planned.
-std::uint64_t Session::plans_generation() const {
-  return env_.pooled() ? env_.shapes->generation() : plans_generation_;
-}
-
-// When the plans are old they are given up in front of it.
-void Session::send_settings_query() {
-  const bool renews_plans = plans_are_old();
-  if (renews_plans) plans_generation_ = env_.shapes->generation();
-  settings_epoch_ = env_.settings_epoch->load(std::memory_order_acquire);
-  settings_asked_ = true;
-  settings_row_.clear();
-  // The client may go on with its unnamed portal, which a simple query would destroy.
-  if (status_ == 'T' && unnamed_portal_open_) {
-    if (renews_plans) append_hidden_exchange(kDiscardPlans);
-    append_settings_exchange();
-    wire::append_sync(to_origin_.tail());
-    tracker_.sent({wire::Request::kSync, true, 0});
-    return;
-  }
-  // It destroys the unnamed statement, which the client still has.
-  if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
-  behind_.unnamed_statement = false;
-  unnamed_portal_open_ = false;
-  wire::append_query(to_origin_.tail(), renews_plans
-                                            ? std::string(kDiscardPlans) + "; " + settings_query()
-                                            : settings_query());
-  tracker_.sent({wire::Request::kQuery, true, 0});
-}
-
-Session::Verdict Session::ask_settings() {
-  send_settings_query();
-  hold_ = Hold::kSettings;
-  return held();
-}
+// --- the decision
 
 std::optional<BypassReason> Session::check_values(const ReadCandidate& candidate,
                                                   const sql::CacheableQuery& query) const {
@@ -356,7 +235,7 @@ void Session::build_key(const ReadCandidate& candidate, std::int32_t row_limit) 
 
 // gate() is open and candidate.shape is set: may this statement with these values be served, and is
 // the answer there?
-Session::Verdict Session::decide(ReadCandidate& candidate) {
+Verdict Session::decide(ReadCandidate& candidate) {
   if (!candidate.shape && analysis_failed_) return fallback(FallbackReason::kCacheError);
   if (!candidate.shape) return bypass(BypassReason::kQueryTooLong);
   const sql::Analysis& analysis = candidate.shape->analysis;
@@ -408,7 +287,7 @@ bool Session::is_of_one_form(const cache::CachedResult& result) const {
                                        *result.portions_ended + kSpread;
 }
 
-Session::Verdict Session::look_up(ReadCandidate& candidate) {
+Verdict Session::look_up(ReadCandidate& candidate) {
   cache::LookupRequest request;
   build_key(candidate, 0);
   request.key = key_;
@@ -465,7 +344,7 @@ Session::Verdict Session::look_up(ReadCandidate& candidate) {
   return verdict;
 }
 
-Session::Verdict Session::begin_wait(cache::Waiting waiting) {
+Verdict Session::begin_wait(cache::Waiting waiting) {
   waiting_for_ = waiting.for_tracking ? FallbackReason::kTrackingWait : FallbackReason::kLoadWait;
   if (cancel_wanted_) return fallback(waiting_for_);
   hold_for(
@@ -497,7 +376,7 @@ bool Session::needs_proof() const {
 }
 
 // One question to the origin serves all who wait by then.
-Session::Verdict Session::wait_for_proof() {
+Verdict Session::wait_for_proof() {
   if (cancel_wanted_) return fallback(FallbackReason::kProofWait);
   hold_for(env_.cache->wait_for_proof(frame_came_by_, io_.wake_callback()),
            FallbackReason::kProofWait, env_.config->max_staleness);
@@ -520,8 +399,8 @@ bool Session::is_hopeless(const cache::Shape& shape) const {
 // --- simple protocol
 
 // `shape` becomes the one that was decided upon. A verdict that it is held: the frame stays.
-Session::Verdict Session::decide_query(std::string_view sql, Lead lead,
-                                       const sql::StatementShape& scanned, cache::ShapePtr& shape) {
+Verdict Session::decide_query(std::string_view sql, Lead lead, const sql::StatementShape& scanned,
+                              cache::ShapePtr& shape) {
   const bool read = lead == Lead::kRead;
   const bool executes = !read && shape && shape->analysis.kind == sql::StatementKind::kExecute;
   // What a PREPARE means, the settings of this moment decide.

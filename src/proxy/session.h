@@ -127,6 +127,8 @@ class Session {
 
   // --- session_client.cc: frames of the client, forwarding
   void process_client();
+  bool waits_for_copy(std::string_view bytes) const;
+  void relay_only();
   bool take_client_frame();          // false: no progress possible now
   bool dispatch(wire::Frame frame);  // false: held; the frame stays
   bool relay_rest();

@@ -38,6 +38,23 @@ void Session::process_client() {
   client_input_.shrink(16 * 1024);
 }
 
+// What cannot be told apart from the rest of a failed COPY waits until it is over.
+bool Session::waits_for_copy(std::string_view bytes) const {
+  constexpr std::string_view kOfCopy = "dcfSHX";
+  if (relay_only_ || open_unit_ || bytes.empty() || held_bytes_ > 0) return false;
+  return tracker_.copy_in_doubt() && !tracker_.copying_in() && !tracker_.discarding() &&
+         kOfCopy.find(bytes.front()) == std::string_view::npos;
+}
+
+// From now on nothing is looked into. Not while an exchange is being forwarded.
+void Session::relay_only() {
+  relay_only_ = true;
+  if (held_bytes_ == 0) return;
+  forward_raw(client_input_.view().substr(0, held_bytes_));
+  consume_client(held_bytes_);
+  end_held();
+}
+
 bool Session::take_client_frame() {
   std::string_view bytes = client_input_.view();
   if (client_skip_ > 0) {
@@ -53,7 +70,8 @@ bool Session::take_client_frame() {
     return false;
   }
   const bool ends = bytes.starts_with('S');
-  if (waits_for_pooler() || !preparing_.empty() || (!ends && waits_for_unnamed())) {
+  if (waits_for_copy(bytes) || waits_for_pooler() || !preparing_.empty() ||
+      (!ends && waits_for_unnamed())) {
     hold_ = Hold::kOrigin;
     return false;
   }
@@ -124,6 +142,7 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
       if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
       break;
     default:
+      if (header.tag == 'd') tracker_.sent_copy_data();
       forward_raw(bytes);
       break;
   }
@@ -217,6 +236,7 @@ bool Session::dispatch(wire::Frame frame) {
       tracker_.sent({wire::Request::kCopyEnd, false, 0});
       break;
     default:
+      if (frame.tag == 'd') tracker_.sent_copy_data();
       forward_raw(frame.bytes);
       break;
   }

@@ -22,6 +22,13 @@ constexpr std::size_t kWholeFrameBytesMax = 256 * 1024;
 const wire::ErrorFields kChangedError{"ERROR", pg::sqlstate::kFeatureNotSupported,
                                       "cached plan must not change result type"};
 
+// Whether a COPY had begun to read its data when it failed: only then PostgreSQL says where (the
+// context of the error, which ends with it), and in front of the data it has read what came before.
+bool names_copy_line(std::string_view error) {
+  const std::string_view context = wire::error_field(error.substr(wire::kHeaderBytes), 'W');
+  return context.substr(context.rfind('\n') + 1).starts_with("COPY ");
+}
+
 constexpr bool is_asynchronous(char tag) { return tag == 'N' || tag == 'A' || tag == 'S'; }
 
 // Whether a simple query has left no prepared statement but the unnamed one.
@@ -52,7 +59,7 @@ void Session::process_origin() {
   const bool released = hold_ == Hold::kBegin
                             ? begin_.state != Begin::kSent
                             : hold_ == Hold::kOrigin && (tracker_.idle() || tracker_.discarding() ||
-                                                         tracker_.copying_in());
+                                                         tracker_.copying_in() || relay_only_);
   if (released) hold_ = Hold::kNone;
   if (hold_ == Hold::kNone) process_client();
 }
@@ -149,6 +156,8 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   }
   dropped_.clear();
   const wire::Attribution attribution = tracker_.on_frame(tag, dropped_);
+  if (attribution.sync_doubted && !(whole && names_copy_line(frame))) tracker_.confuse();
+  if (tracker_.confused()) relay_only();
   if (attribution.hidden) {
     if (!whole) begin_large_frame(tag, frame, attribution);
     on_hidden_frame(tag, frame, attribution);

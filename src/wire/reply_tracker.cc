@@ -3,8 +3,12 @@
 
 namespace pgcache::wire {
 
+void ReplyTracker::sent_copy_data() { copy_messages_ = copying_in_ || !pending_.empty(); }
+
 bool ReplyTracker::sent(PendingRequest request) {
+  if (pending_.empty() && !copying_in_) copy_messages_ = false;
   if (request.request == Request::kCopyEnd) {
+    sent_copy_data();
     if (copying_in_) {
       copying_in_ = false;
     } else if (!pending_.empty()) {
@@ -15,8 +19,12 @@ bool ReplyTracker::sent(PendingRequest request) {
   if (copying_in_) {
     const bool simple = !pending_.empty() && pending_.front().request == Request::kQuery;
     if (!simple || request.request != Request::kSync) confused_ = true;
-    if (request.request == Request::kSync) return false;
+    if (request.request == Request::kSync) {
+      ignored_syncs_ = IgnoredSyncs::kAny;
+      return false;
+    }
   }
+  request.behind_copy_data = copy_messages_;
   if (skipping_) {
     if (request.request != Request::kSync) return false;
     skipping_ = false;
@@ -37,14 +45,26 @@ void ReplyTracker::drop_until_sync(std::vector<PendingRequest>& dropped) {
 // the message that ends the copy.
 void ReplyTracker::begin_copy_in() {
   copying_in_ = true;
-  for (auto it = pending_.begin() + 1; it != pending_.end();) {
+  bool first = true;
+  for (auto it = pending_.begin() + 1; it != pending_.end(); first = false) {
     if (it->request == Request::kCopyEnd) {
       pending_.erase(it);
       copying_in_ = false;
       return;
     }
-    it = it->request == Request::kSync ? pending_.erase(it) : it + 1;
+    if (it->request != Request::kSync) {
+      ++it;
+      continue;
+    }
+    ignored_syncs_ = first && !it->behind_copy_data ? IgnoredSyncs::kFirst : IgnoredSyncs::kAny;
+    it = pending_.erase(it);
   }
+}
+
+void ReplyTracker::end_copy(bool failed, Attribution& attribution) {
+  if (failed && ignored_syncs_ == IgnoredSyncs::kAny) confused_ = true;
+  attribution.sync_doubted = failed && ignored_syncs_ == IgnoredSyncs::kFirst;
+  ignored_syncs_ = IgnoredSyncs::kNone;
 }
 
 Attribution ReplyTracker::on_ready(Attribution attribution) {
@@ -62,6 +82,7 @@ Attribution ReplyTracker::on_ready(Attribution attribution) {
   }
   copying_in_ = false;
   pop_copy_ends();
+  ignored_syncs_ = IgnoredSyncs::kNone;
   return attribution;
 }
 
@@ -113,12 +134,14 @@ Attribution ReplyTracker::on_frame(char tag, std::vector<PendingRequest>& droppe
     case 'C':
     case 'I':
       attribution.completed = front == Request::kExecute;
+      end_copy(false, attribution);
       break;
     case 'G':
       begin_copy_in();
       break;
     case 'E':
       copying_in_ = false;
+      end_copy(true, attribution);
       if (!simple && front != Request::kSync) drop_until_sync(dropped);
       return attribution;
     default:

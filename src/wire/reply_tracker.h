@@ -31,7 +31,8 @@ enum class Request : std::uint8_t {
 struct PendingRequest {
   Request request = Request::kSync;
   bool hidden = false;
-  std::uint64_t cookie = 0;  // the owner's
+  std::uint64_t cookie = 0;       // the owner's
+  bool behind_copy_data = false;  // of a Sync
 };
 
 // What a backend frame means.
@@ -39,7 +40,11 @@ struct Attribution {
   bool hidden = false;       // do not relay
   bool has_request = false;  // false: nothing was outstanding (asynchronous message)
   bool completed = false;    // `request` is answered for good
-  PendingRequest request;    // the one that the frame answers
+  // An error ended a COPY. Whether the server read, and ignored, the Sync that was sent right
+  // behind the request, only the error can tell: it did if it had begun to read the data. Else
+  // confuse().
+  bool sync_doubted = false;
+  PendingRequest request;  // the one that the frame answers
 };
 
 class ReplyTracker {
@@ -47,6 +52,9 @@ class ReplyTracker {
   // Notes a message that goes to the origin. False when the origin will discard it (an error has
   // happened and no Sync has been sent since), or ignore it (Sync during COPY).
   bool sent(PendingRequest request);
+
+  // A CopyData goes to the origin.
+  void sent_copy_data();
 
   // A frame came. NoticeResponse, NotificationResponse and ParameterStatus are asynchronous: do not
   // pass them. `dropped` receives the requests that an error discarded.
@@ -66,12 +74,17 @@ class ReplyTracker {
   // An error happened: the origin discards everything until a Sync, and none is on its way.
   bool discarding() const { return skipping_; }
   // The count of ReadyForQuery can no longer be predicted (Sync sent in the middle of an extended
-  // COPY): the session must only relay from now on.
+  // COPY, or of one that has failed): the session must only relay from now on.
   bool confused() const { return confused_; }
+  void confuse() { confused_ = true; }
+  // CopyData, CopyDone or CopyFail went out in front of the end of what they belong to. Should that
+  // fail, the replies of what is sent behind them may not be told apart.
+  bool copy_in_doubt() const { return copy_messages_ && !pending_.empty(); }
 
  private:
   void drop_until_sync(std::vector<PendingRequest>& dropped);
   void begin_copy_in();
+  void end_copy(bool failed, Attribution& attribution);
   void pop_copy_ends();
   Attribution on_ready(Attribution attribution);
 
@@ -79,6 +92,14 @@ class ReplyTracker {
   bool skipping_ = false;
   bool copying_in_ = false;
   bool confused_ = false;
+  bool copy_messages_ = false;  // sent since nothing was owed
+  // Syncs that the server ignores unless the COPY fails before it reads them.
+  enum class IgnoredSyncs : std::uint8_t {
+    kNone,
+    kFirst,  // one, in front of all data
+    kAny,
+  };
+  IgnoredSyncs ignored_syncs_ = IgnoredSyncs::kNone;
 };
 
 }  // namespace pgcache::wire

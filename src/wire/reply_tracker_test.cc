@@ -171,6 +171,69 @@ TEST(ReplyTracker, SyncInTheMiddleOfAnExtendedCopyCannotBeCounted) {
   EXPECT_TRUE(s.tracker.confused());
 }
 
+// The server reads it, and ignores it, before any data; if it came so far.
+TEST(ReplyTracker, AnErrorOfACopyTellsWhetherItsSyncWasRead) {
+  Script s;
+  s.send(Request::kExecute, false, 1);
+  s.send(Request::kSync, false, 2);
+  s.reply('G');
+  EXPECT_TRUE(s.reply('E').sync_doubted);
+  EXPECT_FALSE(s.tracker.confused());
+  EXPECT_TRUE(s.tracker.discarding());
+  s.tracker.confuse();
+  EXPECT_TRUE(s.tracker.confused());
+}
+
+TEST(ReplyTracker, OfACopyThatEndedWellEverySyncWasIgnored) {
+  Script s;
+  s.send(Request::kExecute, false, 1);
+  s.send(Request::kSync, false, 2);
+  s.tracker.sent_copy_data();
+  s.send(Request::kSync, false, 3);
+  s.send(Request::kCopyEnd);
+  s.send(Request::kSync, false, 4);
+  EXPECT_TRUE(s.tracker.copy_in_doubt());
+  s.reply('G');
+  EXPECT_FALSE(s.reply('C').sync_doubted);
+  EXPECT_EQ(s.reply('Z').request.cookie, 4u);
+  EXPECT_TRUE(s.tracker.idle());
+  EXPECT_FALSE(s.tracker.copy_in_doubt());
+  EXPECT_FALSE(s.tracker.confused());
+}
+
+TEST(ReplyTracker, WithASyncAmongTheDataAFailedCopyCannotBeCounted) {
+  for (const Request request : {Request::kExecute, Request::kQuery}) {
+    for (const bool known : {false, true}) {
+      if (known && request == Request::kExecute) continue;  // confused at once
+      Script s;
+      s.send(request, false, 1);
+      if (known) s.reply('G');
+      s.tracker.sent_copy_data();
+      s.send(Request::kSync, false, 2);
+      s.send(Request::kCopyEnd);
+      if (!known) s.reply('G');
+      EXPECT_FALSE(s.tracker.confused());
+      EXPECT_FALSE(s.reply('E').sync_doubted);
+      EXPECT_TRUE(s.tracker.confused());
+    }
+  }
+}
+
+// Nobody waits for the end of one that ended before.
+TEST(ReplyTracker, CopyMessagesOutsideOfACopyAreInDoubtUntilNothingIsOwed) {
+  Script s;
+  s.tracker.sent_copy_data();
+  EXPECT_FALSE(s.tracker.copy_in_doubt());
+  s.send(Request::kQuery, false, 1);
+  EXPECT_FALSE(s.tracker.copy_in_doubt());
+  s.tracker.sent_copy_data();
+  EXPECT_TRUE(s.tracker.copy_in_doubt());
+  s.reply('C');
+  s.reply('Z');
+  s.send(Request::kQuery, false, 2);
+  EXPECT_FALSE(s.tracker.copy_in_doubt());
+}
+
 TEST(ReplyTracker, SuspendedPortalCompletesItsExecute) {
   Script s;
   s.send(Request::kExecute, false, 1);

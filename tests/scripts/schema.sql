@@ -12,3 +12,7 @@ CREATE FUNCTION forget(name text) RETURNS void LANGUAGE plpgsql AS
     $$BEGIN EXECUTE format('DEALLOCATE %I', name); END$$;
 CREATE FUNCTION shape_bytes(form text) RETURNS void LANGUAGE plpgsql AS
     $$BEGIN PERFORM set_config('bytea_output', form, false); END$$;
+-- Nothing can be copied into it: a COPY fails before it reads any data.
+CREATE TABLE refusing (id int);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'refused'; END$$;
+CREATE TRIGGER refuse BEFORE INSERT ON refusing EXECUTE FUNCTION refuse();

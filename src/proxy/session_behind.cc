@@ -236,8 +236,9 @@ bool Session::unit_needs_snapshot() const {
     const Step& step = steps_[i];
     if (step.tag != 'B') continue;
     if (!step.statement) return true;
-    const bool utility = step.statement->text->lead == Lead::kUtility;
-    if (utility && !statement_effects(*step.statement).harmless) return true;
+    if (step.statement->text->lead != Lead::kUtility) continue;
+    const Effects effects = statement_effects(*step.statement);
+    if (!effects.harmless || effects.begins) return true;
   }
   return false;
 }

@@ -506,7 +506,7 @@ void Session::forward_decided_query(std::string_view frame, std::optional<std::s
                     : executed ? statement_effects(*executed)
                                : text_effects(lead, *sql, shape);
   if (lead != Lead::kUtility) behind_.snapshot = false;
-  if (!effects.harmless && !open_unit_) catch_up_snapshot();
+  if ((!effects.harmless || effects.begins) && !open_unit_) catch_up_snapshot();
   // One that fails early leaves it as it is.
   if (unnamed_portal_open_) {
     catch_up_portal({});

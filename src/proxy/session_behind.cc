@@ -238,6 +238,7 @@ bool Session::unit_needs_snapshot() const {
     if (!step.statement) return true;
     if (step.statement->text->lead != Lead::kUtility) continue;
     const Effects effects = statement_effects(*step.statement);
+    if (effects.ends_block) return false;
     if (!effects.harmless || effects.begins) return true;
   }
   return false;

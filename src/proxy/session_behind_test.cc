@@ -9,8 +9,6 @@ namespace pgcache::proxy::testing {
 namespace {
 
 const std::string kText = "SELECT id FROM users WHERE id = $1";
-const std::string kSelect7 = query("SELECT id FROM users WHERE id = 7");
-const std::string kAnswer7 = row_description() + row({"7"}) + complete("SELECT 1");
 const std::string kClosed = frame('3', "");
 const std::string kCloseStatement = frame('C', "S\0"s);
 const std::string kClosePortal = frame('C', "P\0"s);

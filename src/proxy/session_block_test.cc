@@ -8,10 +8,8 @@
 namespace pgcache::proxy::testing {
 namespace {
 
-const std::string kSelect7 = query("SELECT id FROM users WHERE id = 7");
 const std::string kSelect8 = query("SELECT id FROM users WHERE id = 8");
 const std::string kUpdate = query("UPDATE users SET name = 'x'");
-const std::string kAnswer7 = row_description() + row({"7"}) + complete("SELECT 1");
 const std::string kBeginDone = kParsed + kBound + complete("BEGIN");
 const std::string kNoData = frame('n', "");
 const std::string kClosed = frame('3', "");

@@ -10,7 +10,6 @@ namespace pgcache::proxy::testing {
 namespace {
 
 const std::string kRead = "SELECT id FROM users WHERE id = $1";
-const std::string kAnswer7 = row_description() + row({"7"}) + complete("SELECT 1");
 const std::string kClosed = frame('3', "");
 const std::string kClosePortal = frame('C', "P\0"s);
 

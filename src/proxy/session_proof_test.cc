@@ -9,9 +9,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-const std::string kSelect7 = query("SELECT id FROM users WHERE id = 7");
-const std::string kAnswer7 = row_description() + row({"7"}) + complete("SELECT 1");
-
 struct ProvingWorld : World {
   ProvingWorld() {
     environment.request_proof = [this] { ++asked; };

@@ -241,4 +241,16 @@ class Peer {
   }
 };
 
+inline const std::string kSelect7 = query("SELECT id FROM users WHERE id = 7");
+inline const std::string kAnswer7 = row_description() + row({"7"}) + complete("SELECT 1");
+
+// The first read of a session asks for the settings, then loads.
+inline void load(Peer& peer, const std::string& request = kSelect7) {
+  peer.client(request);
+  peer.answer_settings();
+  ASSERT_EQ(peer.to_origin(), request);
+  peer.origin(kAnswer7 + ready());
+  ASSERT_EQ(peer.to_client(), kAnswer7 + ready());
+}
+
 }  // namespace pgcache::proxy::testing

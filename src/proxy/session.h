@@ -183,6 +183,7 @@ class Session {
   void catch_up_statement(std::string_view name);
   void catch_up_portal(std::string_view name);
   void catch_up_snapshot();
+  bool unit_sets_modes(bool first) const;
   bool unit_needs_snapshot() const;
   void note_simple_hit();
   std::uint64_t replace_unnamed_portal(std::uint64_t cookie);

@@ -229,20 +229,25 @@ void Session::catch_up_snapshot() {
   send_settings_query();
 }
 
-// The exchange may hold something that PostgreSQL takes only before the first query of a block.
-bool Session::unit_needs_snapshot() const {
-  if (!behind_.snapshot) return false;
+// Whether PostgreSQL takes a statement of the exchange only before the first query of a block, or
+// may do so. `first`: of those that no query of the exchange is in front of.
+bool Session::unit_sets_modes(bool first) const {
   for (std::size_t i = 0; i < step_count_; ++i) {
     const Step& step = steps_[i];
     if (step.tag != 'B') continue;
     if (!step.statement) return true;
-    if (step.statement->text->lead != Lead::kUtility) continue;
+    if (step.statement->text->lead != Lead::kUtility) {
+      if (first) return false;
+      continue;
+    }
     const Effects effects = statement_effects(*step.statement);
     if (effects.ends_block) return false;
     if (!effects.harmless || effects.begins) return true;
   }
   return false;
 }
+
+bool Session::unit_needs_snapshot() const { return behind_.snapshot && unit_sets_modes(false); }
 
 void Session::note_simple_hit() {
   const bool open = unnamed_portal_open_;

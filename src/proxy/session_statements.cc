@@ -100,7 +100,7 @@ void Session::query_forgets_unnamed(std::string_view sql) {
   note_unsure_unnamed();
   const bool plain = is_ascii(sql);
   unnamed_unsure_ = unnamed_unsure_ || (behind && !plain);
-  if (open_unit_ || !plain) {
+  if (open_unit_ || !nothing_can_fail() || !plain) {
     pending_statements_.push_back({open_unit().id,
                                    {},
                                    nullptr,

@@ -22,6 +22,7 @@ bool Session::ask_settings_for_parse(std::string_view unit) {
          header.total_bytes() <= unit.size()) {
     const wire::Frame frame{header.tag, unit.substr(0, header.total_bytes())};
     unit.remove_prefix(header.total_bytes());
+    if (frame.tag == 'E' && status_ == 'T') return false;  // which may set the block's modes
     if (frame.tag != 'P') continue;
     const auto parse = wire::parse_parse(frame.body());
     if (!parse || leading_keyword(parse->sql) != Lead::kRead) continue;
@@ -158,6 +159,8 @@ std::optional<Verdict> Session::gate_unit(const std::vector<std::size_t>& execut
   }
   // A first Parse under a name is forwarded, but its answer is worth loading all the same.
   if (shape_reason && *shape_reason != BypassReason::kProtocolShape) return bypass(*shape_reason);
+  // What the gate may ask of the origin would be the block's first query.
+  if (status_ == 'T' && unit_sets_modes(true)) return bypass(BypassReason::kInTransaction);
   return gate();
 }
 

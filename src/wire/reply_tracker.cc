@@ -89,11 +89,11 @@ Attribution ReplyTracker::on_ready(Attribution attribution) {
 bool ReplyTracker::at_head(std::uint64_t but) const {
   if (skipping_ || copying_in_) return false;
   for (auto it = pending_.rbegin(); it != pending_.rend(); ++it) {
-    if (it->request == Request::kSync || it->request == Request::kQuery ||
-        it->request == Request::kFunctionCall) {
-      return true;
-    }
-    const bool cannot_fail = it->request == Request::kClose || it->request == Request::kLocal;
+    if (it->request == Request::kSync) return true;
+    // A Query or FunctionCall that fails discards nothing, but is no end of what was begun before.
+    const bool cannot_fail = it->request == Request::kClose || it->request == Request::kLocal ||
+                             it->request == Request::kQuery ||
+                             it->request == Request::kFunctionCall;
     if (!cannot_fail && it->cookie != but) return false;
   }
   return true;

@@ -249,5 +249,19 @@ TEST(ReplyTracker, FramesWithoutARequestAreNotAttributed) {
   EXPECT_TRUE(s.tracker.idle());
 }
 
+TEST(ReplyTracker, OnlyASyncEndsWhatMayFail) {
+  for (const Request between : {Request::kQuery, Request::kFunctionCall}) {
+    Script s;
+    s.send(Request::kExecute, false, 1);
+    s.send(between, false, 2);
+    EXPECT_FALSE(s.tracker.at_head(0));
+    EXPECT_TRUE(s.tracker.at_head(1));
+    s.send(Request::kSync, false, 3);
+    EXPECT_TRUE(s.tracker.at_head(0));
+    s.send(between, false, 4);
+    EXPECT_TRUE(s.tracker.at_head(0));
+  }
+}
+
 }  // namespace
 }  // namespace pgcache::wire

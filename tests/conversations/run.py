@@ -9,13 +9,13 @@ what the tables hold. Many of the reads are answered from memory, which the metr
 difference is shortened to the messages that are needed for it, and printed as a protocol script
 (tests/scripts) as well.
 
-    run.py --binary PGCACHE [--kind orderly|disorder|both|unnamed] [--seed N] [--seconds N]
+    run.py --binary PGCACHE [--kind orderly|disorder|both|unnamed|blocks] [--seed N] [--seconds N]
            [--set KEY=VALUE]... [--pg-bin FOLDER] [--replay FILE] [--fault NAME]
 
 First come the conversations of scripts.py (about 40 seconds), then random ones until the time is
 over: orderly ones (generate.py), and such of clients that make mistakes (disorder.py); or, if asked
-for, some about the unnamed statement alone (unnamed.py). Two clusters and pgcache are started in a
-temporary folder, and removed afterwards.
+for, some about the unnamed statement (unnamed.py) or transaction blocks (blocks.py) alone. Two
+clusters and pgcache are started in a temporary folder, and removed afterwards.
 
 With --fault, pgcache runs with that part of it broken (src/proxy/faults.h), and a difference must be
 found in time.
@@ -35,6 +35,7 @@ import sys
 import time
 
 import as_script
+import blocks
 import disorder
 import generate
 import play
@@ -47,14 +48,14 @@ import wire
 
 CRASHES_MAX = 5
 # Of all queries that pgcache counts as reads, by kind of conversation.
-HITS_MIN = {"orderly": 0.20, "disorder": 0.15, "unnamed": 0.20}
+HITS_MIN = {"orderly": 0.20, "disorder": 0.15, "unnamed": 0.20, "blocks": 0.15}
 NOT_READS = ("not_read", "empty_query", "multi_statement", "function_call", "syntax")
 ACCEPTED_MAX = 0.05  # of the conversations: those that a known difference has ended early
 SHORTEN_SECONDS = 60
 READS_MIN = 300  # of each kind, or its share of hits means nothing
 MORE_SECONDS = 30  # at most, for that
 GENERATORS = {"orderly": generate.Generator, "disorder": disorder.Disorder,
-              "unnamed": unnamed.Unnamed}
+              "unnamed": unnamed.Unnamed, "blocks": blocks.Blocks}
 BOTH = ["orderly", "disorder"]
 
 

@@ -211,6 +211,8 @@ bool Session::dispatch(wire::Frame frame) {
     case 'Q':
       return handle_query(frame);
     case 'H':
+      // Behind a Sync it asks for nothing, and what follows is looked at.
+      if (!open_unit_ && !streaming_unit_ && frame.body().empty()) break;
       // A driver that asks for a statement's types before it executes it: what follows is looked
       // at.
       streaming_unit_ = !(open_unit_ && open_unit_->preparing && frame.body().empty());

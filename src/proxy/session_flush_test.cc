@@ -75,6 +75,20 @@ TEST(SessionFlush, ALoneSyncOrFlushIsAnsweredHereToo) {
   EXPECT_EQ(peer.to_origin(), sync());
 }
 
+TEST(SessionFlush, BehindASyncItAsksForNothing) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  peer.client(flush());
+  for (int i = 0; i < 2; ++i) {
+    peer.client(open() + run(100) + sync() + flush());
+    EXPECT_EQ(peer.to_client(),
+              kOpened + row({"1"}) + row({"2"}) + row({"3"}) + complete("SELECT 3") + ready());
+    EXPECT_EQ(peer.to_origin(), "");
+  }
+  EXPECT_EQ(world.stats.hits.load(), 2u);
+}
+
 TEST(SessionFlush, TheOriginLearnsOfTheTransactionFirst) {
   for (const bool executed : {false, true}) {
     World world;

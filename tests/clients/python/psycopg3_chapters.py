@@ -160,6 +160,17 @@ def pipelined_reads(url):
     return seen
 
 
+def pipelines_of_reads(url):
+    """Each ends with a Sync and a Flush."""
+    seen = []
+    with connect(url, prepare_threshold=None) as session:
+        for i in range(1, 6):
+            with session.pipeline():
+                cursors = [session.execute(BY_ID, [i]), session.execute(BY_ID, [i + 1])]
+            seen += [cursor.fetchall() for cursor in cursors]
+    return seen
+
+
 def cursors(url):
     seen = []
     with psycopg.connect(url) as session:
@@ -315,6 +326,7 @@ def main():
     contract.chapter("transactions", transactions)
     contract.chapter("batches", batches)
     contract.chapter("pipelined-reads", pipelined_reads, hits=10)
+    contract.chapter("pipelines-of-reads", pipelines_of_reads, hits=10)
     contract.chapter("cursors", cursors)
     contract.chapter("copy", copy)
     contract.chapter("errors", errors)

@@ -100,7 +100,9 @@ bool Session::decide_unit(std::optional<BypassReason> shape_reason) {
         const Step& step = steps_[at];
         return step.statement && !step.resumes && may_be_read(*step.statement);
       });
-  if (!only_unknown) stop = gate_unit(executes_, shape_reason);
+  // What the gate may ask of the origin would be the block's first query.
+  const bool sets_modes = status_ == 'T' && unit_sets_modes(true);
+  if (!only_unknown && !sets_modes) stop = gate_unit(executes_, shape_reason);
   if (stop && stop->kind == Verdict::Kind::kHeld) return false;
   const bool blocks_here = !shape_reason && !ends_in_flush() && may_answer_blocks();
   bool disturbed = false;
@@ -123,6 +125,9 @@ bool Session::decide_unit(std::optional<BypassReason> shape_reason) {
                                                                 : bypass(stop->bypass));
     } else if (disturbed) {
       verdicts.push_back(bypass(BypassReason::kInTransaction));
+    } else if (sets_modes) {
+      const bool read = step.statement && may_be_read(*step.statement);
+      verdicts.push_back(bypass(read ? BypassReason::kInTransaction : BypassReason::kNotRead));
     } else {
       verdicts.push_back(decide_execute(at, executes_.size() == 1));
       if (verdicts.back().kind == Verdict::Kind::kHeld) {
@@ -159,8 +164,6 @@ std::optional<Verdict> Session::gate_unit(const std::vector<std::size_t>& execut
   }
   // A first Parse under a name is forwarded, but its answer is worth loading all the same.
   if (shape_reason && *shape_reason != BypassReason::kProtocolShape) return bypass(*shape_reason);
-  // What the gate may ask of the origin would be the block's first query.
-  if (status_ == 'T' && unit_sets_modes(true)) return bypass(BypassReason::kInTransaction);
   return gate();
 }
 

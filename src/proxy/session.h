@@ -278,6 +278,7 @@ class Session {
   std::string instead_of_lost_portals(std::string_view frame);
   void raise_for_lost_portals(std::optional<std::string_view> portal = std::nullopt);
   void portals_before(const Effects& effects, std::string_view sql, bool simple);
+  void portals_outlived();
   void portals_before_bind(std::string_view portal);
   void note_origin_portal(std::string_view name);
   bool portal_may_exist(std::string_view name);
@@ -532,6 +533,7 @@ class Session {
   bool cursors_possible_ = false;     // that outlive their transaction
 
   char status_ = 'I';
+  bool completed_something_ = false;  // the origin, since it was last ready
   Block block_ = Block::kNone;
   bool block_read_committed_ = false;  // whatever the settings say
   DeferredBegin begin_;

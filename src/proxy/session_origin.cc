@@ -274,20 +274,19 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
       }
       return;
     case 'C':
+      completed_something_ = true;
       if (Inflight* answered = inflight_of(attribution.request)) answered->answered = true;
       if (inflight != nullptr) keep(*inflight, [&] { complete_capture(*inflight, frame); });
       begin_added_query(attribution);
       return;
-    case 'E':
-      query_failed(attribution.request.cookie,
-                   wire::error_field(frame.substr(wire::kHeaderBytes), 'C'));
+    case 'E': {
+      const std::string_view code = wire::error_field(frame.substr(wire::kHeaderBytes), 'C');
+      query_failed(attribution.request.cookie, code);
       // A name that is not known at the origin either: dropped there in a way not noticed here.
-      if (!env_.pooled() && wire::error_field(frame.substr(wire::kHeaderBytes), 'C') ==
-                                pg::sqlstate::kInvalidStatementName) {
-        ++doubts_;
-      }
+      if (!env_.pooled() && code == pg::sqlstate::kInvalidStatementName) ++doubts_;
       spoil_captures();
       return;
+    }
     case 's':
       if (Inflight* answered = inflight_of(attribution.request)) answered->answered = true;
       if (inflight != nullptr) keep(*inflight, [&] { suspend_capture(*inflight, frame); });
@@ -458,6 +457,8 @@ void Session::on_ready(char status, std::uint64_t unit_id) {
     units_.pop_front();
     complete_unit(std::move(unit));
   }
+  const bool completed = std::exchange(completed_something_, false);
+  if (status == 'E' && !completed && units_.empty() && !open_unit_) portals_outlived();
 }
 
 void Session::complete_unit(Unit unit) {

@@ -308,6 +308,14 @@ void Session::raise_for_lost_portals(std::optional<std::string_view> portal) {
   }
 }
 
+// The failed block was not ended by what might have ended it: portals that only memory has are
+// still where they were.
+void Session::portals_outlived() {
+  for (MemoryPortal& portal : portals_.all()) {
+    if (!portal.at_origin.opened) portal.at_origin.only = false;
+  }
+}
+
 // A Bind that goes to the origin: an unnamed portal is replaced, a named one in the way.
 void Session::portals_before_bind(std::string_view name) {
   lose_loads(name);

@@ -37,7 +37,8 @@ bool Session::uses_old_portal(const Step& step) const {
   if (step.in_memory) return true;
   if (step.tag == 'E' && !step.statement && !portals_.empty()) {
     const MemoryPortal* const portal = portals_.find(step.execute.portal);
-    if (portal != nullptr && !portal->at_origin.only) return true;
+    const bool there = portal != nullptr && portal->at_origin.only && portal->at_origin.opened;
+    if (portal != nullptr && !there) return true;
   }
   return !unnamed_portals_.empty() &&
          ((step.tag == 'E' && !step.statement && step.execute.portal.empty()) ||
@@ -356,7 +357,7 @@ void Session::serve_describe(const Step& step, std::size_t at,
 
 void Session::serve_sync(const Step& step, const std::vector<Verdict>& verdicts) {
   end_exchange_here();
-  if (status_ != 'T') portals_.clear();
+  if (status_ == 'I') portals_.clear();
   // What was prepared in front of a Flush has the origin wait for the Sync.
   if (open_unit_) {
     forward_sync(step.frame);

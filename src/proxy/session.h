@@ -334,6 +334,7 @@ class Session {
   void send_settings_query();
   bool plans_are_old() const;
   std::uint64_t plans_generation() const;
+  void ask_settings_early();
   Verdict ask_settings();  // and wait for the answer
   void lose_settings();
 
@@ -403,6 +404,7 @@ class Session {
 
   // --- session_unit.cc: extended exchanges
   bool handle_unit(std::string_view bytes);  // with its Sync; false: held
+  bool may_have_outlived(const Step& step) const;
   bool waits_for_portals();
   void list_executes();
   bool decide_unit(std::optional<sql::BypassReason> shape_reason);

@@ -580,5 +580,38 @@ TEST(SessionBlock, ALargeStatementTakesTheBeginWithIt) {
   EXPECT_EQ(peer.to_origin(), kUpdate);
 }
 
+// A pool resets the session between two users of it, and the second begins with a BEGIN.
+TEST(SessionBlock, BehindAResetTheSettingsAreAskedForBeforeTheyAreNeeded) {
+  World world;
+  Peer peer(world);
+  warm(peer);
+  const std::string reset = query("DISCARD ALL");
+  peer.client(reset);
+  EXPECT_EQ(peer.to_origin(), reset);
+  peer.origin(complete("DISCARD ALL") + ready());
+  EXPECT_EQ(peer.to_client(), complete("DISCARD ALL") + ready());
+  EXPECT_EQ(peer.to_origin(), query(settings_query()));
+  peer.client(query("BEGIN"));  // waits for the answer
+  EXPECT_EQ(peer.to_client(), "");
+  peer.origin(Peer::settings_reply());
+  EXPECT_EQ(peer.to_client(), complete("BEGIN") + ready('T'));
+  peer.client(kSelect7);
+  EXPECT_EQ(peer.to_client(), kAnswer7 + ready('T'));
+  peer.client(query("COMMIT"));
+  EXPECT_EQ(peer.to_client(), complete("COMMIT") + ready());
+  EXPECT_EQ(peer.to_origin(), "");
+}
+
+// A session that has read nothing needs none.
+TEST(SessionBlock, AResetOfASessionWithoutReadsAsksForNothing) {
+  World world;
+  Peer peer(world);
+  const std::string reset = query("DISCARD ALL");
+  peer.client(reset);
+  EXPECT_EQ(peer.to_origin(), reset);
+  peer.origin(complete("DISCARD ALL") + ready());
+  EXPECT_EQ(peer.to_origin(), "");
+}
+
 }  // namespace
 }  // namespace pgcache::proxy::testing

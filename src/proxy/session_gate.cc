@@ -127,6 +127,14 @@ void Session::send_settings_query() {
   tracker_.sent({wire::Request::kQuery, true, 0});
 }
 
+// A pool resets a session (DISCARD ALL) before it gives it to the next user: who begins with a
+// BEGIN, which is only deferred under settings that are known.
+void Session::ask_settings_early() {
+  const bool wanted = last_settings_ && !settings_ && cacheable_session_ && !env_.pooled();
+  const bool possible = status_ == 'I' && !open_unit_ && !unread_statement_ && tracker_.idle();
+  if (wanted && possible && !env_.cache->unavailable(io_.now())) ask_settings();
+}
+
 Verdict Session::ask_settings() {
   send_settings_query();
   hold_ = Hold::kSettings;

@@ -452,13 +452,16 @@ void Session::on_ready(char status, std::uint64_t unit_id) {
   origin_idle_since_ = io_.now();
   if (opening_ == Opening::kSent) opening_ = Opening::kNone;
   descriptions_.clear();
+  bool reset = false;
   while (!units_.empty() && units_.front().id <= unit_id) {
     Unit unit = std::move(units_.front());
     units_.pop_front();
+    reset = unit.effects.clears_statements && unit.effects.may_change_settings();
     complete_unit(std::move(unit));
   }
   const bool completed = std::exchange(completed_something_, false);
   if (status == 'E' && !completed && units_.empty() && !open_unit_) portals_outlived();
+  if (reset) ask_settings_early();
 }
 
 void Session::complete_unit(Unit unit) {

@@ -37,8 +37,7 @@ bool Session::uses_old_portal(const Step& step) const {
   if (step.in_memory) return true;
   if (step.tag == 'E' && !step.statement && !portals_.empty()) {
     const MemoryPortal* const portal = portals_.find(step.execute.portal);
-    const bool there = portal != nullptr && portal->at_origin.only && portal->at_origin.opened;
-    if (portal != nullptr && !there) return true;
+    if (portal != nullptr && !portal->at_origin.only) return true;
   }
   return !unnamed_portals_.empty() &&
          ((step.tag == 'E' && !step.statement && step.execute.portal.empty()) ||
@@ -68,11 +67,23 @@ bool Session::handle_unit(std::string_view bytes) {
   return true;
 }
 
+// Only memory has the portal, and what is on the way to the origin may have ended its failed block.
+bool Session::may_have_outlived(const Step& step) const {
+  if (step.tag != 'E' || step.statement || portals_.empty()) return false;
+  const MemoryPortal* const portal = portals_.find(step.execute.portal);
+  return portal != nullptr && portal->at_origin.only && !portal->at_origin.opened;
+}
+
 // Portals in memory are as the exchange finds them only when all before it is over.
 bool Session::waits_for_portals() {
-  const bool goes_on = std::any_of(steps_.begin(), steps_.begin() + step_count_,
-                                   [this](const Step& step) { return uses_old_portal(step); });
-  if (goes_on && !tracker_.idle() && !open_unit_ && !tracker_.discarding()) {
+  bool goes_on = false;
+  bool waits = false;
+  for (std::size_t i = 0; i < step_count_; ++i) {
+    goes_on = goes_on || uses_old_portal(steps_[i]);
+    waits = waits || may_have_outlived(steps_[i]);
+  }
+  waits = waits || goes_on;
+  if (waits && !tracker_.idle() && !open_unit_ && !tracker_.discarding()) {
     hold_ = Hold::kOrigin;
     return true;
   }

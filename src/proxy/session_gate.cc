@@ -109,16 +109,20 @@ void Session::send_settings_query() {
   settings_epoch_ = env_.settings_epoch->load(std::memory_order_acquire);
   settings_asked_ = true;
   settings_row_.clear();
-  // The client may go on with its unnamed portal, which a simple query would destroy.
-  if (status_ == 'T' && unnamed_portal_open_) {
+  // A simple query would destroy the unnamed portal, with which the client may go on, and the
+  // unnamed statement: what an EXECUTE or a FETCH stood for when it was parsed, only that Parse
+  // knows.
+  const StatementPtr unnamed = statements_.find({});
+  const bool keeps_unnamed = unnamed && unnamed->at_origin && unnamed->text->lead == Lead::kUtility;
+  if ((status_ == 'T' && unnamed_portal_open_) || keeps_unnamed) {
     if (renews_plans) append_hidden_exchange(kDiscardPlans);
     append_settings_exchange();
     wire::append_sync(to_origin_.tail());
     tracker_.sent({wire::Request::kSync, true, 0});
     return;
   }
-  // It destroys the unnamed statement, which the client still has.
-  if (const StatementPtr unnamed = statements_.find({})) unnamed->at_origin = false;
+  // The client still has its unnamed statement.
+  if (unnamed) unnamed->at_origin = false;
   behind_.unnamed_statement = false;
   unnamed_portal_open_ = false;
   wire::append_query(to_origin_.tail(), renews_plans

@@ -9,8 +9,8 @@
 //   that cannot be, or whose client falls silent in its middle, goes on as it comes. Whatever
 //   cannot be served is forwarded as it is.
 // - A read that might be served waits until the origin owes nothing, so that replies keep their
-// order
-//   and the transaction status is known; everything else is forwarded at once, so pipelines flow.
+//   order and the transaction status is known; everything else is forwarded at once, so that
+//   pipelines flow.
 // - While something is waited for (origin, settings, somebody's load) `hold_` says what, and the
 //   client's bytes stay where they are; when it is over the same frame is looked at again from
 //   scratch.

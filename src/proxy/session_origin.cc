@@ -29,6 +29,11 @@ bool names_copy_line(std::string_view error) {
   return context.substr(context.rfind('\n') + 1).starts_with("COPY ");
 }
 
+// It ends the session, whatever it answers (manual 55.8: V is not translated).
+bool is_fatal(char tag, std::string_view frame) {
+  return tag == 'E' && wire::error_field(frame.substr(wire::kHeaderBytes), 'V') != "ERROR";
+}
+
 constexpr bool is_asynchronous(char tag) { return tag == 'N' || tag == 'A' || tag == 'S'; }
 
 // Whether a simple query has left no prepared statement but the unnamed one.
@@ -158,7 +163,10 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   const wire::Attribution attribution = tracker_.on_frame(tag, dropped_);
   if (attribution.sync_doubted && !(whole && names_copy_line(frame))) tracker_.confuse();
   if (tracker_.confused()) relay_only();
-  if (attribution.hidden) {
+  if (attribution.hidden && is_fatal(tag, frame)) {
+    to_client_.append(frame);
+    close();
+  } else if (attribution.hidden) {
     if (!whole) begin_large_frame(tag, frame, attribution);
     on_hidden_frame(tag, frame, attribution);
   } else if (!is_of_added_query(tag, attribution)) {
@@ -248,7 +256,7 @@ void Session::on_reply(char tag, std::string_view frame, const wire::Attribution
   if (!attribution.has_request) {
     if (tag == 'Z') status_ = frame[wire::kHeaderBytes];
     // A FATAL error: nothing is answered behind it.
-    if (tag == 'E' && wire::error_field(frame.substr(wire::kHeaderBytes), 'V') != "ERROR") close();
+    if (is_fatal(tag, frame)) close();
     return;
   }
   Inflight* inflight = capturing(attribution.request);

@@ -309,6 +309,19 @@ TEST(Session, AChangedParameterMakesTheSettingsUnknown) {
   EXPECT_EQ(peer.to_client(), kAnswer7 + ready());
 }
 
+// As when it is terminated: the client is told why, although what it asked for was not sent yet.
+TEST(Session, TheEndOfTheOriginsSessionIsToldDuringAHiddenQueryToo) {
+  World world;
+  Peer peer(world);
+  peer.client(kSelect7);
+  ASSERT_EQ(peer.to_origin(), query(settings_query()));
+  std::string fatal;
+  wire::append_error_response(fatal, {"FATAL", "57P01", "terminated", {}});
+  peer.origin(fatal);
+  EXPECT_EQ(peer.to_client(), fatal);
+  EXPECT_TRUE(peer.session.close_client_when_flushed());
+}
+
 // Else the origin would end a session that is busy with hits.
 TEST(Session, TheOriginsIdleTimeoutIsKeptFromRunningOut) {
   World world;

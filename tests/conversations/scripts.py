@@ -64,6 +64,12 @@ def warm(sql=READ, times=3):
     return [[query(sql)]] * times
 
 
+def warm_all(reads):
+    """Each of them in both protocols, until it is answered from memory."""
+    return [{"send": send, "pause": 0.002} for read in reads
+            for send in [one_shot(read), one_shot(read), [query(read)]]]
+
+
 def warm_extended(sql=READ, times=3, values=()):
     return [one_shot(sql, *values)] * times
 

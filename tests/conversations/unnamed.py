@@ -48,10 +48,7 @@ class Unnamed:
 
     def conversation(self):
         dice = self.dice
-        steps = []
-        for read in READS:
-            for send in [one_shot(read)] * 2 + [[query(read)]]:
-                steps.append({"send": send, "pause": 0.002})
+        steps = scripts.warm_all(READS)
         for _ in range(dice.randint(8, 16)):
             exchanges = [self.exchange() for _ in range(dice.choice([1, 1, 2, 3]))]
             step = {"send": [message for exchange in exchanges for message in exchange]}

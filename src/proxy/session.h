@@ -137,6 +137,8 @@ class Session {
   Unit& open_unit();
   void finish_unit();  // its Sync, Query or FunctionCall has been sent
   void forward_raw(std::string_view bytes);
+  void forward_function_call(std::string_view bytes);
+  void forward_copy_data(std::string_view bytes);
   void forward_held_unit(sql::BypassReason reason = sql::BypassReason::kFlush);
   void forward_extended(wire::Frame frame, const std::optional<wire::Bind>& bind = std::nullopt);
   void before_target(char tag, const wire::Target& target);
@@ -335,6 +337,7 @@ class Session {
   bool plans_are_old() const;
   std::uint64_t plans_generation() const;
   void ask_settings_early();
+  bool settings_are_wanted() const;
   Verdict ask_settings();  // and wait for the answer
   void lose_settings();
 

@@ -327,11 +327,8 @@ bool Session::on_prepare_frame(char tag, std::string_view frame,
   Preparing& preparing = preparing_.front();
   switch (tag) {
     case 'E':
-      // The use of the statement will tell what is wrong with it. What ends the session is told.
+      // The use of the statement will tell what is wrong with it.
       preparing.statement->at_origin = false;
-      if (wire::error_field(frame.substr(wire::kHeaderBytes), 'V') != "ERROR") {
-        to_client_.append(frame);
-      }
       break;
     case 'T':
     case 'n': {

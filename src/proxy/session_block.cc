@@ -243,12 +243,10 @@ bool Session::on_begin_frame(char tag, std::string_view frame,
   if (tag != 'E') return true;
   // The client has been told that its block has begun: nothing can be executed in its place.
   to_client_.append(frame);
-  if (wire::error_field(frame.substr(wire::kHeaderBytes), 'V') == "ERROR") {
-    fail({"FATAL",
-          pg::sqlstate::kConnectionFailure,
-          "pgcache could not begin the transaction block at the origin server",
-          {}});
-  }
+  fail({"FATAL",
+        pg::sqlstate::kConnectionFailure,
+        "pgcache could not begin the transaction block at the origin server",
+        {}});
   return true;
 }
 

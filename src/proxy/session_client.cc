@@ -136,13 +136,12 @@ bool Session::stream_large_frame(wire::FrameHeader header, std::string_view byte
       forward_raw(bytes);
       break;
     case 'F':
-      open_unit().effects.merge(unknown_effects());
-      portals_before(unknown_effects(), {}, false);
-      forward_raw(bytes);
-      if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
+      forward_function_call(bytes);
+      break;
+    case 'd':
+      forward_copy_data(bytes);
       break;
     default:
-      if (header.tag == 'd') tracker_.sent_copy_data();
       forward_raw(bytes);
       break;
   }
@@ -226,11 +225,11 @@ bool Session::dispatch(wire::Frame frame) {
       return false;
     case 'F':
       if (opens_before_query(unknown_effects(), {})) return false;
-      open_unit().effects.merge(unknown_effects());
       count(bypass(sql::BypassReason::kFunctionCall), nullptr);
-      portals_before(unknown_effects(), {}, false);
-      forward_raw(frame.bytes);
-      if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
+      forward_function_call(frame.bytes);
+      break;
+    case 'd':
+      forward_copy_data(frame.bytes);
       break;
     case 'c':
     case 'f':
@@ -238,7 +237,6 @@ bool Session::dispatch(wire::Frame frame) {
       tracker_.sent({wire::Request::kCopyEnd, false, 0});
       break;
     default:
-      if (frame.tag == 'd') tracker_.sent_copy_data();
       forward_raw(frame.bytes);
       break;
   }
@@ -269,6 +267,19 @@ void Session::finish_unit() {
 }
 
 void Session::forward_raw(std::string_view bytes) { to_origin_.append(bytes); }
+
+// `bytes`: all of it, or its beginning.
+void Session::forward_function_call(std::string_view bytes) {
+  open_unit().effects.merge(unknown_effects());
+  portals_before(unknown_effects(), {}, false);
+  forward_raw(bytes);
+  if (tracker_.sent({wire::Request::kFunctionCall, false, open_unit().id})) finish_unit();
+}
+
+void Session::forward_copy_data(std::string_view bytes) {
+  tracker_.sent_copy_data();
+  forward_raw(bytes);
+}
 
 // What was held for a Sync that is not coming (yet) goes to the origin as it is: its frames are
 // taken again, one by one.

@@ -134,9 +134,14 @@ void Session::send_settings_query() {
 // A pool resets a session (DISCARD ALL) before it gives it to the next user: who begins with a
 // BEGIN, which is only deferred under settings that are known.
 void Session::ask_settings_early() {
-  const bool wanted = last_settings_ && !settings_ && cacheable_session_ && !env_.pooled();
-  const bool possible = status_ == 'I' && !open_unit_ && !unread_statement_ && tracker_.idle();
-  if (wanted && possible && !env_.cache->unavailable(io_.now())) ask_settings();
+  if (last_settings_ && status_ == 'I' && !env_.pooled() && settings_are_wanted()) ask_settings();
+}
+
+// They are not known, and can be had now.
+bool Session::settings_are_wanted() const {
+  return !settings_ && !settings_failed_ && !unread_statement_ && cacheable_session_ &&
+         !open_unit_ && tracker_.idle() && status_ != 'E' && block_ != Block::kDirty &&
+         !env_.cache->unavailable(io_.now());
 }
 
 Verdict Session::ask_settings() {

@@ -29,7 +29,7 @@ bool names_copy_line(std::string_view error) {
   return context.substr(context.rfind('\n') + 1).starts_with("COPY ");
 }
 
-// It ends the session, whatever it answers (manual 55.8: V is not translated).
+// An error that ends the session: nothing is answered behind it (manual 55.8: V is not translated).
 bool is_fatal(char tag, std::string_view frame) {
   return tag == 'E' && wire::error_field(frame.substr(wire::kHeaderBytes), 'V') != "ERROR";
 }
@@ -163,10 +163,12 @@ void Session::on_origin_frame(char tag, std::string_view frame, bool whole) {
   const wire::Attribution attribution = tracker_.on_frame(tag, dropped_);
   if (attribution.sync_doubted && !(whole && names_copy_line(frame))) tracker_.confuse();
   if (tracker_.confused()) relay_only();
-  if (attribution.hidden && is_fatal(tag, frame)) {
+  if ((attribution.hidden || !attribution.has_request) && is_fatal(tag, frame)) {
     to_client_.append(frame);
     close();
-  } else if (attribution.hidden) {
+    return;
+  }
+  if (attribution.hidden) {
     if (!whole) begin_large_frame(tag, frame, attribution);
     on_hidden_frame(tag, frame, attribution);
   } else if (!is_of_added_query(tag, attribution)) {
@@ -255,8 +257,6 @@ void Session::on_hidden_frame(char tag, std::string_view frame,
 void Session::on_reply(char tag, std::string_view frame, const wire::Attribution& attribution) {
   if (!attribution.has_request) {
     if (tag == 'Z') status_ = frame[wire::kHeaderBytes];
-    // A FATAL error: nothing is answered behind it.
-    if (is_fatal(tag, frame)) close();
     return;
   }
   Inflight* inflight = capturing(attribution.request);

@@ -13,10 +13,7 @@ using sql::BypassReason;
 // A statement keeps the meaning that its names have when it is prepared. If the settings are not
 // known then, it can hardly ever be served: so they are asked for first. True: wait for the answer.
 bool Session::ask_settings_for_parse(std::string_view unit) {
-  const bool possible = !settings_ && !settings_failed_ && !unread_statement_ &&
-                        cacheable_session_ && !open_unit_ && tracker_.idle() && status_ != 'E' &&
-                        block_ != Block::kDirty && !env_.cache->unavailable(io_.now());
-  if (!possible) return false;
+  if (!settings_are_wanted()) return false;
   wire::FrameHeader header;
   while (wire::peek_frame(unit, header) == wire::FrameState::kHeader &&
          header.total_bytes() <= unit.size()) {
@@ -76,13 +73,12 @@ bool Session::may_have_outlived(const Step& step) const {
 
 // Portals in memory are as the exchange finds them only when all before it is over.
 bool Session::waits_for_portals() {
-  bool goes_on = false;
-  bool waits = false;
-  for (std::size_t i = 0; i < step_count_; ++i) {
-    goes_on = goes_on || uses_old_portal(steps_[i]);
-    waits = waits || may_have_outlived(steps_[i]);
-  }
-  waits = waits || goes_on;
+  const auto end = steps_.begin() + step_count_;
+  const bool goes_on =
+      std::any_of(steps_.begin(), end, [this](const Step& step) { return uses_old_portal(step); });
+  const bool waits = goes_on || std::any_of(steps_.begin(), end, [this](const Step& step) {
+                       return may_have_outlived(step);
+                     });
   if (waits && !tracker_.idle() && !open_unit_ && !tracker_.discarding()) {
     hold_ = Hold::kOrigin;
     return true;

@@ -32,6 +32,10 @@ var (
 		tsvector tsquery pg_lsn int4_array text_array numeric_array timestamptz_array matrix enum domain composite`)
 	// Searched are those that can be looked for by a value that was read.
 	Searched = columns("bool int2 int4 int8 numeric text date timestamp timestamptz uuid enum bytea")
+	// Failing are statements that PostgreSQL refuses, each for another reason.
+	Failing = []string{"SELECT nothing FROM items", "SELECT 1 / (id - 5) FROM items WHERE id = 5", "SELEC",
+		"INSERT INTO items SELECT * FROM items", "SELECT 'x'::mood", "SELECT * FROM absent",
+		"INSERT INTO items VALUES (1000, 'x', 1, now(), 1000)", "INSERT INTO items (id) VALUES (1000)"}
 )
 
 func columns(names string) (found []string) {
